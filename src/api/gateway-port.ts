@@ -1,0 +1,44 @@
+/**
+ * What a front end (RESP, later gRPC and the SDK's streams) sees of the cluster. The gateway implements it; a front
+ * end's tests use a fake.
+ */
+import type { MonoMs, Slot } from '../base/index.js';
+
+/** Takes results of submitted commands. `bytes[start, end)` is one result (kv/result.ts), valid during the call. */
+export interface ResultSink {
+  onResult(token: number, bytes: Uint8Array, start: number, end: number): void;
+}
+
+/** A shard as a front end needs it: for commands that go to every shard (DBSIZE, FLUSHALL). */
+export interface ShardRange {
+  readonly shard: number;
+  readonly firstSlot: Slot;
+  /** Included. */
+  readonly lastSlot: Slot;
+}
+
+export interface CommandGateway {
+  /**
+   * Runs one encoded command (kv/command.ts; `bytes[start, end)`, copied before the call returns) on the shard that
+   * owns `slot`. Exactly one `sink.onResult(token, …)` follows, never from inside this call, by `deadline` at the
+   * latest. Commands of one sink on one shard take effect in the order of the calls.
+   */
+  submit(
+    slot: Slot,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    deadline: MonoMs,
+    sink: ResultSink,
+    token: number,
+  ): void;
+  /** Sink is gone (its connection closed): its results may be dropped. */
+  forget(sink: ResultSink): void;
+  /** Shard of a slot; for splitting multi-key commands. -1 when the map is not known yet. */
+  shardOf(slot: Slot): number;
+  /** Every shard; empty when the map is not known yet. */
+  shards(): readonly ShardRange[];
+  /** Whether new work should be taken now: false means "stop reading from clients until `onRoom`". */
+  readonly hasRoom: boolean;
+  onRoom(listener: () => void): void;
+}

@@ -1,0 +1,69 @@
+/**
+ * Reasons why a request failed: one closed list for RESP, gRPC, SDK, CLI and the peer links.
+ *
+ * `definite` reasons were decided before the command was appended to any log: it certainly did not and will not
+ * take effect. `OUTCOME_UNKNOWN` is the honest answer for everything else. Codes are API; messages are not.
+ * The numbers travel on the peer links and are never reused.
+ */
+export const ERROR_REASONS = {
+  OUTCOME_UNKNOWN: { number: 1, retry: 'unknown_outcome', definite: false },
+  NOT_LEADER: { number: 2, retry: 'redirect', definite: true },
+  SHARD_NOT_LOCAL: { number: 3, retry: 'redirect', definite: true },
+  SHARD_LEADER_UNKNOWN: { number: 4, retry: 'backoff', definite: true },
+  STALE_MAP: { number: 5, retry: 'redirect', definite: true },
+  OVERLOADED: { number: 6, retry: 'backoff', definite: true },
+  OUT_OF_MEMORY: { number: 7, retry: 'backoff', definite: true },
+  DISK_FULL: { number: 8, retry: 'backoff', definite: true },
+  DEADLINE_EXCEEDED: { number: 9, retry: 'backoff', definite: true },
+  TOO_MANY_HOPS: { number: 10, retry: 'backoff', definite: true },
+  INVALID_ARGUMENT: { number: 11, retry: 'never', definite: true },
+  TOO_LARGE: { number: 12, retry: 'never', definite: true },
+  NOT_INITIALISED: { number: 13, retry: 'backoff', definite: true },
+  ALREADY_INITIALISED: { number: 14, retry: 'never', definite: true },
+  WRONG_CLUSTER: { number: 15, retry: 'never', definite: true },
+  REPLICA_REMOVED: { number: 16, retry: 'redirect', definite: true },
+  SESSION_EXPIRED: { number: 17, retry: 'never', definite: true },
+  STALE_COORDINATOR: { number: 18, retry: 'never', definite: true },
+  OLD_DATA_DIRECTORY: { number: 19, retry: 'never', definite: true },
+  UNAVAILABLE: { number: 20, retry: 'backoff', definite: true },
+  INTERNAL: { number: 21, retry: 'never', definite: false },
+} as const satisfies Record<string, { number: number; retry: RetryClass; definite: boolean }>;
+
+/** What a caller may do: nothing, go where the hint says, wait and repeat, or find out first whether it happened. */
+export type RetryClass = 'never' | 'redirect' | 'backoff' | 'unknown_outcome';
+export type ErrorReason = keyof typeof ERROR_REASONS;
+
+const BY_NUMBER = new Map<number, ErrorReason>(
+  (Object.keys(ERROR_REASONS) as ErrorReason[]).map((reason) => [ERROR_REASONS[reason].number, reason]),
+);
+
+/** The reason behind a wire number; `INTERNAL` for a number this version does not know. */
+export function reasonFromNumber(number: number): ErrorReason {
+  return BY_NUMBER.get(number) ?? 'INTERNAL';
+}
+
+const BRAND = Symbol.for('quorate.QuorateError');
+
+/** The one error class that crosses an asynchronous edge. `details` names the thing; `next` says what to do about it. */
+export class QuorateError extends Error {
+  override readonly name = 'QuorateError';
+  readonly [BRAND] = true;
+
+  constructor(
+    readonly code: ErrorReason,
+    message: string,
+    readonly details: Readonly<Record<string, string | number>> = {},
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+
+  get retry(): RetryClass {
+    return ERROR_REASONS[this.code].retry;
+  }
+
+  /** Recognises errors of another copy of this package too. */
+  static is(value: unknown): value is QuorateError {
+    return typeof value === 'object' && value !== null && BRAND in value;
+  }
+}

@@ -1,0 +1,9 @@
+/** Level 0: what everything may use, and what uses nothing. Pure: no clock, no randomness, no I/O. */
+export * from './assert.js';
+export * from './bytes.js';
+export * from './errors.js';
+export * from './ids.js';
+export * from './prng.js';
+export * from './ring.js';
+export * from './metrics.js';
+export * from './fatal.js';

@@ -1,0 +1,116 @@
+import type { ErrorReason, NodeId } from '../base/index.js';
+
+/**
+ * The control calls between nodes before they share a cluster, and from the CLI: gRPC in production
+ * (proto/quorate/v1/control.proto), plain calls in the simulator. Few and slow; never on the write or read path.
+ */
+export interface NodeAddresses {
+  readonly grpc: string;
+  readonly peer: string;
+  readonly resp: string;
+  readonly http: string;
+}
+
+/** A server process that may be or become a node. `instanceId` is drawn once per data directory. */
+export interface Instance {
+  readonly instanceId: string;
+  readonly addresses: NodeAddresses;
+}
+
+export interface HelloRequest {
+  readonly from: Instance;
+  /** Empty while the caller is no member of a cluster. */
+  readonly clusterId: string;
+}
+export interface HelloResponse {
+  readonly self: Instance;
+  readonly clusterId: string;
+  /** Instances without a cluster that the answering one has heard of lately, itself included. */
+  readonly waiting: readonly Instance[];
+}
+
+export interface JoinRequest {
+  readonly from: Instance;
+}
+/** Encoded cluster state a new member starts from (meta/ decides the bytes). */
+export interface JoinResponse {
+  readonly clusterId: string;
+  readonly nodeId: NodeId;
+  readonly state: Uint8Array;
+}
+
+export interface InitRequest {
+  readonly shards: number;
+  readonly replicas: number;
+  readonly waitMs: number;
+  readonly allowFewer: boolean;
+}
+export interface InitResponse {
+  readonly clusterId: string;
+  readonly nodes: readonly { readonly id: NodeId; readonly addresses: NodeAddresses }[];
+  readonly shards: number;
+  readonly replicas: number;
+}
+
+/** `claim` asks an instance not to join any other founding; `genesis` makes it a member; `release` gives it free. */
+export interface FoundRequest {
+  readonly step: 'claim' | 'genesis' | 'release';
+  readonly founder: Instance;
+  /** With `genesis`: the encoded first state of the cluster (meta/ decides the bytes), and which node the callee is. */
+  readonly nodeId: NodeId;
+  readonly state: Uint8Array;
+}
+export interface FoundResponse {
+  readonly accepted: boolean;
+  /** When not accepted: why, in words for an operator. */
+  readonly reason: string;
+}
+
+export interface StatusResponse {
+  readonly clusterId: string;
+  readonly nodeId: NodeId;
+  readonly ready: boolean;
+  /** What is missing until ready, in words. */
+  readonly missing: readonly string[];
+  /** The whole status as JSON, for people and programs. */
+  readonly json: string;
+}
+
+export interface ControlMethods {
+  hello: { request: HelloRequest; response: HelloResponse };
+  join: { request: JoinRequest; response: JoinResponse };
+  init: { request: InitRequest; response: InitResponse };
+  found: { request: FoundRequest; response: FoundResponse };
+  status: { request: Record<string, never>; response: StatusResponse };
+}
+export type ControlMethod = keyof ControlMethods;
+
+/** Failures cross this edge as `QuorateError`; an unreachable address is `UNAVAILABLE`. */
+export interface ControlFailure {
+  readonly code: ErrorReason;
+  readonly message: string;
+}
+
+export interface ControlClient {
+  call<M extends ControlMethod>(
+    address: string,
+    method: M,
+    request: ControlMethods[M]['request'],
+    deadlineMs: number,
+    done: (failure: ControlFailure | null, response: ControlMethods[M]['response'] | null) => void,
+  ): void;
+}
+
+export type ControlHandler = <M extends ControlMethod>(
+  method: M,
+  request: ControlMethods[M]['request'],
+  reply: (failure: ControlFailure | null, response: ControlMethods[M]['response'] | null) => void,
+) => void;
+
+export interface ControlServer {
+  listen(
+    address: string,
+    handler: ControlHandler,
+    done: (error: Error | null, bound: string, close: (done: () => void) => void) => void,
+  ): void;
+}

@@ -1,0 +1,35 @@
+import type { LogIndex, Term } from '../base/index.js';
+
+/** Gets the result of each command of an applied entry, in order. The bytes are a view, valid during the call. */
+export interface EntryResults {
+  onResult(position: number, bytes: Uint8Array, start: number, end: number): void;
+}
+
+/** A state at one index, cut into chunks while later entries are applied. */
+export interface SnapshotSource {
+  /** The next chunk of about `bytesMax` bytes, or null at the end. A chunk ends between items. */
+  next(bytesMax: number): Uint8Array | null;
+}
+
+/** Takes the chunks of a snapshot in order. */
+export interface SnapshotLoader {
+  /** Throws on malformed bytes. */
+  push(chunk: Uint8Array): void;
+  /** Replaces the state machine's state by what was pushed. */
+  finish(): void;
+}
+
+/**
+ * What a group replicates. `apply` is a pure function of (state, entry): same state and entry, same state and
+ * results, on every replica, in every version of the program.
+ */
+export interface StateMachine {
+  apply(index: LogIndex, term: Term, data: Uint8Array, results: EntryResults | null): void;
+  /** Milliseconds stamped into the last applied entry; never goes back. */
+  timestampMs(): number;
+  /** Order-independent sum over the whole state, as 16 hex digits; kept incrementally. */
+  stateHash(): string;
+  /** Frozen at the last applied index. */
+  snapshot(): SnapshotSource;
+  loader(): SnapshotLoader;
+}

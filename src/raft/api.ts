@@ -1,0 +1,46 @@
+/** The whole door into the consensus core: synchronous, total, deterministic. `createRaft` (index.ts) returns one. */
+import type { LogIndex, ReadyNumber, ReplicaId, Term } from '../base/index.js';
+import type { Entry, Message, ProposeResult, RaftStatus, ReadResult, Ready, Role } from './types.js';
+
+export interface Raft {
+  readonly id: ReplicaId;
+  /** Cheap getters for the host's hot path. */
+  readonly role: Role;
+  readonly term: Term;
+  /** 0 when unknown. */
+  readonly leader: ReplicaId;
+  readonly commit: LogIndex;
+  readonly lastIndex: LogIndex;
+  /** A leader that committed an entry of its own term: it may serve reads. */
+  readonly leaderReady: boolean;
+
+  /** One tick of the group's clock. `decide` false counts time but starts no election (the host has not polled its sockets since the tick fell due). */
+  tick(decide: boolean): void;
+  step(message: Message): void;
+  /** Appends one entry when leader. The bytes are kept, not copied. */
+  propose(data: Uint8Array): ProposeResult;
+  /** Asks for a linearizable read point; the outcome with this context comes in a Ready. Contexts are the caller's, unique per leader term. */
+  readIndex(context: number): ReadResult;
+  /** Hands leadership to a voter; false when not leader, the target is no voter, or it is this replica. Ends by itself after one election time-out. */
+  transferLeader(to: ReplicaId): boolean;
+  /** Campaigns at once (a test's or an operator's wish, or the only voter's start). */
+  campaign(): void;
+
+  hasReady(): boolean;
+  /** Moves out what is to be done. Only when `hasReady()`. */
+  ready(): Ready;
+  /** Everything up to this Ready is durable. */
+  onPersisted(number: ReadyNumber): void;
+  onApplied(index: LogIndex): void;
+  /** Entries from the log, beginning at the request's `lo`; null when they were compacted away meanwhile. */
+  onFetched(fetchId: number, entries: readonly Entry[] | null): void;
+  /** The log store dropped everything up to `index` (at most applied). */
+  onCompacted(index: LogIndex): void;
+  /** A snapshot stream ended; `ok` means that the receiver holds the whole file. */
+  onSnapshotSent(to: ReplicaId, index: LogIndex, ok: boolean): void;
+  /** A link went down: go back to probing. */
+  onUnreachable(to: ReplicaId): void;
+  /** Term of an entry of the log, the truncation point included; 0 when unknown. */
+  termAt(index: LogIndex): Term;
+  status(): RaftStatus;
+}

@@ -1,0 +1,3 @@
+/** The consensus core's door: see api.ts for what it does and types.ts for the data it speaks in. */
+export type * from './api.js';
+export * from './types.js';

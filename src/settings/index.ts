@@ -1,0 +1,2 @@
+/** Level 1: settings of a node. */
+export * from './schema.js';

@@ -1,0 +1,104 @@
+/**
+ * One schema for a node's settings: names, defaults, limits, validation. Flags beat environment (`QUORATE_*`),
+ * which beats the file (`quorate.yaml`), which beats what the data directory stores, which beats these defaults.
+ * Units are in the names. Errors name the setting and what it accepts.
+ */
+import { z } from 'zod';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** HOST:PORT; an IPv6 host stands in brackets. Port 0 asks for a free one. */
+export const addressSchema = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):\d{1,5}$/, 'expected HOST:PORT, for example 127.0.0.1:7600')
+  .refine(
+    (text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65535,
+    'expected a port from 0 to 65535',
+  );
+
+export const nodeSettingsSchema = z.strictObject({
+  /** Data directory. */
+  data: z.string().min(1).default('./data'),
+  /** Listening addresses. `peer` defaults to the gRPC port + 50, `resp` and `http` follow the same pattern. */
+  grpc: addressSchema.default('127.0.0.1:7600'),
+  peer: addressSchema.default('127.0.0.1:7650'),
+  resp: addressSchema.default('127.0.0.1:7379'),
+  http: addressSchema.default('127.0.0.1:7700'),
+  /** Host that others are told; empty: the listening host. */
+  advertiseHost: z.string().default(''),
+  /** gRPC addresses of nodes to ask for a cluster. */
+  join: z.array(addressSchema).max(64).default([]),
+  /** Found a cluster of one by itself. */
+  single: z.boolean().default(false),
+  /** With `single`: number of shards. */
+  shards: z.int().min(1).max(4096).default(16),
+  insecure: z.boolean().default(false),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+
+  raft: z
+    .strictObject({
+      tickMs: z.int().min(5).max(10_000).default(50),
+      /** Ticks without a leader before an election: the time-out is drawn from [n, 2n). */
+      electionTicks: z.int().min(3).max(1000).default(6),
+      heartbeatTicks: z.int().min(1).max(100).default(2),
+      preVote: z.boolean().default(true),
+    })
+    .prefault({}),
+  log: z
+    .strictObject({
+      /** False loses acknowledged writes on power loss: unsafe, for measurements only. */
+      sync: z.boolean().default(true),
+      /** Bytes of a group's log after which a checkpoint is due (or the last checkpoint's size, if larger). */
+      checkpointBytes: z
+        .int()
+        .min(4 * KIB)
+        .default(16 * MIB),
+      /** Entries of a group's log after which a checkpoint is due. */
+      checkpointEntries: z.int().min(16).default(10_000),
+    })
+    .prefault({}),
+  disk: z
+    .strictObject({
+      /** Below this share of the disk, or below `reserveBytes`, client writes are refused. */
+      reserveRatio: z.number().min(0).max(0.5).default(0.05),
+      reserveBytes: z
+        .int()
+        .min(0)
+        .default(512 * MIB),
+      /** Size of the file that is given up when the disk is full. */
+      ballastBytes: z
+        .int()
+        .min(0)
+        .default(16 * MIB),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      valueBytesMax: z
+        .int()
+        .min(1)
+        .max(512 * MIB)
+        .default(8 * MIB),
+      /** All arguments of one command. */
+      commandBytesMax: z
+        .int()
+        .min(KIB)
+        .default(64 * MIB),
+      connectionsMax: z.int().min(1).default(10_000),
+      outputBytesMax: z
+        .int()
+        .min(KIB)
+        .default(32 * MIB),
+      /** Bytes of commands that this node holds unanswered. */
+      inflightBytesMax: z
+        .int()
+        .min(KIB)
+        .default(64 * MIB),
+      requestTimeoutMs: z.int().min(10).default(5_000),
+    })
+    .prefault({}),
+});
+
+export type NodeSettings = z.output<typeof nodeSettingsSchema>;
+export type NodeSettingsInput = z.input<typeof nodeSettingsSchema>;
