@@ -6,6 +6,9 @@ import type { MonoMs, Slot } from '../base/index.js';
 
 /** Takes results of submitted commands. `bytes[start, end)` is one result (kv/result.ts), valid during the call. */
 export interface ResultSink {
+  /** Commands submitted and not yet answered; kept by the gateway, 0 at first. They decide what must wait for what. */
+  pendingReads: number;
+  pendingWrites: number;
   onResult(token: number, bytes: Uint8Array, start: number, end: number): void;
 }
 

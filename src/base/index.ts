@@ -7,3 +7,4 @@ export * from './prng.js';
 export * from './ring.js';
 export * from './metrics.js';
 export * from './fatal.js';
+export * from './entry-frame.js';

@@ -16,7 +16,7 @@
  * `expiryKind`: 0 none, 1 relative to the entry's timestamp, 2 absolute (ms since the epoch).
  * A command of unknown op or with bytes left over is malformed: `decodeError` in apply, never an exception there.
  */
-import { ByteReader, type ByteWriter } from '../base/index.js';
+import type { ByteReader, ByteWriter } from '../base/index.js';
 
 /** Numbers are on disk: never reused. Reads are below 64, writes from 64 on, internal ones from 192 on. */
 export const Op = {
@@ -125,30 +125,5 @@ export function readHeader(reader: ByteReader): number {
   return op;
 }
 
-/*
- * An entry's data: u8 version (1) | u64 timestampMs | u32 count | (u32 length | command)…
- * A count of 0 is a time entry: it moves the shard's clock and nothing else.
- */
-export const ENTRY_VERSION = 1;
-export const ENTRY_HEADER_BYTES = 13;
-
-/** Begins an entry in an empty writer; `finishEntry` fills in time and count. */
-export function beginEntry(w: ByteWriter): void {
-  w.u8(ENTRY_VERSION);
-  w.u64(0);
-  w.u32(0);
-}
-
-/** Appends one encoded command. */
-export function appendCommand(w: ByteWriter, command: Uint8Array, start: number, end: number): void {
-  w.u32(end - start);
-  w.bytes(command, start, end);
-}
-
-/** Stamps the entry that stands in the writer. */
-export function finishEntry(w: ByteWriter, timestampMs: number, count: number): void {
-  const high = Math.floor(timestampMs / 4294967296);
-  w.putU32(1, high);
-  w.putU32(5, timestampMs - high * 4294967296);
-  w.putU32(9, count);
-}
+/** The frame around an entry's commands is the same for every state machine. */
+export { ENTRY_VERSION, ENTRY_HEADER_BYTES, beginEntry, appendCommand, finishEntry } from '../base/index.js';

@@ -16,6 +16,7 @@ import type {
   StreamListeners,
   Timers,
 } from '../ports/index.js';
+import type { createRaft } from '../raft/index.js';
 import type { NodeSettings } from '../settings/index.js';
 
 export interface NodePorts {
@@ -72,4 +73,9 @@ export interface Node {
   status(): NodeStatus;
 }
 
-export type CreateNode = (ports: NodePorts, settings: NodeSettings) => Node;
+/** For tests that break a rule on purpose: what to build the node from instead of the real thing. */
+export interface NodeSeams {
+  readonly createRaft?: typeof createRaft;
+}
+
+export type CreateNode = (ports: NodePorts, settings: NodeSettings, seams?: NodeSeams) => Node;

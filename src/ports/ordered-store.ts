@@ -7,6 +7,13 @@
  */
 export type Done = (error: Error | null) => void;
 
+/**
+ * Bytes of the newest batches that a store keeps in one write buffer and its log file, before it moves them to
+ * tables; it has two such buffers. What was moved, or was there before the store was opened, a damaged log file
+ * can't take away any more.
+ */
+export const STORE_BUFFER_BYTES = 64 * 1024 * 1024;
+
 export interface StoreBatch {
   /** Copies both: the caller may reuse its buffers at once. */
   put(key: Uint8Array, value: Uint8Array): void;

@@ -1,3 +1,16 @@
 /** The consensus core's door: see api.ts for what it does and types.ts for the data it speaks in. */
 export type * from './api.js';
 export * from './types.js';
+export { createRaft } from './raft.js';
+export {
+  describeConfiguration,
+  describeEntries,
+  describeEntry,
+  describeFetch,
+  describeHardState,
+  describeMessage,
+  describeReadOutcome,
+  describeReady,
+  describeRoleChange,
+  describeStatus,
+} from './describe.js';

@@ -1,0 +1,175 @@
+/**
+ * proto/quorate/v1/control.proto and the domain's control calls: loading the service definition, and turning its
+ * messages into the types of ports/control.ts and back. What comes off the wire is checked here, once.
+ */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { loadPackageDefinition } from '@grpc/grpc-js';
+import type { ServiceClientConstructor } from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+
+import { QuorateError } from '../base/index.js';
+import type { ControlMethod, ControlMethods, Instance, NodeAddresses } from '../ports/index.js';
+
+const PROTO = 'quorate/v1/control.proto';
+
+/** A message as proto-loader gives and takes it: camelCase fields, enums by name, unset messages null. */
+export type WireMessage = Readonly<Record<string, unknown>>;
+
+interface MethodCodec<M extends ControlMethod> {
+  readonly encodeRequest: (request: ControlMethods[M]['request']) => WireMessage;
+  readonly decodeRequest: (wire: WireMessage) => ControlMethods[M]['request'];
+  readonly encodeResponse: (response: ControlMethods[M]['response']) => WireMessage;
+  readonly decodeResponse: (wire: WireMessage) => ControlMethods[M]['response'];
+}
+
+let controlService: ServiceClientConstructor | null = null;
+
+/** The generated client class; its `service` is what a server implements. Loaded once, on first use. */
+export function loadControlService(): ServiceClientConstructor {
+  if (controlService) return controlService;
+  const definition = loadSync(PROTO, {
+    includeDirs: [protoFolder()],
+    keepCase: false,
+    longs: Number,
+    enums: String,
+    defaults: true,
+    arrays: true,
+  });
+  const tree = loadPackageDefinition(definition) as unknown as {
+    quorate: { v1: { Control: ServiceClientConstructor } };
+  };
+  controlService = tree.quorate.v1.Control;
+  return controlService;
+}
+
+/** `proto/` stands at the package's root, at another distance from the sources than from what is built of them. */
+function protoFolder(): string {
+  let folder = path.dirname(fileURLToPath(import.meta.url));
+  for (;;) {
+    const candidate = path.join(folder, 'proto');
+    if (existsSync(path.join(candidate, PROTO))) return candidate;
+    const parent = path.dirname(folder);
+    if (parent === folder) throw new Error(`proto/${PROTO} is not part of this installation`);
+    folder = parent;
+  }
+}
+
+const FOUND_STEPS = {
+  claim: 'FOUND_STEP_CLAIM',
+  genesis: 'FOUND_STEP_GENESIS',
+  release: 'FOUND_STEP_RELEASE',
+} as const;
+type FoundStep = keyof typeof FOUND_STEPS;
+
+export const CONTROL_CODECS: { readonly [M in ControlMethod]: MethodCodec<M> } = {
+  hello: {
+    encodeRequest: (request) => ({ ...request }),
+    decodeRequest: (wire) => ({ from: instance(wire['from']), clusterId: text(wire['clusterId']) }),
+    encodeResponse: (response) => ({ ...response }),
+    decodeResponse: (wire) => ({
+      self: instance(wire['self']),
+      clusterId: text(wire['clusterId']),
+      waiting: list(wire['waiting']).map(instance),
+    }),
+  },
+  join: {
+    encodeRequest: (request) => ({ ...request }),
+    decodeRequest: (wire) => ({ from: instance(wire['from']) }),
+    encodeResponse: (response) => ({ ...response }),
+    decodeResponse: (wire) => ({
+      clusterId: text(wire['clusterId']),
+      nodeId: integer(wire['nodeId']),
+      state: bytes(wire['state']),
+    }),
+  },
+  init: {
+    encodeRequest: (request) => ({ ...request }),
+    decodeRequest: (wire) => ({
+      shards: integer(wire['shards']),
+      replicas: integer(wire['replicas']),
+      waitMs: integer(wire['waitMs']),
+      allowFewer: wire['allowFewer'] === true,
+    }),
+    encodeResponse: (response) => ({ ...response }),
+    decodeResponse: (wire) => ({
+      clusterId: text(wire['clusterId']),
+      nodes: list(wire['nodes']).map((node) => ({
+        id: integer(message(node)['id']),
+        addresses: addresses(message(node)['addresses']),
+      })),
+      shards: integer(wire['shards']),
+      replicas: integer(wire['replicas']),
+    }),
+  },
+  found: {
+    encodeRequest: (request) => ({ ...request, step: FOUND_STEPS[request.step] }),
+    decodeRequest: (wire) => ({
+      step: foundStep(wire['step']),
+      founder: instance(wire['founder']),
+      nodeId: integer(wire['nodeId']),
+      state: bytes(wire['state']),
+    }),
+    encodeResponse: (response) => ({ ...response }),
+    decodeResponse: (wire) => ({ accepted: wire['accepted'] === true, reason: text(wire['reason']) }),
+  },
+  status: {
+    encodeRequest: () => ({}),
+    decodeRequest: () => ({}),
+    encodeResponse: (response) => ({ ...response }),
+    decodeResponse: (wire) => ({
+      clusterId: text(wire['clusterId']),
+      nodeId: integer(wire['nodeId']),
+      ready: wire['ready'] === true,
+      missing: list(wire['missing']).map(text),
+      json: text(wire['json']),
+    }),
+  },
+};
+
+function malformed(what: string): never {
+  throw new QuorateError('INVALID_ARGUMENT', `malformed control message: ${what}`);
+}
+
+function message(value: unknown): WireMessage {
+  if (typeof value !== 'object' || value === null) malformed('a part is missing');
+  return value as WireMessage;
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : malformed('expected text');
+}
+
+function integer(value: unknown): number {
+  return typeof value === 'number' && Number.isSafeInteger(value) ? value : malformed('expected an integer');
+}
+
+function bytes(value: unknown): Uint8Array {
+  return value instanceof Uint8Array ? value : malformed('expected bytes');
+}
+
+function list(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : malformed('expected a list');
+}
+
+function addresses(value: unknown): NodeAddresses {
+  const wire = message(value);
+  return {
+    grpc: text(wire['grpc']),
+    peer: text(wire['peer']),
+    resp: text(wire['resp']),
+    http: text(wire['http']),
+  };
+}
+
+function instance(value: unknown): Instance {
+  const wire = message(value);
+  return { instanceId: text(wire['instanceId']), addresses: addresses(wire['addresses']) };
+}
+
+function foundStep(value: unknown): FoundStep {
+  const steps = Object.keys(FOUND_STEPS) as FoundStep[];
+  const step = steps.find((candidate) => FOUND_STEPS[candidate] === value);
+  return step ?? malformed('unknown founding step');
+}

@@ -1,0 +1,170 @@
+/**
+ * The other end of the forwarder: commands of peers for shards that this node leads. Never forwards again: what is
+ * not led here is refused with a hint, so that a loop can't arise. Answers of one turn share a frame.
+ */
+import { ByteWriter, type ErrorReason, type GroupId, type NodeId } from '../base/index.js';
+import { ForwardResponseWriter } from '../codec/index.js';
+import type { CommandSink } from '../group/index.js';
+import type { Host } from '../host/index.js';
+import { isWriteOp, putFailed } from '../kv/index.js';
+import type { PeerNetwork, Timers } from '../ports/index.js';
+import { HopFlag } from './forwarder.js';
+import type { GatewayMetrics } from './gateway-metrics.js';
+
+/** A request that was passed on more often than this is refused. */
+const HOPS_MAX = 3;
+/** Bytes of peers' commands without an answer; past it they are refused as OVERLOADED. */
+const PENDING_BYTES_MAX = 64 * 1024 * 1024;
+const FRAME_BYTES_MAX = 4 * 1024 * 1024;
+/** What a pending command is reckoned to cost besides its bytes. */
+const COMMAND_COST_BYTES = 64;
+
+export interface ForwardServerDeps {
+  readonly host: Host;
+  readonly peers: PeerNetwork;
+  readonly timers: Timers;
+  readonly metrics: GatewayMetrics;
+  readonly mapVersion: () => number;
+  /** The leader of a group as far as this node knows, or 0. */
+  readonly leaderOf: (group: GroupId) => NodeId;
+  readonly writeRefusal: () => ErrorReason | null;
+}
+
+/** Answers owed to one peer; the token is the request's id. */
+class PeerAnswers implements CommandSink {
+  private readonly writer = new ForwardResponseWriter();
+  private readonly scratch = new ByteWriter(128);
+  private open = false;
+  pending = 0;
+
+  constructor(
+    private readonly node: NodeId,
+    private readonly server: ForwardServer,
+  ) {}
+
+  onResult(id: number, bytes: Uint8Array, start: number, end: number): void {
+    this.pending--;
+    this.add(id, bytes, start, end);
+  }
+
+  onRefused(id: number, reason: ErrorReason, leaderNode: NodeId): void {
+    this.pending--;
+    this.refuse(id, reason, leaderNode);
+  }
+
+  refuse(id: number, reason: ErrorReason, leaderNode: NodeId): void {
+    this.scratch.reset();
+    putFailed(this.scratch, reason, '', leaderNode);
+    this.add(id, this.scratch.buffer, 0, this.scratch.length);
+  }
+
+  flush(): void {
+    if (!this.open) return;
+    this.open = false;
+    this.server.send(this.node, this.writer.finish());
+  }
+
+  private add(id: number, bytes: Uint8Array, start: number, end: number): void {
+    if (!this.open) {
+      this.open = true;
+      this.writer.begin(this.server.mapVersion());
+      this.server.scheduleFlush();
+    }
+    this.writer.add(id, bytes, start, end);
+    if (this.writer.bytes > FRAME_BYTES_MAX) this.flush();
+  }
+}
+
+export class ForwardServer {
+  private readonly answers = new Map<NodeId, PeerAnswers>();
+  private flushScheduled = false;
+  private stopped = false;
+
+  constructor(private readonly deps: ForwardServerDeps) {}
+
+  onRequest(
+    from: NodeId,
+    id: number,
+    shard: GroupId,
+    hops: number,
+    remainingMs: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const answers = this.answersOf(from);
+    const refusal = this.refusalOf(shard, hops, remainingMs, bytes, start, end, answers);
+    if (refusal !== null) {
+      answers.refuse(id, refusal, this.deps.leaderOf(shard));
+      return;
+    }
+    const replica = this.deps.host.replica(shard);
+    if (replica === null) return;
+    answers.pending++;
+    const viaLog = (hops & HopFlag.viaLog) !== 0;
+    if (viaLog || isWriteOp(bytes[start] as number)) {
+      replica.submitWrite(bytes, start, end, (hops & HopFlag.afterReads) !== 0, answers, id);
+    } else {
+      replica.submitRead(bytes, start, end, answers, id);
+    }
+  }
+
+  private refusalOf(
+    shard: GroupId,
+    hops: number,
+    remainingMs: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    answers: PeerAnswers,
+  ): ErrorReason | null {
+    if (this.stopped) return 'UNAVAILABLE';
+    if ((hops & HopFlag.countMask) > HOPS_MAX) return 'TOO_MANY_HOPS';
+    if (remainingMs <= 0) return 'DEADLINE_EXCEEDED';
+    if (end - start < 4) return 'INVALID_ARGUMENT';
+    const replica = this.deps.host.replica(shard);
+    if (replica === null) return 'SHARD_NOT_LOCAL';
+    if (!replica.serves) return 'NOT_LEADER';
+    if (answers.pending * COMMAND_COST_BYTES > PENDING_BYTES_MAX) {
+      this.deps.metrics.overloaded('forward').inc();
+      return 'OVERLOADED';
+    }
+    return isWriteOp(bytes[start] as number) ? this.deps.writeRefusal() : null;
+  }
+
+  scheduleFlush(): void {
+    if (this.flushScheduled) return;
+    this.flushScheduled = true;
+    this.deps.timers.soon(() => {
+      this.flushScheduled = false;
+      this.flush();
+    });
+  }
+
+  flush(): void {
+    for (const answers of this.answers.values()) answers.flush();
+  }
+
+  mapVersion(): number {
+    return this.deps.mapVersion();
+  }
+
+  /** A frame that finds no room is lost with its link: the caller counts those commands as unknown. */
+  send(node: NodeId, frame: Uint8Array): void {
+    if (!this.deps.peers.send(node, 'forward', frame)) this.deps.metrics.overloaded('forward_answers').inc();
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.flush();
+  }
+
+  private answersOf(node: NodeId): PeerAnswers {
+    let answers = this.answers.get(node);
+    if (answers === undefined) {
+      answers = new PeerAnswers(node, this);
+      this.answers.set(node, answers);
+    }
+    return answers;
+  }
+}

@@ -1,0 +1,23 @@
+import type { Counter, MetricsRegistry } from '../base/index.js';
+
+export interface GatewayMetrics {
+  readonly forwards: Counter;
+  readonly forwardSuccess: Counter;
+  readonly forwardFailures: (reason: string) => Counter;
+  readonly forwardTimeouts: Counter;
+  readonly overloaded: (reason: string) => Counter;
+  readonly registerForwardPending: (read: () => number) => void;
+}
+
+export function createGatewayMetrics(registry: MetricsRegistry): GatewayMetrics {
+  return {
+    forwards: registry.counter('forward_total', 'Commands sent to the node that leads their shard'),
+    forwardSuccess: registry.counter('forward_success_total', 'Forwarded commands that were answered'),
+    forwardFailures: (reason) =>
+      registry.counter('forward_failures_total', 'Forwarded commands that were refused or lost', { reason }),
+    forwardTimeouts: registry.counter('forward_timeouts_total', 'Forwarded commands without an answer in time'),
+    overloaded: (reason) => registry.counter('overloaded_total', 'Commands refused for want of room', { reason }),
+    registerForwardPending: (read) =>
+      registry.gaugeValue('forward_pending', 'Forwarded commands waiting for an answer', read),
+  };
+}

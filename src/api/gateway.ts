@@ -1,0 +1,412 @@
+/**
+ * Every client command of this node passes here: find the shard's leader, hand the command to the local replica or
+ * to the forwarder, and give the answer back to the front end (ARCHITECTURE section 14).
+ *
+ * Invariants: exactly one answer per command, by its deadline, never from inside `submit`; a command is sent again
+ * only after a refusal that came before any append; what was sent as a write and can't be accounted for is
+ * OUTCOME_UNKNOWN. Order per shard: shard-route.ts.
+ */
+import {
+  ByteWriter,
+  ERROR_REASONS,
+  type ErrorReason,
+  type GroupId,
+  type MonoMs,
+  type NodeId,
+  type Slot,
+} from '../base/index.js';
+import type { CommandSink } from '../group/index.js';
+import type { Host } from '../host/index.js';
+import { isWriteOp, putFailed } from '../kv/index.js';
+import type { Clock, PeerNetwork, Timers } from '../ports/index.js';
+import type { LeaderHints, ShardMap } from '../topology/index.js';
+import { Forwarder, HopFlag } from './forwarder.js';
+import type { GatewayMetrics } from './gateway-metrics.js';
+import type { CommandGateway, ResultSink, ShardRange } from './gateway-port.js';
+import { PendingState, PendingTable } from './pending-table.js';
+import { ShardRoute } from './shard-route.js';
+
+/** How long answers of an old target are waited for before the shard's commands go to the new one. */
+const REROUTE_GRACE_MS = 1000;
+/** A target that refused is not asked again for this long, unless another node or a newer hint points to it. */
+const AVOID_MS = 25;
+const SWEEP_MS = 20;
+/** Period of the gateway's own timer, which runs only while commands wait for an answer. */
+const POLL_MS = 10;
+
+export interface GatewayDeps {
+  readonly nodeId: NodeId;
+  readonly host: Host;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly peers: PeerNetwork;
+  readonly hints: LeaderHints;
+  readonly map: () => ShardMap;
+  readonly metrics: GatewayMetrics;
+  /** Commands held without an answer, in bytes; past it `hasRoom` is false. */
+  readonly inflightBytesMax: number;
+  /** Why client writes are refused just now (disk reserve), or null. */
+  readonly writeRefusal: () => ErrorReason | null;
+}
+
+export class Gateway implements CommandGateway, CommandSink {
+  private readonly table = new PendingTable();
+  private readonly routes = new Map<GroupId, ShardRoute>();
+  private readonly forwarder: Forwarder;
+  private readonly scratch = new ByteWriter(256);
+  /** Answers owed from inside `submit`. */
+  private failures: { handle: number; reason: ErrorReason; message: string }[] = [];
+  private roomListeners: (() => void)[] = [];
+  private hadRoom = true;
+  private lastSweepMs: MonoMs = 0;
+  private readonly moving = new Set<ShardRoute>();
+  private polling = false;
+  private stopped = false;
+
+  constructor(private readonly deps: GatewayDeps) {
+    this.forwarder = new Forwarder({
+      peers: deps.peers,
+      timers: deps.timers,
+      mapVersion: () => deps.map().version,
+      now: () => deps.clock.monoMs(),
+      sink: this,
+      onLost: (handle, command, start, end) => this.onLost(handle, command, start, end),
+    });
+    deps.metrics.registerForwardPending(() => this.forwarder.pending);
+  }
+
+  // ---- CommandGateway ------------------------------------------------------------------------------------------
+
+  get hasRoom(): boolean {
+    const room = this.table.bytes < this.deps.inflightBytesMax && !this.table.full;
+    if (!room) this.hadRoom = false;
+    return room;
+  }
+
+  onRoom(listener: () => void): void {
+    this.roomListeners.push(listener);
+  }
+
+  shardOf(slot: Slot): number {
+    return this.deps.map().shardIdOfSlot(slot);
+  }
+
+  shards(): readonly ShardRange[] {
+    return this.deps
+      .map()
+      .shards.map(({ id, firstSlot, lastSlot }) => ({ shard: id, firstSlot, lastSlot }));
+  }
+
+  submit(
+    slot: Slot,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    deadline: MonoMs,
+    sink: ResultSink,
+    token: number,
+  ): void {
+    const shard = this.deps.map().shardIdOfSlot(slot);
+    const isWrite = isWriteOp(bytes[start] as number);
+    const viaLog = !isWrite && sink.pendingWrites > 0;
+    const afterReads = (isWrite || viaLog) && sink.pendingReads > 0;
+    const route = this.routeOf(shard);
+    const sequence = route.nextSequence++;
+    const handle = this.table.add(sink, token, shard, isWrite, deadline, sequence, end - start);
+    if (!this.polling) this.startPolling();
+    if (shard < 0) {
+      this.failSoon(handle, 'NOT_INITIALISED', 'this node does not know the shard map yet');
+      return;
+    }
+    const refusal = isWrite ? this.deps.writeRefusal() : null;
+    if (refusal !== null) {
+      this.failSoon(handle, refusal, 'this node is short of disk space');
+      return;
+    }
+    if (this.stopped) {
+      this.failSoon(handle, 'UNAVAILABLE', 'the node is stopping');
+      return;
+    }
+    if (route.rerouting || !this.dispatch(route, handle, bytes, start, end, viaLog, afterReads)) {
+      route.hold(handle, sequence, bytes, start, end);
+      this.reroute(route);
+    }
+  }
+
+  forget(sink: ResultSink): void {
+    if (sink.pendingReads + sink.pendingWrites === 0) return;
+    for (let slot = 0; slot < this.table.slots; slot++) {
+      if (this.table.stateOf(slot) === PendingState.free || this.table.sinkOf(slot) !== sink) continue;
+      // What was sent keeps its place in the route's count until it is answered; nobody listens any more.
+      if (this.table.stateOf(slot) === PendingState.sent) this.settle(this.routeOf(this.table.shardOf(slot)));
+      this.table.free(slot);
+    }
+    this.announceRoom();
+  }
+
+  // ---- routing -------------------------------------------------------------------------------------------------
+
+  private routeOf(shard: GroupId): ShardRoute {
+    let route = this.routes.get(shard);
+    if (route === undefined) {
+      route = new ShardRoute(shard);
+      this.routes.set(shard, route);
+    }
+    return route;
+  }
+
+  /** The node that leads the shard as far as this one knows, or 0. */
+  private leaderOf(route: ShardRoute): NodeId {
+    const replica = this.deps.host.replica(route.shard);
+    if (replica?.serves === true) return this.deps.nodeId;
+    let node = replica !== null ? replica.leaderNode : 0;
+    if (node === 0) node = this.deps.hints.nodeOf(route.shard);
+    const avoiding = this.deps.clock.monoMs() < route.avoidUntilMs;
+    if (avoiding && node === route.avoid) node = route.suggestion === route.avoid ? 0 : route.suggestion;
+    return node === this.deps.nodeId ? 0 : node;
+  }
+
+  /** Sends one command to the shard's leader; false when it has to wait. */
+  private dispatch(
+    route: ShardRoute,
+    handle: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    viaLog: boolean,
+    afterReads: boolean,
+  ): boolean {
+    const target = this.leaderOf(route);
+    if (target === 0) return false;
+    if (target !== route.target) {
+      if (route.outstanding > 0) return false;
+      route.target = target;
+    }
+    const slot = this.table.slotOf(handle);
+    this.table.setSent(slot, target);
+    route.outstanding++;
+    if (target === this.deps.nodeId) {
+      const replica = this.deps.host.replica(route.shard);
+      if (replica === null) return false;
+      if (viaLog || this.table.isWrite(slot)) replica.submitWrite(bytes, start, end, afterReads, this, handle);
+      else replica.submitRead(bytes, start, end, this, handle);
+    } else {
+      const hops = 1 | (viaLog ? HopFlag.viaLog : 0) | (afterReads ? HopFlag.afterReads : 0);
+      this.deps.metrics.forwards.inc();
+      this.forwarder.send(
+        target,
+        handle,
+        route.shard,
+        hops,
+        this.table.deadlineOf(slot),
+        bytes,
+        start,
+        end,
+      );
+    }
+    return true;
+  }
+
+  private reroute(route: ShardRoute): void {
+    route.beginReroute(this.deps.clock.monoMs());
+    this.moving.add(route);
+  }
+
+  /** Lets what was held leave, once the old target has answered and a new one is known. */
+  private advance(route: ShardRoute, nowMs: MonoMs): void {
+    if (route.outstanding > 0) {
+      if (nowMs - route.reroutingSinceMs < REROUTE_GRACE_MS) return;
+      this.giveUpOutstanding(route);
+    }
+    if (route.waiting > 0 && this.leaderOf(route) === 0) return;
+    route.rerouting = false;
+    this.moving.delete(route);
+    const waiting = route.takeWaiting();
+    for (let i = 0; i < waiting.length; i++) {
+      const item = waiting[i] as (typeof waiting)[number];
+      const slot = this.table.slotOf(item.handle);
+      if (slot < 0) continue; // answered by its deadline
+      const sink = this.table.sinkOf(slot);
+      // The sink's other commands may be anywhere: reads go the safe way, behind the writes in the log.
+      const viaLog = !this.table.isWrite(slot) && sink.pendingWrites > 0;
+      const afterReads = sink.pendingReads > 0;
+      if (!this.dispatch(route, item.handle, item.bytes, 0, item.bytes.length, viaLog, afterReads)) {
+        route.putBack(waiting.slice(i));
+        this.reroute(route);
+        return;
+      }
+    }
+  }
+
+  /** The old target is silent: writes sent there are of unknown outcome, reads may go elsewhere. */
+  private giveUpOutstanding(route: ShardRoute): void {
+    for (let slot = 0; slot < this.table.slots; slot++) {
+      if (this.table.stateOf(slot) !== PendingState.sent || this.table.shardOf(slot) !== route.shard) continue;
+      const handle = this.table.handleOf(slot);
+      if (this.table.isWrite(slot)) this.fail(handle, 'OUTCOME_UNKNOWN', 'the leader went silent', 0);
+      else this.fail(handle, 'UNAVAILABLE', 'the leader went silent', 0);
+    }
+    route.outstanding = 0;
+  }
+
+  private settle(route: ShardRoute): void {
+    if (route.outstanding > 0) route.outstanding--;
+  }
+
+  // ---- CommandSink: answers of replicas and peers --------------------------------------------------------------
+
+  onResult(handle: number, bytes: Uint8Array, start: number, end: number): void {
+    const slot = this.table.slotOf(handle);
+    if (slot < 0) return;
+    const route = this.routeOf(this.table.shardOf(slot));
+    const sequence = this.table.sequenceOf(slot);
+    if (sequence > route.ranSequence) route.ranSequence = sequence;
+    if (this.table.targetOf(slot) !== this.deps.nodeId) this.deps.metrics.forwardSuccess.inc();
+    this.answer(slot, bytes, start, end);
+  }
+
+  onRefused(
+    handle: number,
+    reason: ErrorReason,
+    leaderNode: NodeId,
+    command: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const slot = this.table.slotOf(handle);
+    if (slot < 0) return;
+    const route = this.routeOf(this.table.shardOf(slot));
+    const nowMs = this.deps.clock.monoMs();
+    const again = ERROR_REASONS[reason].retry === 'redirect' || reason === 'UNAVAILABLE';
+    const target = this.table.targetOf(slot);
+    if (target !== this.deps.nodeId) this.deps.metrics.forwardFailures(reason).inc();
+    if (!again || this.stopped || nowMs >= this.table.deadlineOf(slot)) {
+      this.fail(handle, this.stopped ? 'UNAVAILABLE' : reason, 'the command was not run', leaderNode);
+      return;
+    }
+    const sequence = this.table.sequenceOf(slot);
+    if (sequence < route.ranSequence) {
+      // A later command of this shard ran already: running this one now would turn their order round.
+      this.fail(handle, 'UNAVAILABLE', 'the shard changed its leader, the command was not run', leaderNode);
+      return;
+    }
+    this.settle(route);
+    this.table.setHeld(slot);
+    route.holdRefused(handle, sequence, command, start, end);
+    route.avoid = target;
+    route.avoidUntilMs = nowMs + AVOID_MS;
+    route.suggestion = leaderNode;
+    this.reroute(route);
+  }
+
+  private onLost(handle: number, command: Uint8Array, start: number, end: number): void {
+    const slot = this.table.slotOf(handle);
+    if (slot < 0) return;
+    if (this.table.isWrite(slot)) {
+      this.deps.metrics.forwardFailures('link_lost').inc();
+      this.fail(handle, 'OUTCOME_UNKNOWN', 'the link to the leader broke with the command in flight', 0);
+    } else {
+      this.onRefused(handle, 'UNAVAILABLE', 0, command, start, end);
+    }
+  }
+
+  /** Answers of peers to what was forwarded, and the end of links. */
+  onResponse(from: NodeId, id: number, bytes: Uint8Array, start: number, end: number): void {
+    this.forwarder.onResponse(from, id, bytes, start, end);
+  }
+
+  onLinkDown(node: NodeId): void {
+    this.forwarder.onLinkDown(node);
+  }
+
+  // ---- time ----------------------------------------------------------------------------------------------------
+
+  private startPolling(): void {
+    this.polling = true;
+    this.deps.timers.after(POLL_MS, () => {
+      this.polling = false;
+      if (this.stopped) return;
+      this.poll();
+      if (this.table.count > 0) this.startPolling();
+    });
+  }
+
+  /** Looks after deadlines and routes; also called after every change of a leader hint. */
+  poll(): void {
+    const nowMs = this.deps.clock.monoMs();
+    for (const route of this.moving) this.advance(route, nowMs);
+    if (nowMs - this.lastSweepMs < SWEEP_MS) return;
+    this.lastSweepMs = nowMs;
+    this.sweepDeadlines(nowMs);
+    this.forwarder.sweep(nowMs);
+  }
+
+  private sweepDeadlines(nowMs: MonoMs): void {
+    const table = this.table;
+    if (table.count === 0) return;
+    for (let slot = 0; slot < table.slots; slot++) {
+      const state = table.stateOf(slot);
+      if (state === PendingState.free || table.deadlineOf(slot) > nowMs) continue;
+      const handle = table.handleOf(slot);
+      if (state === PendingState.sent && table.isWrite(slot)) {
+        if (table.targetOf(slot) !== this.deps.nodeId) this.deps.metrics.forwardTimeouts.inc();
+        this.fail(handle, 'OUTCOME_UNKNOWN', 'no answer by the deadline', 0);
+      } else if (state === PendingState.sent) {
+        this.fail(handle, 'DEADLINE_EXCEEDED', 'no answer by the deadline', 0);
+      } else {
+        this.fail(handle, 'SHARD_LEADER_UNKNOWN', `shard ${table.shardOf(slot)} has no leader`, 0);
+      }
+    }
+  }
+
+  stop(): void {
+    this.stopped = true;
+    for (let slot = 0; slot < this.table.slots; slot++) {
+      const state = this.table.stateOf(slot);
+      if (state === PendingState.free) continue;
+      const unknown = state === PendingState.sent && this.table.isWrite(slot);
+      this.fail(
+        this.table.handleOf(slot),
+        unknown ? 'OUTCOME_UNKNOWN' : 'UNAVAILABLE',
+        'the node is stopping',
+        0,
+      );
+    }
+    this.forwarder.stopped = true;
+  }
+
+  // ---- answers -------------------------------------------------------------------------------------------------
+
+  private failSoon(handle: number, reason: ErrorReason, message: string): void {
+    this.failures.push({ handle, reason, message });
+    if (this.failures.length > 1) return;
+    this.deps.timers.soon(() => {
+      const failures = this.failures;
+      this.failures = [];
+      for (const failure of failures) this.fail(failure.handle, failure.reason, failure.message, 0);
+    });
+  }
+
+  private fail(handle: number, reason: ErrorReason, message: string, leader: NodeId): void {
+    const slot = this.table.slotOf(handle);
+    if (slot < 0) return;
+    this.scratch.reset();
+    putFailed(this.scratch, reason, message, leader);
+    this.answer(slot, this.scratch.buffer, 0, this.scratch.length);
+  }
+
+  private answer(slot: number, bytes: Uint8Array, start: number, end: number): void {
+    const sink = this.table.sinkOf(slot);
+    const token = this.table.tokenOf(slot);
+    if (this.table.stateOf(slot) === PendingState.sent) this.settle(this.routeOf(this.table.shardOf(slot)));
+    this.table.free(slot);
+    sink.onResult(token, bytes, start, end);
+    if (!this.hadRoom) this.announceRoom();
+  }
+
+  private announceRoom(): void {
+    if (this.hadRoom || this.table.bytes > this.deps.inflightBytesMax * 0.8) return;
+    this.hadRoom = true;
+    for (const listener of this.roomListeners) listener();
+  }
+}

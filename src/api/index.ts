@@ -1,0 +1,7 @@
+/** Level 7: from a client's command to a shard and back. No sockets here: bytes come and go through ports. */
+export { Forwarder } from './forwarder.js';
+export { ForwardServer } from './forward-server.js';
+export { Gateway, type GatewayDeps } from './gateway.js';
+export { createGatewayMetrics, type GatewayMetrics } from './gateway-metrics.js';
+export type { CommandGateway, ResultSink, ShardRange } from './gateway-port.js';
+export * from './resp/index.js';

@@ -1,0 +1,165 @@
+/**
+ * Commands that a front end handed to the gateway and that have no answer yet, as parallel arrays: no object per
+ * command. A handle is slot + generation * 2^20, so that an answer that comes after the deadline meets a slot that
+ * has moved on, and is dropped.
+ */
+import { assert, type GroupId, type MonoMs, type NodeId } from '../base/index.js';
+import type { ResultSink } from './gateway-port.js';
+
+const SLOT_BITS = 20;
+const SLOTS_MAX = 1 << SLOT_BITS;
+
+export const PendingState = { free: 0, held: 1, sent: 2 } as const;
+export type PendingState = (typeof PendingState)[keyof typeof PendingState];
+
+export class PendingTable {
+  private capacity = 1024;
+  private sinks: (ResultSink | null)[] = [];
+  private tokens = new Float64Array(this.capacity);
+  private shards = new Int32Array(this.capacity);
+  private states = new Uint8Array(this.capacity);
+  private writes = new Uint8Array(this.capacity);
+  private deadlines = new Float64Array(this.capacity);
+  private sequences = new Float64Array(this.capacity);
+  private generations = new Float64Array(this.capacity);
+  private sizes = new Float64Array(this.capacity);
+  private targets = new Int32Array(this.capacity);
+  private readonly freeSlots: number[] = [];
+  private used = 0;
+  /** Commands without an answer, and their bytes. */
+  count = 0;
+  bytes = 0;
+
+  get full(): boolean {
+    return this.count >= SLOTS_MAX - 1;
+  }
+
+  add(
+    sink: ResultSink,
+    token: number,
+    shard: GroupId,
+    isWrite: boolean,
+    deadline: MonoMs,
+    sequence: number,
+    bytes: number,
+  ): number {
+    let slot = this.freeSlots.pop();
+    if (slot === undefined) {
+      assert(this.used < SLOTS_MAX, 'pending table is full');
+      if (this.used === this.capacity) this.grow();
+      slot = this.used++;
+    }
+    this.sinks[slot] = sink;
+    this.tokens[slot] = token;
+    this.shards[slot] = shard;
+    this.states[slot] = PendingState.held;
+    this.writes[slot] = isWrite ? 1 : 0;
+    this.deadlines[slot] = deadline;
+    this.sequences[slot] = sequence;
+    this.sizes[slot] = bytes;
+    this.targets[slot] = 0;
+    this.count++;
+    this.bytes += bytes;
+    if (isWrite) sink.pendingWrites++;
+    else sink.pendingReads++;
+    return slot + (this.generations[slot] as number) * SLOTS_MAX;
+  }
+
+  /** The slot of a handle, or -1 when it was answered already. */
+  slotOf(handle: number): number {
+    const slot = handle % SLOTS_MAX;
+    const generation = (handle - slot) / SLOTS_MAX;
+    return this.generations[slot] === generation && this.states[slot] !== PendingState.free ? slot : -1;
+  }
+
+  handleOf(slot: number): number {
+    return slot + (this.generations[slot] as number) * SLOTS_MAX;
+  }
+
+  free(slot: number): void {
+    assert(this.states[slot] !== PendingState.free, 'slot freed twice');
+    const sink = this.sinks[slot] as ResultSink;
+    if (this.writes[slot] === 1) sink.pendingWrites--;
+    else sink.pendingReads--;
+    this.count--;
+    this.bytes -= this.sizes[slot] as number;
+    this.sinks[slot] = null;
+    this.states[slot] = PendingState.free;
+    this.generations[slot] = ((this.generations[slot] as number) + 1) % 4294967296;
+    this.freeSlots.push(slot);
+  }
+
+  setSent(slot: number, target: NodeId): void {
+    this.states[slot] = PendingState.sent;
+    this.targets[slot] = target;
+  }
+
+  setHeld(slot: number): void {
+    this.states[slot] = PendingState.held;
+  }
+
+  /** Slots ever used: the range to sweep. */
+  get slots(): number {
+    return this.used;
+  }
+
+  sinkOf(slot: number): ResultSink {
+    return this.sinks[slot] as ResultSink;
+  }
+
+  tokenOf(slot: number): number {
+    return this.tokens[slot] as number;
+  }
+
+  shardOf(slot: number): GroupId {
+    return this.shards[slot] as number;
+  }
+
+  stateOf(slot: number): number {
+    return this.states[slot] as number;
+  }
+
+  isWrite(slot: number): boolean {
+    return this.writes[slot] === 1;
+  }
+
+  deadlineOf(slot: number): MonoMs {
+    return this.deadlines[slot] as number;
+  }
+
+  sequenceOf(slot: number): number {
+    return this.sequences[slot] as number;
+  }
+
+  targetOf(slot: number): NodeId {
+    return this.targets[slot] as number;
+  }
+
+  private grow(): void {
+    this.capacity *= 2;
+    const f64 = (old: Float64Array): Float64Array<ArrayBuffer> => {
+      const grown = new Float64Array(this.capacity);
+      grown.set(old);
+      return grown;
+    };
+    const i32 = (old: Int32Array): Int32Array<ArrayBuffer> => {
+      const grown = new Int32Array(this.capacity);
+      grown.set(old);
+      return grown;
+    };
+    const u8 = (old: Uint8Array): Uint8Array<ArrayBuffer> => {
+      const grown = new Uint8Array(this.capacity);
+      grown.set(old);
+      return grown;
+    };
+    this.tokens = f64(this.tokens);
+    this.deadlines = f64(this.deadlines);
+    this.sequences = f64(this.sequences);
+    this.generations = f64(this.generations);
+    this.sizes = f64(this.sizes);
+    this.shards = i32(this.shards);
+    this.targets = i32(this.targets);
+    this.states = u8(this.states);
+    this.writes = u8(this.writes);
+  }
+}

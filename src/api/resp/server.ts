@@ -1,0 +1,180 @@
+/**
+ * The RESP front end of a node: accepts streams, shares one encoder and one scratch buffer among its connections,
+ * and gives each connection with something to do one turn per turn of the event loop.
+ */
+import { assert, ByteWriter, encodeUtf8, type MetricsRegistry } from '../../base/index.js';
+import type { ByteStream, Clock, Logger, StreamHandler, Timers } from '../../ports/index.js';
+import type { CommandGateway } from '../gateway-port.js';
+import type { ClientRow, ConfigRow, InfoFacts } from './command-context.js';
+import { CommandTable } from './command-table.js';
+import { Connection, type ConnectionHost } from './connection.js';
+import { KeySplitter } from './key-splitter.js';
+import { LINGER_MS } from './limits.js';
+import { RespMetrics } from './metrics.js';
+import { ResultEncoder } from './result-encoder.js';
+
+export interface RespLimits {
+  readonly valueBytesMax: number;
+  readonly commandBytesMax: number;
+  readonly connectionsMax: number;
+  readonly outputBytesMax: number;
+  readonly requestTimeoutMs: number;
+}
+
+export interface RespServerDeps {
+  readonly gateway: CommandGateway;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
+  readonly limits: RespLimits;
+  readonly info: () => InfoFacts;
+  /** What CONFIG GET shows. */
+  readonly config: readonly ConfigRow[];
+}
+
+export interface RespServer {
+  accept(stream: ByteStream): StreamHandler;
+  /** Takes no new connection or command, answers what waits, closes. `done` once every connection is closed. */
+  close(done: () => void): void;
+  readonly connectionCount: number;
+}
+
+const TOO_MANY_CLIENTS = 'ERR max number of clients reached';
+/** A scratch buffer above this size is given back after the command that needed it. */
+const SCRATCH_BYTES_KEPT_MAX = 1024 * 1024;
+
+export function createRespServer(deps: RespServerDeps): RespServer {
+  return new Server(deps);
+}
+
+class Server implements RespServer, ConnectionHost {
+  readonly gateway: CommandGateway;
+  readonly clock: Clock;
+  readonly limits: RespLimits;
+  readonly config: readonly ConfigRow[];
+  readonly encoder = new ResultEncoder();
+  readonly splitter = new KeySplitter();
+  readonly commands = new CommandTable();
+  readonly metrics: RespMetrics;
+  scratch = new ByteWriter(1024);
+
+  private readonly connections = new Set<Connection>();
+  /** Those that don't read, longest wait first: room goes to them in this order, so that none starves. */
+  private readonly paused = new Set<Connection>();
+  /** Connections to be given a turn, and those being given one: two lists that change places. */
+  private waiting: Connection[] = [];
+  private running: Connection[] = [];
+  private turnScheduled = false;
+  private readonly runTurn = (): void => this.turn();
+  private closed: (() => void) | null = null;
+
+  constructor(private readonly deps: RespServerDeps) {
+    this.gateway = deps.gateway;
+    this.clock = deps.clock;
+    this.limits = deps.limits;
+    this.config = deps.config;
+    this.metrics = new RespMetrics(deps.metrics, this.commands.rows, () => this.connections.size);
+    deps.gateway.onRoom(() => this.onRoom());
+  }
+
+  accept(stream: ByteStream): StreamHandler {
+    if (this.closed !== null) return this.reject(stream, 'stopping');
+    if (this.connections.size >= this.limits.connectionsMax) return this.reject(stream, 'limit');
+    const connection = new Connection(stream, this);
+    this.connections.add(connection);
+    return connection;
+  }
+
+  close(done: () => void): void {
+    assert(this.closed === null, 'the RESP server is closed twice');
+    this.closed = done;
+    for (const connection of this.connections) connection.quit();
+    if (this.connections.size === 0) return this.deps.timers.soon(done);
+    // Every command is answered by its deadline; whoever doesn't take the answer then is cut off.
+    this.deps.timers.after(this.limits.requestTimeoutMs + LINGER_MS, () => {
+      for (const connection of [...this.connections]) connection.destroy();
+    });
+  }
+
+  get connectionCount(): number {
+    return this.connections.size;
+  }
+
+  // What connections see.
+
+  get clientCount(): number {
+    return this.connections.size;
+  }
+
+  get valueBytesMax(): number {
+    return this.limits.valueBytesMax;
+  }
+
+  info(): InfoFacts {
+    return this.deps.info();
+  }
+
+  clients(): Iterable<ClientRow> {
+    return this.connections;
+  }
+
+  schedule(connection: Connection): void {
+    if (connection.scheduled) return;
+    connection.scheduled = true;
+    this.waiting.push(connection);
+    if (this.turnScheduled) return;
+    this.turnScheduled = true;
+    this.deps.timers.soon(this.runTurn);
+  }
+
+  onPaused(connection: Connection): void {
+    this.paused.delete(connection);
+    this.paused.add(connection);
+  }
+
+  onResumed(connection: Connection): void {
+    this.paused.delete(connection);
+  }
+
+  onEnded(connection: Connection): void {
+    this.deps.timers.after(LINGER_MS, () => connection.destroy());
+  }
+
+  onClosed(connection: Connection): void {
+    this.connections.delete(connection);
+    this.paused.delete(connection);
+    if (this.closed !== null && this.connections.size === 0) this.deps.timers.soon(this.closed);
+  }
+
+  private turn(): void {
+    this.turnScheduled = false;
+    const running = this.waiting;
+    this.waiting = this.running;
+    for (const connection of running) {
+      connection.scheduled = false;
+      connection.turn();
+    }
+    running.length = 0;
+    this.running = running;
+    if (this.scratch.buffer.length > SCRATCH_BYTES_KEPT_MAX) this.scratch = new ByteWriter(1024);
+  }
+
+  private onRoom(): void {
+    for (const connection of this.paused) this.schedule(connection);
+  }
+
+  private reject(stream: ByteStream, reason: 'limit' | 'stopping'): StreamHandler {
+    this.metrics.rejected(reason);
+    this.deps.logger.debug('connection rejected', { reason, remoteAddress: stream.remoteAddress });
+    if (reason === 'limit') stream.write(encodeUtf8(`-${TOO_MANY_CLIENTS}\r\n`));
+    stream.end();
+    // A client that neither reads nor closes must not hold the socket.
+    const cancel = this.deps.timers.after(LINGER_MS, () => stream.destroy());
+    return { onData: ignore, onDrain: ignore, onClose: cancel };
+  }
+}
+
+function ignore(): void {
+  // A rejected client has nothing to say.
+}

@@ -1,0 +1,2 @@
+/** `quorate dev`: a local cluster of child processes. */
+export { addDevCommand } from './dev-command.js';

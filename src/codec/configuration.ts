@@ -1,0 +1,48 @@
+/**
+ * A group's configuration as bytes, wherever it travels or is stored:
+ *
+ *   u64 version | u8 autoLeave | four lists: voters, outgoing, learners, learnersNext; each u16 count | u32 replica id…
+ */
+import { assert, type ByteReader, type ByteWriter, type ReplicaId } from '../base/index.js';
+import type { Configuration } from '../raft/index.js';
+import { MalformedFrame, putId, putSafe } from './malformed.js';
+
+/** Members of one list; a group has a handful. */
+const MEMBERS_MAX = 1024;
+
+export function putConfiguration(w: ByteWriter, configuration: Configuration): void {
+  putSafe(w, configuration.version);
+  w.u8(configuration.autoLeave ? 1 : 0);
+  putReplicas(w, configuration.voters);
+  putReplicas(w, configuration.outgoing);
+  putReplicas(w, configuration.learners);
+  putReplicas(w, configuration.learnersNext);
+}
+
+export function readConfiguration(reader: ByteReader): Configuration {
+  const version = reader.u64();
+  const autoLeave = reader.u8();
+  if (autoLeave > 1) throw new MalformedFrame(`configuration: autoLeave ${autoLeave}`);
+  return {
+    version,
+    autoLeave: autoLeave === 1,
+    voters: readReplicas(reader),
+    outgoing: readReplicas(reader),
+    learners: readReplicas(reader),
+    learnersNext: readReplicas(reader),
+  };
+}
+
+function putReplicas(w: ByteWriter, replicas: readonly ReplicaId[]): void {
+  assert(replicas.length <= MEMBERS_MAX, `${replicas.length} members in one list`);
+  w.u16(replicas.length);
+  for (const replica of replicas) putId(w, replica);
+}
+
+function readReplicas(reader: ByteReader): ReplicaId[] {
+  const count = reader.u16();
+  if (count > MEMBERS_MAX) throw new MalformedFrame(`configuration: ${count} members in one list`);
+  const replicas: ReplicaId[] = [];
+  for (let i = 0; i < count; i++) replicas.push(reader.u32());
+  return replicas;
+}

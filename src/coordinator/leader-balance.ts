@@ -1,0 +1,49 @@
+/**
+ * Brings leaderships back to where placement wants them. A shard's first replica is its preferred leader; after a
+ * restart or a failure others lead. Each node looks after the groups that it leads itself: it hands one over when
+ * the preferred replica is alive and close behind. One transfer at a time, so that clients see one short pause after
+ * the other and not all at once.
+ */
+import type { GroupId, MonoMs, ReplicaId } from '../base/index.js';
+import type { Host } from '../host/index.js';
+
+/** How long a leadership must have lasted: a restarting node is given time to come up whole. */
+const TENURE_MS = 3000;
+/** Time between two hand-overs of this node. */
+const PAUSE_MS = 500;
+/** Entries that the preferred replica may be behind. */
+const LAG_MAX = 64;
+
+export class LeaderBalance {
+  private readonly leadingSinceMs = new Map<GroupId, MonoMs>();
+  private lastTransferMs: MonoMs = 0;
+
+  constructor(
+    private readonly host: Host,
+    /** The preferred leader of a group, 0 when none. */
+    private readonly preferred: (group: GroupId) => ReplicaId,
+  ) {}
+
+  poll(nowMs: MonoMs): void {
+    for (const replica of this.host.all()) {
+      if (!replica.serves) {
+        this.leadingSinceMs.delete(replica.group);
+        continue;
+      }
+      const since = this.leadingSinceMs.get(replica.group);
+      if (since === undefined) this.leadingSinceMs.set(replica.group, nowMs);
+      else if (nowMs - since > TENURE_MS && nowMs - this.lastTransferMs > PAUSE_MS) {
+        const wanted = this.preferred(replica.group);
+        if (wanted === 0 || wanted === replica.id) continue;
+        const status = replica.raft.status();
+        const follower = status.followers.find((f) => f.id === wanted);
+        if (follower === undefined || follower.state !== 'replicate' || !follower.recentlyActive) continue;
+        if (status.lastIndex - follower.match > LAG_MAX) continue;
+        if (replica.raft.transferLeader(wanted)) {
+          this.lastTransferMs = nowMs;
+          this.host.markDirty(replica);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,37 @@
+import type { Counter, Histogram, MetricsRegistry } from '../base/index.js';
+
+/** Figures shared by all replicas of a node; bumped in place. */
+export interface GroupMetrics {
+  readonly proposals: Counter;
+  readonly proposalsFailed: (reason: string) => Counter;
+  readonly proposeLatency: Histogram;
+  readonly readIndex: Counter;
+  readonly readIndexLatency: Histogram;
+  readonly elections: (reason: string) => Counter;
+  readonly leaderChanges: Counter;
+  readonly expired: Counter;
+  readonly snapshotStreamBytes: (direction: 'in' | 'out') => Counter;
+}
+
+export function createGroupMetrics(registry: MetricsRegistry): GroupMetrics {
+  return {
+    proposals: registry.counter('raft_proposals_total', 'Entries proposed by this node as leader'),
+    proposalsFailed: (reason) =>
+      registry.counter('raft_proposals_failed_total', 'Entries refused before the append', { reason }),
+    proposeLatency: registry.histogram(
+      'raft_propose_latency_seconds',
+      'From the proposal of an entry to its application on the leader',
+    ),
+    readIndex: registry.counter('raft_read_index_total', 'Reads confirmed by a ReadIndex round'),
+    readIndexLatency: registry.histogram(
+      'raft_read_index_latency_seconds',
+      'From asking for a read index to its confirmation',
+    ),
+    elections: (reason) =>
+      registry.counter('raft_elections_total', 'Elections started or won by this node', { reason }),
+    leaderChanges: registry.counter('shard_leader_changes_total', 'Changes of leader seen by this node'),
+    expired: registry.counter('cache_expired_total', 'Items dropped because their time was over'),
+    snapshotStreamBytes: (direction) =>
+      registry.counter('snapshot_stream_bytes_total', 'Bytes of checkpoints streamed', { direction }),
+  };
+}

@@ -1,0 +1,12 @@
+import type { ByteWriter } from '../base/index.js';
+import type { StateMachine } from '../ports/index.js';
+
+/** What a replica needs of a state machine besides applying: reads at the applied state, and expired items to reap. */
+export interface Machine extends StateMachine {
+  /** Runs one read; 'needs_time' (nothing written) when its answer depends on time the log has not reached yet. */
+  read(bytes: Uint8Array, start: number, end: number, nowMs: number, out: ByteWriter): 'done' | 'needs_time';
+  /** When the next item expires (ms, log time); Infinity when none does. */
+  nextDueMs(): number;
+  /** Writes one command that drops up to `countMax` items expired at `nowMs`; returns how many it names. */
+  encodeReap(nowMs: number, countMax: number, out: ByteWriter): number;
+}

@@ -1,0 +1,133 @@
+/**
+ * Linearizable reads of one group: a batch per turn shares one ReadIndex context. A batch is `open` while it
+ * collects, `asked` while its round is under way, `confirmed` until its index is applied, then it runs.
+ */
+import { ByteWriter, type ErrorReason, type LogIndex, type NodeId } from '../base/index.js';
+import type { CommandSink } from './sink.js';
+
+export class ReadBatch {
+  readonly commands = new ByteWriter(256);
+  readonly ends: number[] = [];
+  readonly sinks: CommandSink[] = [];
+  readonly tokens: number[] = [];
+  /** Set once confirmed. */
+  index: LogIndex = 0;
+  askedAtMs = 0;
+
+  constructor(readonly id: number) {}
+
+  get count(): number {
+    return this.ends.length;
+  }
+
+  add(command: Uint8Array, start: number, end: number, sink: CommandSink, token: number): void {
+    this.commands.bytes(command, start, end);
+    this.ends.push(this.commands.length);
+    this.sinks.push(sink);
+    this.tokens.push(token);
+  }
+
+  startOf(position: number): number {
+    return position === 0 ? 0 : (this.ends[position - 1] as number);
+  }
+
+  refuse(reason: ErrorReason, leaderNode: NodeId): void {
+    for (let i = 0; i < this.count; i++) {
+      (this.sinks[i] as CommandSink).onRefused(
+        this.tokens[i] as number,
+        reason,
+        leaderNode,
+        this.commands.buffer,
+        this.startOf(i),
+        this.ends[i] as number,
+      );
+    }
+  }
+}
+
+export class ReadBatches {
+  private open: ReadBatch | null = null;
+  private lastId = 0;
+  private readonly asked = new Map<number, ReadBatch>();
+  /** In the order of their indexes. */
+  private confirmed: ReadBatch[] = [];
+
+  /** Commands waiting in the open batch. */
+  get openCount(): number {
+    return this.open === null ? 0 : this.open.count;
+  }
+
+  get waiting(): boolean {
+    return this.open !== null || this.asked.size > 0 || this.confirmed.length > 0;
+  }
+
+  /** Id that a write must not overtake: everything asked up to now. */
+  get barrier(): number {
+    return this.lastId;
+  }
+
+  add(command: Uint8Array, start: number, end: number, sink: CommandSink, token: number): void {
+    if (this.open === null) this.open = new ReadBatch(++this.lastId);
+    this.open.add(command, start, end, sink, token);
+  }
+
+  /** A batch outside the order of asking, for reads that wait for a time entry. */
+  detached(): ReadBatch {
+    return new ReadBatch(Infinity);
+  }
+
+  takeOpen(): ReadBatch | null {
+    const batch = this.open;
+    this.open = null;
+    return batch;
+  }
+
+  onAsked(batch: ReadBatch): void {
+    this.asked.set(batch.id, batch);
+  }
+
+  takeAsked(id: number): ReadBatch | null {
+    const batch = this.asked.get(id) ?? null;
+    this.asked.delete(id);
+    return batch;
+  }
+
+  /** A batch that may run once `batch.index` is applied. */
+  onConfirmed(batch: ReadBatch): void {
+    let at = this.confirmed.length;
+    while (at > 0 && (this.confirmed[at - 1] as ReadBatch).index > batch.index) at--;
+    this.confirmed.splice(at, 0, batch);
+  }
+
+  /** The next batch whose index is applied, or null. */
+  takeRunnable(applied: LogIndex): ReadBatch | null {
+    const first = this.confirmed[0];
+    if (first === undefined || first.index > applied) return null;
+    this.confirmed.shift();
+    return first;
+  }
+
+  /** Whether a read asked up to `barrier` is still unanswered. */
+  pendingUpTo(barrier: number): boolean {
+    if (barrier === 0) return false;
+    if (this.open !== null && this.open.id <= barrier) return true;
+    for (const id of this.asked.keys()) if (id <= barrier) return true;
+    for (const batch of this.confirmed) if (batch.id <= barrier) return true;
+    return false;
+  }
+
+  /** Refuses everything that is not confirmed yet. */
+  refuseAll(reason: ErrorReason, leaderNode: NodeId): void {
+    const batches = [...this.asked.values()];
+    this.asked.clear();
+    if (this.open !== null) batches.push(this.open);
+    this.open = null;
+    for (const batch of batches) batch.refuse(reason, leaderNode);
+  }
+
+  refuseConfirmed(reason: ErrorReason, leaderNode: NodeId): void {
+    const batches = this.confirmed;
+    this.confirmed = [];
+    for (const batch of batches) batch.refuse(reason, leaderNode);
+  }
+}

@@ -1,0 +1,481 @@
+/**
+ * One replica of a group: drives the consensus core and its state machine.
+ *
+ *   client commands -> open batch -> propose ┐                    ┌-> messages, entries (host, storage)
+ *   peers' messages -> step ─────────────────┴-> core -> Ready ───┼-> committed entries -> apply -> replies
+ *   ticks ───────────────────────────────────────┘                └-> confirmed reads -> read -> replies
+ *
+ * Everything happens inside the host's turn; this class starts no timer. Invariants: entries are applied in index
+ * order without gaps; a reply to a write leaves only after its entry was applied here; reads run only when their
+ * confirmed index is applied; a batch is not applied before reads asked earlier on the same connection were answered.
+ */
+import {
+  assert,
+  ByteWriter,
+  type ErrorReason,
+  type GroupId,
+  type LogIndex,
+  type NodeId,
+  type ReplicaId,
+} from '../base/index.js';
+import type { EntryResults, Logger } from '../ports/index.js';
+import {
+  EntryKind,
+  type Configuration,
+  type Entry,
+  type HardState,
+  type Message,
+  type Raft,
+  type ReadOutcome,
+  type Ready,
+} from '../raft/index.js';
+import { CheckpointPolicy, type CheckpointLimits } from './checkpoint-policy.js';
+import { LogClock } from './log-clock.js';
+import type { Machine } from './machine.js';
+import { Proposals } from './proposals.js';
+import { ReadBatches, type ReadBatch } from './read-batches.js';
+import type { ReplicaHost } from './replica-host.js';
+import type { CommandSink } from './sink.js';
+import { refuseBatch, WriteBatchBuilder, type WriteBatch } from './write-batch.js';
+
+/** Items named by one reap command: bounds the work of one entry. */
+const REAP_COUNT_MAX = 256;
+/** Commit may run this many entries ahead of apply before new work is refused (as etcd does). */
+const APPLY_BACKLOG_MAX = 5000;
+
+export interface ReplicaOptions {
+  readonly group: GroupId;
+  readonly id: ReplicaId;
+  readonly raft: Raft;
+  readonly machine: Machine;
+  readonly configuration: Configuration;
+  readonly appliedIndex: LogIndex;
+  readonly suspect: string | null;
+  readonly checkpointLimits: CheckpointLimits;
+  readonly host: ReplicaHost;
+  readonly logger: Logger;
+}
+
+export class Replica implements EntryResults {
+  readonly group: GroupId;
+  readonly id: ReplicaId;
+  readonly raft: Raft;
+  readonly machine: Machine;
+  readonly configuration: Configuration;
+  readonly suspect: string | null;
+  readonly policy: CheckpointPolicy;
+  private readonly host: ReplicaHost;
+  private readonly logger: Logger;
+  private readonly clock = new LogClock();
+  private readonly open = new WriteBatchBuilder();
+  /** Batches closed because they were full, waiting for the turn. */
+  private sealed: WriteBatch[] = [];
+  private readonly proposals = new Proposals();
+  private readonly reads = new ReadBatches();
+  /** Reads whose answer depends on time that the log has not reached: they wait for a time entry. */
+  private timeReads: ReadBatch[] = [];
+  private applyQueue: Entry[] = [];
+  private applyHead = 0;
+  private readonly out = new ByteWriter(1024);
+  private applying: WriteBatch | null = null;
+  private stopped = false;
+  /** Raised while a snapshot replaces the state: nothing is taken from the core meanwhile. */
+  installing = false;
+  appliedIndex: LogIndex;
+  snapshotsInstalled = 0;
+  /** Whether this replica stands on the host's list for the coming turn. */
+  dirty = false;
+  private unsavedHardState: HardState | null = null;
+  private wasLeader = false;
+  private knownLeader: ReplicaId = 0;
+  private reapInFlight = false;
+
+  constructor(options: ReplicaOptions) {
+    this.group = options.group;
+    this.id = options.id;
+    this.raft = options.raft;
+    this.machine = options.machine;
+    this.configuration = options.configuration;
+    this.suspect = options.suspect;
+    this.host = options.host;
+    this.logger = options.logger;
+    this.appliedIndex = options.appliedIndex;
+    this.policy = new CheckpointPolicy(this, options.host, options.logger, options.checkpointLimits);
+  }
+
+  /** Leads, and has committed an entry of its own term: reads and writes may be handed in. */
+  get serves(): boolean {
+    return this.raft.leaderReady && !this.installing;
+  }
+
+  get leaderNode(): NodeId {
+    return this.raft.leader === 0 ? 0 : this.host.nodeOf(this.group, this.raft.leader);
+  }
+
+  /** Whether the next turn has client work to propose. */
+  get hasClientWork(): boolean {
+    return this.open.count > 0 || this.sealed.length > 0 || this.timeReads.length > 0;
+  }
+
+  // ---- client work, handed in between turns --------------------------------------------------------------------
+
+  /**
+   * Queues a write (or a read that must come after its connection's pending writes: it then rides in the log).
+   * `afterReads`: the connection has reads pending; this command must not be applied before them.
+   */
+  submitWrite(
+    command: Uint8Array,
+    start: number,
+    end: number,
+    afterReads: boolean,
+    sink: CommandSink,
+    token: number,
+  ): void {
+    if (!this.open.fits(end - start)) this.seal();
+    this.open.add(command, start, end, afterReads ? this.reads.barrier : 0, sink, token);
+    this.host.markDirty(this);
+  }
+
+  submitRead(command: Uint8Array, start: number, end: number, sink: CommandSink, token: number): void {
+    this.reads.add(command, start, end, sink, token);
+    this.host.markDirty(this);
+  }
+
+  // ---- one turn, called by the host ----------------------------------------------------------------------------
+
+  step(message: Message): void {
+    this.raft.step(message);
+    this.host.markDirty(this);
+  }
+
+  tick(decide: boolean): void {
+    this.raft.tick(decide);
+    if (this.raft.role === 'leader') this.maybeReap();
+    if (this.raft.hasReady()) this.host.markDirty(this);
+  }
+
+  /** Proposes what was collected; returns the bytes proposed. Called when no log write is in flight. */
+  propose(): number {
+    if (!this.hasClientWork) return 0;
+    if (this.open.count > 0 || this.timeReads.length > 0) this.seal();
+    const batches = this.sealed;
+    this.sealed = [];
+    let bytes = 0;
+    let lastIndex: LogIndex = 0;
+    for (const batch of batches) {
+      bytes += batch.data.length;
+      lastIndex = this.proposeBatch(batch);
+    }
+    this.settleTimeReads(lastIndex);
+    return bytes;
+  }
+
+  /** Asks for a read index for the reads collected since the last turn. */
+  askReads(): void {
+    const batch = this.reads.takeOpen();
+    if (batch === null) return;
+    batch.askedAtMs = this.host.clock.monoMs();
+    const result = this.raft.readIndex(batch.id);
+    if (result.kind === 'accepted') this.reads.onAsked(batch);
+    else batch.refuse(result.reason === 'overloaded' ? 'OVERLOADED' : 'NOT_LEADER', this.leaderNode);
+  }
+
+  /** Takes everything the core has to say. */
+  collect(): void {
+    while (!this.installing && this.raft.hasReady()) this.handleReady(this.raft.ready());
+  }
+
+  onPersisted(number: number): void {
+    if (this.stopped) return;
+    this.raft.onPersisted(number);
+    this.host.markDirty(this);
+  }
+
+  /** Applies committed entries and answers reads until `untilMonoMs`; true when work is left. */
+  applySlice(untilMonoMs: number): boolean {
+    let applied = 0;
+    while (this.applyHead < this.applyQueue.length && !this.installing) {
+      const entry = this.applyQueue[this.applyHead] as Entry;
+      const batch = entry.kind === EntryKind.normal ? this.proposals.peek(entry.index, entry.term) : null;
+      if (batch !== null && this.reads.pendingUpTo(batch.readBarrier)) {
+        // Reads asked before these writes come first. Those already confirmed can run now; the others are on
+        // their way, and their answer wakes this replica.
+        if (!this.runReads()) break;
+        continue;
+      }
+      this.applyHead++;
+      this.applyEntry(entry, batch);
+      applied++;
+      if (this.host.clock.monoMs() >= untilMonoMs) break;
+    }
+    if (this.applyHead === this.applyQueue.length && this.applyHead > 0) {
+      this.applyQueue = [];
+      this.applyHead = 0;
+    }
+    if (applied > 0) {
+      this.raft.onApplied(this.appliedIndex);
+      this.policy.maybeStart();
+    }
+    while (this.runReads()) {
+      /* each call runs one batch */
+    }
+    return this.applyHead < this.applyQueue.length && applied > 0;
+  }
+
+  // ---- Ready ---------------------------------------------------------------------------------------------------
+
+  private handleReady(ready: Ready): void {
+    const host = this.host;
+    for (const message of ready.messages) host.send(this.group, message);
+    if (ready.roleChange !== null) this.onRoleChange(ready);
+    if (ready.snapshot !== null) {
+      this.installSnapshot(ready);
+      return;
+    }
+    this.persist(ready);
+    for (const entry of ready.committed) this.applyQueue.push(entry);
+    if (ready.committed.length > 0 && host.observer !== null) {
+      host.observer.onCommit(host.nodeId, this.group, this.id, this.raft.commit, this.raft.term);
+    }
+    for (const outcome of ready.reads) this.onReadOutcome(outcome);
+    for (const request of ready.fetches) {
+      host.store.fetch(this.group, request.lo, request.hi, request.bytesMax, (error, entries) => {
+        if (this.stopped) return;
+        if (error !== null) {
+          host.fatal('disk', `reading the log of group ${this.group} failed`, error);
+          return;
+        }
+        this.raft.onFetched(request.id, entries);
+        host.markDirty(this);
+      });
+    }
+    for (const to of ready.snapshotsWanted) this.policy.streamTo(to);
+  }
+
+  private persist(ready: Ready): void {
+    const host = this.host;
+    if (ready.entries.length > 0) {
+      if (host.observer !== null) {
+        host.observer.onAppend(host.nodeId, this.group, this.id, ready.entries);
+      }
+      host.store.append(this.group, ready.entries);
+    }
+    // A commit index that moved alone is not worth an fsync: it goes along with the next thing that is.
+    if (ready.hardState !== null) this.unsavedHardState = ready.hardState;
+    if (ready.mustPersist && this.unsavedHardState !== null) {
+      host.store.saveHardState(this.group, this.unsavedHardState);
+      this.unsavedHardState = null;
+    }
+    host.afterPersist(this, ready.number, ready.mustPersist, ready.messagesAfterPersist);
+  }
+
+  private onRoleChange(ready: Ready): void {
+    const change = ready.roleChange;
+    assert(change !== null, 'role change expected');
+    const host = this.host;
+    const leads = change.role === 'leader';
+    if (leads && !this.wasLeader) {
+      this.clock.restart(this.machine.timestampMs(), host.trustedWallMs(), host.clock.monoMs());
+      host.metrics.elections('won').inc();
+      this.reapInFlight = false;
+    } else if (change.role === 'precandidate' || change.role === 'candidate') {
+      host.metrics.elections(change.role === 'candidate' ? 'campaign' : 'timeout').inc();
+    }
+    if (this.wasLeader && !leads) this.refuseUnproposed('NOT_LEADER');
+    this.wasLeader = leads;
+    if (change.leader !== 0 && change.leader !== this.knownLeader) {
+      host.metrics.leaderChanges.inc();
+      this.knownLeader = change.leader;
+    }
+    host.observer?.onRole(host.nodeId, this.group, this.id, change.role, change.term);
+    host.onRoleChange(this, change);
+  }
+
+  private onReadOutcome(outcome: ReadOutcome): void {
+    const batch = this.reads.takeAsked(outcome.context);
+    if (batch === null) return;
+    if (outcome.kind === 'aborted') {
+      batch.refuse('NOT_LEADER', outcome.leader === 0 ? 0 : this.host.nodeOf(this.group, outcome.leader));
+      return;
+    }
+    batch.index = outcome.index;
+    this.reads.onConfirmed(batch);
+    this.host.metrics.readIndex.inc(batch.count);
+    this.host.metrics.readIndexLatency.observe((this.host.clock.monoMs() - batch.askedAtMs) / 1000);
+  }
+
+  // ---- proposing -----------------------------------------------------------------------------------------------
+
+  private seal(): void {
+    this.sealed.push(this.open.close(this.nowMs()));
+  }
+
+  /** The leader's log clock. */
+  private nowMs(): number {
+    return this.clock.now(this.host.clock.monoMs(), this.host.trustedWallMs());
+  }
+
+  /** Index of the appended entry, or 0 when it was refused. */
+  private proposeBatch(batch: WriteBatch): LogIndex {
+    const backlog = this.raft.commit - this.appliedIndex;
+    const result =
+      backlog > APPLY_BACKLOG_MAX
+        ? ({ kind: 'dropped', reason: 'overloaded', leader: this.id } as const)
+        : this.raft.propose(batch.data);
+    if (result.kind === 'appended') {
+      this.host.metrics.proposals.inc();
+      this.proposals.add(result.index, result.term, batch, this.host.clock.monoMs());
+      return result.index;
+    }
+    this.host.metrics.proposalsFailed(result.reason).inc();
+    refuseBatch(batch, result.reason === 'overloaded' ? 'OVERLOADED' : 'NOT_LEADER', this.leaderNode);
+    return 0;
+  }
+
+  /** Reads that wait for time go on once the last entry of this turn, stamped after they were asked, is applied. */
+  private settleTimeReads(index: LogIndex): void {
+    const waiting = this.timeReads;
+    this.timeReads = [];
+    for (const reads of waiting) {
+      reads.index = index;
+      if (index === 0) reads.refuse('NOT_LEADER', this.leaderNode);
+      else this.reads.onConfirmed(reads);
+    }
+  }
+
+  /** Everything that was handed in and not appended goes back to its sinks. */
+  private refuseUnproposed(reason: ErrorReason): void {
+    if (this.open.count > 0) this.seal();
+    const batches = this.sealed;
+    this.sealed = [];
+    for (const batch of batches) refuseBatch(batch, reason, this.leaderNode);
+    const waiting = this.timeReads;
+    this.timeReads = [];
+    for (const reads of waiting) reads.refuse(reason, this.leaderNode);
+    this.reads.takeOpen()?.refuse(reason, this.leaderNode);
+  }
+
+  private maybeReap(): void {
+    if (this.reapInFlight || !this.serves || this.machine.nextDueMs() > this.nowMs()) return;
+    this.out.reset();
+    const count = this.machine.encodeReap(this.nowMs(), REAP_COUNT_MAX, this.out);
+    if (count === 0) return;
+    this.reapInFlight = true;
+    this.submitWrite(this.out.buffer, 0, this.out.length, false, this.reapSink, 0);
+  }
+
+  private readonly reapSink: CommandSink = {
+    onResult: () => {
+      this.reapInFlight = false;
+    },
+    onRefused: () => {
+      this.reapInFlight = false;
+    },
+  };
+
+  // ---- applying ------------------------------------------------------------------------------------------------
+
+  private applyEntry(entry: Entry, batch: WriteBatch | null): void {
+    assert(
+      entry.index === this.appliedIndex + 1,
+      `group ${this.group}: entry ${entry.index} after ${this.appliedIndex}`,
+    );
+    if (entry.kind === EntryKind.normal) {
+      this.applying = batch;
+      this.machine.apply(entry.index, entry.term, entry.data, this);
+      this.applying = null;
+      if (batch !== null) {
+        const proposedAtMs = this.proposals.take(entry.index);
+        this.host.metrics.proposeLatency.observe((this.host.clock.monoMs() - proposedAtMs) / 1000);
+      }
+    }
+    this.appliedIndex = entry.index;
+    this.policy.onApplied(entry.data.length);
+    const observer = this.host.observer;
+    if (observer !== null) {
+      observer.onApply(this.host.nodeId, this.group, this.id, entry, () => this.machine.stateHash());
+    }
+  }
+
+  /** `EntryResults`: the n-th command of the entry being applied. */
+  onResult(position: number, bytes: Uint8Array, start: number, end: number): void {
+    const batch = this.applying;
+    if (batch === null || position >= batch.count) return;
+    (batch.sinks[position] as CommandSink).onResult(batch.tokens[position] as number, bytes, start, end);
+  }
+
+  // ---- reads ---------------------------------------------------------------------------------------------------
+
+  /** Runs one batch of confirmed reads; false when none is ready. */
+  private runReads(): boolean {
+    const batch = this.reads.takeRunnable(this.appliedIndex);
+    if (batch === null) return false;
+    const leads = this.raft.role === 'leader';
+    const nowMs = leads ? this.nowMs() : this.host.trustedWallMs();
+    const out = this.out;
+    let late: ReadBatch | null = null;
+    for (let i = 0; i < batch.count; i++) {
+      const start = batch.startOf(i);
+      const end = batch.ends[i] as number;
+      const sink = batch.sinks[i] as CommandSink;
+      const token = batch.tokens[i] as number;
+      out.reset();
+      const done = this.machine.read(batch.commands.buffer, start, end, nowMs, out) === 'done';
+      if (done) {
+        sink.onResult(token, out.buffer, 0, out.length);
+      } else if (leads) {
+        late ??= this.reads.detached();
+        late.add(batch.commands.buffer, start, end, sink, token);
+      } else {
+        sink.onRefused(token, 'NOT_LEADER', this.leaderNode, batch.commands.buffer, start, end);
+      }
+    }
+    if (late !== null) {
+      this.timeReads.push(late);
+      this.host.markDirty(this);
+    }
+    return true;
+  }
+
+  // ---- snapshots -----------------------------------------------------------------------------------------------
+
+  /** The file is on disk and verified: load it, then persist that it replaced the log, then go on. */
+  private installSnapshot(ready: Ready): void {
+    const snapshot = ready.snapshot;
+    assert(snapshot !== null, 'snapshot expected');
+    this.installing = true;
+    this.policy.loadReceived(snapshot, (pointer) => {
+      if (this.stopped) return;
+      this.host.store.installSnapshot(this.group, snapshot, pointer);
+      this.installing = false;
+      this.applyQueue = [];
+      this.applyHead = 0;
+      this.appliedIndex = snapshot.index;
+      this.proposals.answerUpTo(snapshot.index);
+      this.snapshotsInstalled++;
+      this.logger.info('snapshot installed', { group: this.group, index: snapshot.index });
+      this.host.observer?.onSnapshot(
+        this.host.nodeId,
+        this.group,
+        this.id,
+        snapshot.index,
+        snapshot.term,
+        this.machine.stateHash(),
+      );
+      this.persist(ready);
+      for (const entry of ready.committed) this.applyQueue.push(entry);
+      for (const outcome of ready.reads) this.onReadOutcome(outcome);
+      this.host.markDirty(this);
+    });
+  }
+
+  /** The node stops: what waits gets an honest answer. */
+  stop(): void {
+    this.refuseUnproposed('UNAVAILABLE');
+    this.reads.refuseAll('UNAVAILABLE', 0);
+    this.reads.refuseConfirmed('UNAVAILABLE', 0);
+    this.proposals.answerAll('the node is stopping');
+    this.policy.stop();
+    this.stopped = true;
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Commands on their way into one log entry. Commands of all connections are appended to one writer (one copy from
+ * the socket); parallel arrays remember who waits for which. A batch is closed at `ENTRY_BYTES_MAX` or
+ * `ENTRY_COMMANDS_MAX`, unless one command alone is larger.
+ */
+import {
+  ENTRY_HEADER_BYTES,
+  appendCommand,
+  beginEntry,
+  ByteWriter,
+  finishEntry,
+  readU32,
+  type ErrorReason,
+  type NodeId,
+} from '../base/index.js';
+import type { CommandSink } from './sink.js';
+
+export const ENTRY_BYTES_MAX = 1024 * 1024;
+export const ENTRY_COMMANDS_MAX = 1024;
+
+/** A closed batch: an entry's bytes and its waiters, position by position. */
+export interface WriteBatch {
+  readonly data: Uint8Array;
+  readonly count: number;
+  readonly sinks: readonly CommandSink[];
+  readonly tokens: readonly number[];
+  /** Reads up to this batch id were asked before one of these writes, on the same connection. */
+  readonly readBarrier: number;
+}
+
+export class WriteBatchBuilder {
+  private readonly writer = new ByteWriter(4096);
+  private sinks: CommandSink[] = [];
+  private tokens: number[] = [];
+  private readBarrier = 0;
+  count = 0;
+
+  constructor() {
+    beginEntry(this.writer);
+  }
+
+  get bytes(): number {
+    return this.writer.length;
+  }
+
+  fits(commandBytes: number): boolean {
+    return (
+      this.count === 0 ||
+      (this.count < ENTRY_COMMANDS_MAX && this.writer.length + commandBytes + 4 <= ENTRY_BYTES_MAX)
+    );
+  }
+
+  add(
+    command: Uint8Array,
+    start: number,
+    end: number,
+    readBarrier: number,
+    sink: CommandSink,
+    token: number,
+  ): void {
+    appendCommand(this.writer, command, start, end);
+    this.sinks.push(sink);
+    this.tokens.push(token);
+    if (readBarrier > this.readBarrier) this.readBarrier = readBarrier;
+    this.count++;
+  }
+
+  /** Stamps and moves out what was collected; the builder is empty again. */
+  close(timestampMs: number): WriteBatch {
+    finishEntry(this.writer, timestampMs, this.count);
+    const batch: WriteBatch = {
+      data: this.writer.take(),
+      count: this.count,
+      sinks: this.sinks,
+      tokens: this.tokens,
+      readBarrier: this.readBarrier,
+    };
+    this.writer.reset();
+    beginEntry(this.writer);
+    this.sinks = [];
+    this.tokens = [];
+    this.readBarrier = 0;
+    this.count = 0;
+    return batch;
+  }
+}
+
+/** Gives every command of a batch that was not appended back to its sink. */
+export function refuseBatch(batch: WriteBatch, reason: ErrorReason, leaderNode: NodeId): void {
+  let at = ENTRY_HEADER_BYTES;
+  for (let i = 0; i < batch.count; i++) {
+    const length = readU32(batch.data, at);
+    at += 4;
+    (batch.sinks[i] as CommandSink).onRefused(
+      batch.tokens[i] as number,
+      reason,
+      leaderNode,
+      batch.data,
+      at,
+      at + length,
+    );
+    at += length;
+  }
+}

@@ -1,0 +1,44 @@
+import type { Counter, GroupId, MetricsRegistry } from '../base/index.js';
+import type { Replica } from '../group/index.js';
+import type { ClockOffsets } from './clock-offsets.js';
+
+export interface HostMetrics {
+  readonly dropped: (reason: string) => Counter;
+}
+
+/** Registers the figures that are read from the replicas when somebody scrapes. */
+export function createHostMetrics(
+  registry: MetricsRegistry,
+  replicas: ReadonlyMap<GroupId, Replica>,
+  clocks: ClockOffsets,
+): HostMetrics {
+  const perShard = (name: string, help: string, value: (replica: Replica) => number): void => {
+    registry.gauge(name, help, () =>
+      [...replicas.values()].map((replica) => ({
+        labels: { shard: String(replica.group) },
+        value: value(replica),
+      })),
+    );
+  };
+  perShard('raft_term', 'Current term of the replica', (r) => r.raft.term);
+  perShard('raft_commit_index', 'Last committed index', (r) => r.raft.commit);
+  perShard('raft_applied_index', 'Last applied index', (r) => r.appliedIndex);
+  registry.gauge('raft_replication_lag_entries', 'Entries a follower is behind, on the leader', () =>
+    [...replicas.values()]
+      .filter((r) => r.raft.role === 'leader')
+      .flatMap((r) => {
+        const status = r.raft.status();
+        return status.followers.map((follower) => ({
+          labels: { shard: String(r.group), replica: String(follower.id) },
+          value: Math.max(0, status.lastIndex - follower.match),
+        }));
+      }),
+  );
+  registry.gauge('clock_offset_seconds', 'How far a peer’s wall clock is ahead of this one', () =>
+    clocks.rows().map(({ node, offsetMs }) => ({ labels: { peer: String(node) }, value: offsetMs / 1000 })),
+  );
+  return {
+    dropped: (reason) =>
+      registry.counter('raft_messages_dropped_total', 'Raft messages dropped by this node', { reason }),
+  };
+}

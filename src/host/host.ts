@@ -1,0 +1,387 @@
+/**
+ * The loop of a node: all its replicas, turn by turn (ARCHITECTURE section 6).
+ *
+ *   1. messages of peers, then ticks           2. client work becomes entries, reads ask for their index
+ *   3. every dirty replica's Ready             4. frames leave, one per peer
+ *   5. one batch, one fsync for all groups     6. committed entries are applied in slices, replies leave
+ *
+ * Invariants: one log write in flight; consensus before client work; a turn takes at most `TURN_BYTES_MAX` of
+ * commands and applies for at most `APPLY_SLICE_MS`; only replicas on the dirty list are visited.
+ */
+import {
+  assert,
+  BoundedQueue,
+  type Fatal,
+  type GroupId,
+  type MonoMs,
+  type NodeId,
+  type ReadyNumber,
+  type ReplicaId,
+  type WallMs,
+} from '../base/index.js';
+import { decodeRaftFrame, MalformedFrame, type RaftFrameHeader } from '../codec/index.js';
+import { createGroupMetrics, type GroupMetrics, type Replica, type ReplicaHost } from '../group/index.js';
+import type {
+  CancelTimer,
+  Clock,
+  Logger,
+  PeerChannel,
+  PeerNetwork,
+  ReplicaObserver,
+  Timers,
+} from '../ports/index.js';
+import type { Message, RoleChange } from '../raft/index.js';
+import type { CheckpointStore, LogStore } from '../storage/index.js';
+import { BulkTransfers } from './bulk.js';
+import { CheckpointQueue } from './checkpoint-queue.js';
+import { ClockOffsets } from './clock-offsets.js';
+import { Durability } from './durability.js';
+import { createHostMetrics, type HostMetrics } from './host-metrics.js';
+import { Outbox } from './outbox.js';
+import type { MetricsRegistry } from '../base/index.js';
+
+const TURN_BYTES_MAX = 4 * 1024 * 1024;
+const APPLY_SLICE_MS = 8;
+/** Raft messages waiting for a turn; more are dropped, as the network may do at any time. */
+const INBOX_MAX = 65_536;
+
+export interface HostOptions {
+  readonly nodeId: NodeId;
+  readonly bootNumber: number;
+  readonly tickMs: number;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
+  readonly store: LogStore;
+  readonly checkpoints: CheckpointStore;
+  readonly peers: PeerNetwork;
+  readonly observer: ReplicaObserver | null;
+  readonly fatal: Fatal;
+  /** Where a replica lives, from the shard map; 0 when unknown. */
+  readonly nodeOf: (group: GroupId, replica: ReplicaId) => NodeId;
+  readonly mapVersion: () => number;
+  readonly onRoleChange: (replica: Replica, change: RoleChange) => void;
+  /** A peer's frame told of a newer map. */
+  readonly onMapVersion: (from: NodeId, version: number) => void;
+}
+
+interface Inbound {
+  readonly from: NodeId;
+  readonly group: GroupId;
+  readonly message: Message;
+}
+
+export class Host implements ReplicaHost {
+  readonly nodeId: NodeId;
+  readonly clock: Clock;
+  readonly store: LogStore;
+  readonly checkpoints: CheckpointStore;
+  readonly metrics: GroupMetrics;
+  readonly observer: ReplicaObserver | null;
+  readonly fatal: Fatal;
+  readonly clocks = new ClockOffsets();
+  private readonly replicas = new Map<GroupId, Replica>();
+  private readonly inbox = new BoundedQueue<Inbound>(INBOX_MAX);
+  private readonly outbox: Outbox;
+  private readonly durability: Durability;
+  private readonly queue = new CheckpointQueue();
+  private readonly bulk: BulkTransfers;
+  private readonly hostMetrics: HostMetrics;
+  private dirtyList: Replica[] = [];
+  /** Replicas whose client work waits for the write in flight, or for a turn with room. */
+  private blocked: Replica[] = [];
+  private turnScheduled = false;
+  private inTurn = false;
+  private tickDue = false;
+  private cancelTick: CancelTimer = () => undefined;
+  private stopped = false;
+  private transfers = 0;
+  private tickCount = 0;
+
+  constructor(private readonly options: HostOptions) {
+    this.nodeId = options.nodeId;
+    this.clock = options.clock;
+    this.store = options.store;
+    this.checkpoints = options.checkpoints;
+    this.observer = options.observer;
+    this.fatal = options.fatal;
+    this.metrics = createGroupMetrics(options.metrics);
+    this.hostMetrics = createHostMetrics(options.metrics, this.replicas, this.clocks);
+    this.outbox = new Outbox(
+      () => this.header(),
+      (to, frame) => {
+        if (!options.peers.send(to, 'raft', frame)) this.hostMetrics.dropped('no_link').inc();
+      },
+    );
+    this.durability = new Durability((replica, message) => this.send(replica.group, message));
+    this.bulk = new BulkTransfers(
+      this,
+      (group) => this.replicas.get(group) ?? null,
+      () => this.replicas.values(),
+      options.logger,
+    );
+  }
+
+  start(): void {
+    this.scheduleTick();
+  }
+
+  addReplica(replica: Replica): void {
+    assert(!this.replicas.has(replica.group), `group ${replica.group} twice on a node`);
+    this.replicas.set(replica.group, replica);
+    this.markDirty(replica);
+  }
+
+  replica(group: GroupId): Replica | null {
+    return this.replicas.get(group) ?? null;
+  }
+
+  all(): Iterable<Replica> {
+    return this.replicas.values();
+  }
+
+  /** Answers what waits and takes no further work. The store is left to the caller. */
+  stop(): void {
+    this.stopped = true;
+    this.cancelTick();
+    for (const replica of this.replicas.values()) replica.stop();
+  }
+
+  // ---- events from the network ---------------------------------------------------------------------------------
+
+  onRaftFrame(from: NodeId, frame: Uint8Array): void {
+    if (this.stopped) return;
+    try {
+      decodeRaftFrame(frame, {
+        onHeader: (header) => {
+          this.clocks.note(from, header.wallMs, this.clock.wallMs(), this.clock.monoMs());
+          if (header.mapVersion > this.options.mapVersion()) this.options.onMapVersion(from, header.mapVersion);
+        },
+        onMessage: (group, message) => {
+          if (!this.inbox.push({ from, group, message })) this.hostMetrics.dropped('inbox_full').inc();
+        },
+      });
+    } catch (error) {
+      if (!(error instanceof MalformedFrame)) throw error;
+      this.hostMetrics.dropped('malformed').inc();
+      this.options.logger.warn('malformed raft frame dropped', { from, error: error.message });
+    }
+    this.wake();
+  }
+
+  onBulkFrame(from: NodeId, frame: Uint8Array): void {
+    if (this.stopped) return;
+    try {
+      this.bulk.onFrame(from, frame);
+    } catch (error) {
+      if (!(error instanceof MalformedFrame)) throw error;
+      this.hostMetrics.dropped('malformed').inc();
+    }
+    this.wake();
+  }
+
+  onLinkDown(node: NodeId, channel: PeerChannel): void {
+    if (this.stopped) return;
+    if (channel === 'bulk') this.bulk.onLinkDown(node);
+    if (channel === 'raft') {
+      for (const replica of this.replicas.values()) {
+        for (const peer of replica.configuration.voters) {
+          if (peer !== replica.id && this.nodeOf(replica.group, peer) === node) replica.raft.onUnreachable(peer);
+        }
+      }
+    }
+  }
+
+  onBulkDrain(node: NodeId): void {
+    if (!this.stopped) this.bulk.onDrain(node);
+  }
+
+  // ---- the turn ------------------------------------------------------------------------------------------------
+
+  /** Asks for a turn; it runs after the input that is already waiting was polled. */
+  wake(): void {
+    if (this.turnScheduled || this.stopped) return;
+    this.turnScheduled = true;
+    this.options.timers.soon(() => {
+      this.turnScheduled = false;
+      this.turn();
+    });
+  }
+
+  private turn(): void {
+    if (this.stopped) return;
+    assert(!this.inTurn, 'turns do not nest');
+    this.inTurn = true;
+    this.takeMessages();
+    this.takeTick();
+    this.takeClientWork();
+    const dirty = this.collectReady();
+    this.outbox.flush();
+    this.maybeWrite();
+    this.apply(dirty);
+    this.inTurn = false;
+    if (!this.store.writing) {
+      for (const replica of this.blocked) this.markDirty(replica);
+      this.blocked = [];
+    }
+    if (this.dirtyList.length > 0 || this.inbox.length > 0) this.wake();
+  }
+
+  private takeMessages(): void {
+    for (let left = this.inbox.length; left > 0; left--) {
+      const { from, group, message } = this.inbox.shift() as Inbound;
+      const replica = this.replicas.get(group);
+      if (replica === undefined || message.to !== replica.id || this.nodeOf(group, message.from) !== from) {
+        this.hostMetrics.dropped('unknown_replica').inc();
+        continue;
+      }
+      replica.step(message);
+    }
+  }
+
+  /** A tick that came late counts once; elections are decided now, after the sockets were polled. */
+  private takeTick(): void {
+    if (!this.tickDue) return;
+    this.tickDue = false;
+    this.tickCount++;
+    const nowMs = this.clock.monoMs();
+    const decide = !this.clocks.isOff(nowMs);
+    for (const replica of this.replicas.values()) {
+      replica.tick(decide || replica.raft.role === 'leader');
+      if (this.tickCount % 16 === 0) replica.policy.tick(nowMs);
+    }
+    if (this.store.dirty) this.wake(); // slices of truncation go out with time, too
+  }
+
+  private takeClientWork(): void {
+    let bytes = 0;
+    const writing = this.store.writing;
+    for (const replica of this.dirtyList) {
+      // While a write is in flight commands go on collecting: they will share the next one.
+      if (!writing && bytes < TURN_BYTES_MAX) bytes += replica.propose();
+      else if (replica.hasClientWork) this.blocked.push(replica);
+      replica.askReads();
+    }
+  }
+
+  private collectReady(): Replica[] {
+    // A worklist: what a Ready brings about at once (a group of one persists nothing, say) is collected as well.
+    const dirty = this.dirtyList;
+    for (let i = 0; i < dirty.length; i++) {
+      const replica = dirty[i] as Replica;
+      replica.dirty = false;
+      replica.collect();
+    }
+    this.dirtyList = [];
+    return dirty;
+  }
+
+  private maybeWrite(): void {
+    if (this.store.writing) return;
+    if (!this.store.dirty) {
+      this.durability.onNothingToWrite();
+      return;
+    }
+    this.durability.onWriteStarted();
+    this.store.flush((error) => {
+      if (this.stopped) return;
+      if (error !== null) {
+        this.fatal('disk', 'writing the log failed: nothing of it was acknowledged', error);
+        return;
+      }
+      this.durability.onWriteDone();
+      // Commands collected meanwhile go with the next write.
+      const blocked = this.blocked;
+      this.blocked = [];
+      for (const replica of blocked) this.markDirty(replica);
+      this.wakeAfterWrite();
+    });
+  }
+
+  /** The turn after a write runs at once: acknowledgements wait for nothing else. */
+  private wakeAfterWrite(): void {
+    if (this.inTurn) this.wake();
+    else this.turn();
+  }
+
+  private apply(dirty: readonly Replica[]): void {
+    const untilMs = this.clock.monoMs() + APPLY_SLICE_MS;
+    for (const replica of dirty) {
+      if (replica.applySlice(untilMs) || replica.raft.hasReady()) this.markDirty(replica);
+    }
+  }
+
+  private scheduleTick(): void {
+    this.cancelTick = this.options.timers.after(this.options.tickMs, () => {
+      if (this.stopped) return;
+      this.tickDue = true;
+      this.scheduleTick();
+      this.wake();
+    });
+  }
+
+  // ---- ReplicaHost ---------------------------------------------------------------------------------------------
+
+  markDirty(replica: Replica): void {
+    if (!replica.dirty) {
+      replica.dirty = true;
+      this.dirtyList.push(replica);
+    }
+    if (!this.inTurn) this.wake();
+  }
+
+  send(group: GroupId, message: Message): void {
+    const node = this.nodeOf(group, message.to);
+    if (node === 0 || node === this.nodeId) return;
+    this.outbox.add(node, group, message);
+    if (!this.inTurn) this.wake();
+  }
+
+  afterPersist(replica: Replica, number: ReadyNumber, mustPersist: boolean, messages: readonly Message[]): void {
+    this.durability.add(replica, number, mustPersist, messages);
+  }
+
+  whenDurable(run: () => void): void {
+    this.durability.whenDurable(run);
+    this.wake();
+  }
+
+  nodeOf(group: GroupId, replica: ReplicaId): NodeId {
+    return this.options.nodeOf(group, replica);
+  }
+
+  trustedWallMs(): WallMs {
+    return this.clocks.trustedWallMs(this.clock.wallMs(), this.clock.monoMs());
+  }
+
+  queueCheckpoint(replica: Replica, start: (done: () => void) => void): void {
+    this.queue.add(replica, start);
+  }
+
+  sendBulk(node: NodeId, frame: Uint8Array): boolean {
+    return this.options.peers.send(node, 'bulk', frame);
+  }
+
+  nextTransfer(): number {
+    return ++this.transfers;
+  }
+
+  onRoleChange(replica: Replica, change: RoleChange): void {
+    this.options.onRoleChange(replica, change);
+  }
+
+  private header(): RaftFrameHeader {
+    return {
+      node: this.nodeId,
+      bootNumber: this.options.bootNumber,
+      wallMs: this.clock.wallMs(),
+      mapVersion: this.options.mapVersion(),
+    };
+  }
+
+  /** For tests and reports. */
+  get monoMs(): MonoMs {
+    return this.clock.monoMs();
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * One item as the table takes and gives it: a reusable view, so that neither a read nor a write allocates for it.
+ * Whoever holds an `Item` keeps the bytes it points to alive, and reads it before the next call that fills it.
+ */
+import { EMPTY_BYTES } from '../base/index.js';
+
+export class Item {
+  /** The table's hash of the key. */
+  hash = 0;
+  /** Grows within a shard with every mutation; at least 1. */
+  version = 0;
+  /** Milliseconds since the epoch at which the item is gone; 0 never. */
+  expiryMs = 0;
+  keyBytes: Uint8Array = EMPTY_BYTES;
+  keyStart = 0;
+  keyEnd = 0;
+  valueBytes: Uint8Array = EMPTY_BYTES;
+  valueStart = 0;
+  valueEnd = 0;
+
+  setKey(bytes: Uint8Array, start: number, end: number): void {
+    this.keyBytes = bytes;
+    this.keyStart = start;
+    this.keyEnd = end;
+  }
+
+  setValue(bytes: Uint8Array, start: number, end: number): void {
+    this.valueBytes = bytes;
+    this.valueStart = start;
+    this.valueEnd = end;
+  }
+}

@@ -1,0 +1,242 @@
+/**
+ * One shard's state machine. `apply` is a pure and total function of (state, entry): no clock, no randomness, and no
+ * bytes that make it throw. What it cannot read it answers with `malformed`, and changes nothing.
+ *
+ * Of options only `valueBytesMax` takes part in `apply` without being part of the state: it must be the same on every
+ * replica, for ever (a log is applied again after a restart).
+ */
+import {
+  assert,
+  ByteReader,
+  ByteWriter,
+  ENTRY_HEADER_BYTES,
+  ENTRY_VERSION,
+  readU32,
+  ShortBytesError,
+  type LogIndex,
+  type Term,
+} from '../base/index.js';
+import type { EntryResults, SnapshotLoader, SnapshotSource, StateMachine } from '../ports/index.js';
+import { isWriteOp } from './command.js';
+import { Digest } from './digest.js';
+import { malformed, readOp } from './operands.js';
+import { runRead } from './reads.js';
+import { encodeReap } from './reap.js';
+import { KvError, putError } from './result.js';
+import { Run } from './run.js';
+import { KvSnapshotLoader, KvSnapshotSource } from './snapshot.js';
+import { ShardState } from './state.js';
+import type { ItemName } from './table.js';
+import { runWrite } from './writes.js';
+
+export interface KvOptions {
+  /** A safe, non-negative integer. Replicated state: drawn when the shard is created, equal on every replica. */
+  readonly hashSeed: number;
+  readonly valueBytesMax: number;
+  readonly firstSlot: number;
+  /** Included. */
+  readonly lastSlot: number;
+}
+
+export interface Kv extends StateMachine {
+  /** Items in the table, those expired but not yet reaped included. */
+  readonly itemCount: number;
+  /** Bytes of their keys and values. */
+  readonly bytes: number;
+  /** Those of the options, or of the snapshot that was loaded last. */
+  readonly hashSeed: number;
+  readonly firstSlot: number;
+  readonly lastSlot: number;
+  /** Grows with every mutation. */
+  readonly lastVersion: number;
+
+  /**
+   * Runs the read command `bytes[start, end)` against the applied state and appends its result to `out`. 'needs_time',
+   * and nothing written, when an item it touches lives at the applied timestamp but not at `nowMs` (the leader's log
+   * clock): have an entry applied whose timestamp is at least `nowMs`, then ask again.
+   */
+  read(bytes: Uint8Array, start: number, end: number, nowMs: number, out: ByteWriter): 'done' | 'needs_time';
+  /** Items expired at `nowMs`, to be named in a `reap`: at most `countMax`, and the same again until they are reaped. */
+  dueForReap(nowMs: number, countMax: number): readonly ItemName[];
+  /**
+   * Writes one command that reaps those items; returns how many it names (with 0 nothing is written). Stamp its entry
+   * with `nowMs` or later.
+   */
+  encodeReap(nowMs: number, countMax: number, out: ByteWriter): number;
+  /** No item expires before this (ms, log time); Infinity when none ever does. May be earlier than needed. */
+  nextDueMs(): number;
+}
+
+export function createKv(options: KvOptions): Kv {
+  return new ShardKv(options);
+}
+
+/** A result buffer that a large value has grown beyond this is given back after the entry. */
+const OUT_BYTES_KEPT_MAX = 1024 * 1024;
+const COMMAND_HEADER_BYTES = 4;
+
+class ShardKv implements Kv {
+  private state: ShardState;
+  private readonly run: Run;
+  /** Results of `apply`; `read` writes to its caller's. */
+  private applyOut = new ByteWriter(4096);
+  private readonly frame = new ByteReader(new Uint8Array(0));
+  private readonly digest = new Digest();
+
+  constructor(options: KvOptions) {
+    const { hashSeed, firstSlot, lastSlot, valueBytesMax } = options;
+    assert(Number.isSafeInteger(hashSeed) && hashSeed >= 0, `hash seed ${hashSeed}`);
+    this.state = new ShardState({ hashSeed, firstSlot, lastSlot });
+    this.run = new Run(this.state, valueBytesMax);
+  }
+
+  get itemCount(): number {
+    return this.state.table.itemCount;
+  }
+
+  get bytes(): number {
+    return this.state.table.contentBytes;
+  }
+
+  get hashSeed(): number {
+    return this.state.seed.hashSeed;
+  }
+
+  get firstSlot(): number {
+    return this.state.seed.firstSlot;
+  }
+
+  get lastSlot(): number {
+    return this.state.seed.lastSlot;
+  }
+
+  get lastVersion(): number {
+    return this.state.lastVersion;
+  }
+
+  /** An entry without bytes (a new leader's first) changes nothing. */
+  apply(_index: LogIndex, _term: Term, data: Uint8Array, results: EntryResults | null): void {
+    if (data.length === 0) return;
+    const { state } = this;
+    const readable = this.readFrame(data);
+    // A frame that can't be read has no commands, but whoever waits for them gets answers all the same.
+    const count = readable ? readU32(data, ENTRY_HEADER_BYTES - 4) : declaredCount(data);
+    const out = this.applyOut;
+    let at = ENTRY_HEADER_BYTES;
+    for (let position = 0; position < count; position++) {
+      out.reset();
+      if (readable) {
+        const start = at + COMMAND_HEADER_BYTES;
+        at = start + readU32(data, at);
+        this.execute(data, start, at, state.timestampMs, true, out);
+      } else {
+        putError(out, KvError.malformed);
+      }
+      if (results !== null) results.onResult(position, out.buffer, 0, out.length);
+    }
+    if (out.buffer.length > OUT_BYTES_KEPT_MAX) this.applyOut = new ByteWriter(4096);
+  }
+
+  read(bytes: Uint8Array, start: number, end: number, nowMs: number, out: ByteWriter): 'done' | 'needs_time' {
+    const { state } = this;
+    const mark = out.length;
+    state.needsTime = false;
+    this.execute(bytes, start, end, nowMs, false, out);
+    if (!state.needsTime) return 'done';
+    out.length = mark;
+    return 'needs_time';
+  }
+
+  dueForReap(nowMs: number, countMax: number): readonly ItemName[] {
+    return this.state.table.due(nowMs, countMax);
+  }
+
+  encodeReap(nowMs: number, countMax: number, out: ByteWriter): number {
+    const items = this.dueForReap(nowMs, countMax);
+    if (items.length > 0) encodeReap(out, items);
+    return items.length;
+  }
+
+  nextDueMs(): number {
+    return this.state.table.nextDueMs;
+  }
+
+  timestampMs(): number {
+    return this.state.timestampMs;
+  }
+
+  stateHash(): string {
+    const { state, digest } = this;
+    digest.begin();
+    digest.integer(state.timestampMs);
+    digest.integer(state.lastVersion);
+    digest.integer(state.table.itemCount);
+    digest.integer(state.seed.hashSeed);
+    digest.end();
+    return hex32(state.table.sumA + digest.a) + hex32(state.table.sumB + digest.b);
+  }
+
+  snapshot(): SnapshotSource {
+    return new KvSnapshotSource(this.state);
+  }
+
+  loader(): SnapshotLoader {
+    return new KvSnapshotLoader((state) => {
+      this.state = state;
+      this.run.state = state;
+    });
+  }
+
+  /** Checks the whole frame, then moves the time. False, and nothing moved, when it is malformed. */
+  private readFrame(data: Uint8Array): boolean {
+    const { frame, state } = this;
+    frame.reset(data);
+    try {
+      if (frame.u8() !== ENTRY_VERSION) return false;
+      const timestampMs = frame.u64();
+      for (let left = frame.u32(); left > 0; left--) frame.skip(frame.u32());
+      if (frame.remaining !== 0) return false;
+      state.timestampMs = Math.max(state.timestampMs, timestampMs);
+      return true;
+    } catch (error) {
+      if (error instanceof ShortBytesError) return false;
+      throw error;
+    }
+  }
+
+  /** Runs one command; what can't be read becomes a `malformed` result. */
+  private execute(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    nowMs: number,
+    writesAllowed: boolean,
+    out: ByteWriter,
+  ): void {
+    const { run } = this;
+    const mark = out.length;
+    run.out = out;
+    run.nowMs = nowMs;
+    try {
+      const op = readOp(run.reader.reset(bytes, start, end));
+      if (!isWriteOp(op)) runRead(run, op);
+      else if (writesAllowed) runWrite(run, op);
+      else throw malformed(`op ${op} is no read`);
+    } catch (error) {
+      if (!(error instanceof ShortBytesError)) throw error;
+      out.length = mark;
+      putError(out, KvError.malformed);
+    }
+  }
+}
+
+/** How many commands a malformed frame says it has, as far as its bytes could hold them. */
+function declaredCount(data: Uint8Array): number {
+  if (data.length < ENTRY_HEADER_BYTES) return 0;
+  const roomFor = Math.floor((data.length - ENTRY_HEADER_BYTES) / COMMAND_HEADER_BYTES);
+  return Math.min(readU32(data, ENTRY_HEADER_BYTES - 4), roomFor);
+}
+
+function hex32(value: number): string {
+  return (value >>> 0).toString(16).padStart(8, '0');
+}

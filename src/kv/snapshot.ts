@@ -1,0 +1,148 @@
+/**
+ * A shard's state as chunks, and back.
+ *
+ *   first chunk:  u8 1 (header) | u8 format version | u64 hashSeed | u16 firstSlot | u16 lastSlot | u64 timestampMs
+ *                 | u64 lastVersion | u64 itemCount | u32 sum a | u32 sum b
+ *   each other:   u8 2 (items) | (u64 version | u64 expiryMs | u16 key length | u32 value length | key | value)…
+ *
+ * Count and sums of the header must be those of the items at the end: a lost, repeated or damaged chunk is found even
+ * where the transport's checks are not.
+ */
+import { assert, ByteReader, ByteWriter, SLOT_COUNT } from '../base/index.js';
+import type { SnapshotLoader, SnapshotSource } from '../ports/index.js';
+import { Item } from './item.js';
+import { ShardState } from './state.js';
+import type { FrozenItems } from './table.js';
+
+const CHUNK_HEADER = 1;
+const CHUNK_ITEMS = 2;
+const FORMAT_VERSION = 1;
+
+/** Reads a frozen state; the living one may change meanwhile. */
+export class KvSnapshotSource implements SnapshotSource {
+  private header: Uint8Array | null;
+  private readonly items: FrozenItems;
+  private readonly item = new Item();
+  private readonly writer = new ByteWriter(4096);
+
+  constructor(state: ShardState) {
+    this.header = encodeHeader(state);
+    this.items = state.table.freeze();
+  }
+
+  next(bytesMax: number): Uint8Array | null {
+    if (this.header !== null) {
+      const { header } = this;
+      this.header = null;
+      return header;
+    }
+    const { writer, item } = this;
+    writer.reset();
+    writer.u8(CHUNK_ITEMS);
+    while (writer.length < bytesMax || writer.length === 1) {
+      if (!this.items.next(item)) break;
+      encodeItem(writer, item);
+    }
+    return writer.length > 1 ? writer.take() : null;
+  }
+}
+
+interface ExpectedEnd {
+  readonly itemCount: number;
+  readonly sumA: number;
+  readonly sumB: number;
+}
+
+/** Builds a state aside; hands it over whole, or not at all. */
+export class KvSnapshotLoader implements SnapshotLoader {
+  private state: ShardState | null = null;
+  private expected: ExpectedEnd = { itemCount: 0, sumA: 0, sumB: 0 };
+  private readonly reader = new ByteReader(new Uint8Array(0));
+  private readonly item = new Item();
+
+  constructor(private readonly install: (state: ShardState) => void) {}
+
+  push(chunk: Uint8Array): void {
+    const reader = this.reader.reset(chunk);
+    const kind = reader.u8();
+    if (this.state === null) {
+      refuseIf(kind !== CHUNK_HEADER, `begins with a chunk of kind ${kind}`);
+      this.readHeader(reader);
+    } else {
+      refuseIf(kind !== CHUNK_ITEMS, `chunk of kind ${kind} after the first`);
+      while (reader.remaining > 0) this.readItem(reader, this.state);
+    }
+  }
+
+  finish(): void {
+    const { state, expected } = this;
+    if (state === null) throw new RangeError('snapshot: empty');
+    const { itemCount, sumA, sumB } = state.table;
+    refuseIf(itemCount !== expected.itemCount, `${itemCount} items instead of ${expected.itemCount}`);
+    refuseIf(sumA !== expected.sumA || sumB !== expected.sumB, 'its items are not those that were written');
+    this.state = null;
+    this.install(state);
+  }
+
+  private readHeader(reader: ByteReader): void {
+    const format = reader.u8();
+    refuseIf(format !== FORMAT_VERSION, `format version ${format} is unknown`);
+    const hashSeed = reader.u64();
+    const firstSlot = reader.u16();
+    const lastSlot = reader.u16();
+    refuseIf(lastSlot < firstSlot || lastSlot >= SLOT_COUNT, `slots ${firstSlot} to ${lastSlot}`);
+    const state = new ShardState({ hashSeed, firstSlot, lastSlot });
+    state.timestampMs = reader.u64();
+    state.lastVersion = reader.u64();
+    this.expected = { itemCount: reader.u64(), sumA: reader.u32(), sumB: reader.u32() };
+    refuseIf(reader.remaining !== 0, 'header of another length');
+    this.state = state;
+  }
+
+  private readItem(reader: ByteReader, state: ShardState): void {
+    const { item } = this;
+    item.version = reader.u64();
+    item.expiryMs = reader.u64();
+    const keyLength = reader.u16();
+    const valueLength = reader.u32();
+    const start = reader.position;
+    reader.skip(keyLength);
+    reader.skip(valueLength);
+    refuseIf(item.version === 0 || item.version > state.lastVersion, `item of version ${item.version}`);
+    item.setKey(reader.buffer, start, start + keyLength);
+    item.setValue(reader.buffer, start + keyLength, reader.position);
+    item.hash = state.hash(reader.buffer, start, start + keyLength);
+    state.table.put(item);
+  }
+}
+
+function encodeHeader(state: ShardState): Uint8Array {
+  const { seed, table } = state;
+  const w = new ByteWriter(64);
+  w.u8(CHUNK_HEADER);
+  w.u8(FORMAT_VERSION);
+  w.u64(seed.hashSeed);
+  w.u16(seed.firstSlot);
+  w.u16(seed.lastSlot);
+  w.u64(state.timestampMs);
+  w.u64(state.lastVersion);
+  w.u64(table.itemCount);
+  w.u32(table.sumA);
+  w.u32(table.sumB);
+  return w.take();
+}
+
+function encodeItem(w: ByteWriter, item: Item): void {
+  const keyLength = item.keyEnd - item.keyStart;
+  assert(keyLength <= 0xffff, `key of ${keyLength} bytes`);
+  w.u64(item.version);
+  w.u64(item.expiryMs);
+  w.u16(keyLength);
+  w.u32(item.valueEnd - item.valueStart);
+  w.bytes(item.keyBytes, item.keyStart, item.keyEnd);
+  w.bytes(item.valueBytes, item.valueStart, item.valueEnd);
+}
+
+function refuseIf(condition: boolean, what: string): void {
+  if (condition) throw new RangeError(`snapshot: ${what}`);
+}

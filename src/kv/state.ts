@@ -1,0 +1,86 @@
+/**
+ * One shard's state, and the rule of time: an item is expired, and absent for every command, once its expiry is at or
+ * before the timestamp of the applied state. No clock is asked, so that every replica judges alike.
+ *
+ * Invariants: `timestampMs` and `lastVersion` never go back; every item's version is at most `lastVersion`, and no
+ * version is ever given twice.
+ */
+import { Item } from './item.js';
+import { KeyHasher } from './key-hash.js';
+import { PagedTable } from './paged-table.js';
+import type { Table } from './table.js';
+
+/** What identifies a shard's state besides its items; kept in snapshots. */
+export interface StateSeed {
+  /** Seed of the table's hash; drawn once when the shard is created, the same on every replica. */
+  readonly hashSeed: number;
+  readonly firstSlot: number;
+  /** Included. */
+  readonly lastSlot: number;
+}
+
+export class ShardState {
+  readonly table: Table = new PagedTable();
+  /** Milliseconds stamped into the last applied entry (the highest so far). */
+  timestampMs = 0;
+  /** The version that the latest mutation got; 0 before the first. */
+  lastVersion = 0;
+
+  /** What the last successful `find` found. */
+  readonly found = new Item();
+  /** What the next `put` takes; its holder fills in key, value and expiry. */
+  readonly draft = new Item();
+  /** Raised by `find`, lowered by whoever starts a read: see there. */
+  needsTime = false;
+
+  private readonly hasher: KeyHasher;
+
+  constructor(readonly seed: StateSeed) {
+    this.hasher = new KeyHasher(seed.hashSeed);
+  }
+
+  hash(bytes: Uint8Array, start: number, end: number): number {
+    return this.hasher.hash(bytes, start, end);
+  }
+
+  /**
+   * Finds the item with this key, unless it is expired. An item that lives in the applied state but is past its expiry
+   * at `nowMs`, the leader's clock, raises `needsTime`: the answer is not to be given before the log's time got there,
+   * or a later leader with a slower clock could show again what this read saw as gone.
+   */
+  find(bytes: Uint8Array, start: number, end: number, nowMs: number): boolean {
+    const { found } = this;
+    if (!this.table.find(this.hash(bytes, start, end), bytes, start, end, found)) return false;
+    if (found.expiryMs === 0) return true;
+    if (found.expiryMs <= this.timestampMs) return false;
+    if (found.expiryMs <= nowMs) this.needsTime = true;
+    return true;
+  }
+
+  /** Stores `draft` under a new version. */
+  putDraft(): void {
+    const { draft } = this;
+    draft.hash = this.hash(draft.keyBytes, draft.keyStart, draft.keyEnd);
+    draft.version = ++this.lastVersion;
+    this.table.put(draft);
+  }
+
+  /** Stores what was found again, with another expiry, under a new version. */
+  putFoundWithExpiry(expiryMs: number): void {
+    const { found } = this;
+    found.expiryMs = expiryMs;
+    found.version = ++this.lastVersion;
+    this.table.put(found);
+  }
+
+  /** Removes what was found. A removal is a mutation too, and counts as one. */
+  removeFound(): void {
+    this.table.remove(this.found);
+    this.lastVersion++;
+  }
+
+  clear(): void {
+    this.table.clear();
+    this.lastVersion++;
+  }
+}

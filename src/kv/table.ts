@@ -1,0 +1,44 @@
+/**
+ * The shard's items by key: what the state machine needs of a table, so that another layout can replace the present
+ * one (`paged-table.ts`) without a change elsewhere. Keys and values are bytes; nothing here knows time: an expired
+ * item stays until it is removed.
+ */
+import type { Item } from './item.js';
+
+/** Names one version of one item without its key: versions are unique within a shard. */
+export interface ItemName {
+  readonly hash: number;
+  readonly version: number;
+}
+
+/** The items of a table as they were at one moment. */
+export interface FrozenItems {
+  /** Fills `into` with the next item; false at the end. */
+  next(into: Item): boolean;
+}
+
+export interface Table {
+  readonly itemCount: number;
+  /** Bytes of all keys and values. */
+  readonly contentBytes: number;
+  /** Lanes of the sum of all items' digests. */
+  readonly sumA: number;
+  readonly sumB: number;
+
+  /** Finds the item with this key (and its `hash`), and fills `into`. */
+  find(hash: number, bytes: Uint8Array, start: number, end: number, into: Item): boolean;
+  /** Finds an item by name. */
+  findVersion(hash: number, version: number, into: Item): boolean;
+  /** Inserts the item, or replaces the one with its key. Copies the bytes. */
+  put(item: Item): void;
+  /** Removes the item that a `find` has just filled in. */
+  remove(item: Item): void;
+  clear(): void;
+  /** The items of this moment, in no particular order; `put` and `remove` go on meanwhile. Costs little. */
+  freeze(): FrozenItems;
+
+  /** Items with an expiry at or before `nowMs`, at most `countMax`; in bounded time, so perhaps not all. */
+  due(nowMs: number, countMax: number): ItemName[];
+  /** No item expires before this; Infinity when none ever does. May be earlier than needed. */
+  readonly nextDueMs: number;
+}

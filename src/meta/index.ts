@@ -1,0 +1,4 @@
+/** Level 1: group 0's state machine. Pure; see state.ts for the state, commands.ts for what changes it. */
+export * from './commands.js';
+export * from './machine.js';
+export * from './state.js';

@@ -1,0 +1,136 @@
+/**
+ * What group 0 knows: the cluster, its nodes, its shards. The only truth about them (ARCHITECTURE section 11), but
+ * for a group's members, which the group's own applied configuration says.
+ *
+ * Encoded: u8 version (1) | clusterId | u64 mapVersion | u32 nextNodeId | u32 replicas | nodes | shards | meta replicas.
+ */
+import { ByteReader, ByteWriter, type GroupId, type MapVersion, type NodeId, type ReplicaId } from '../base/index.js';
+import type { NodeAddresses } from '../ports/index.js';
+
+export type NodeState = 'joining' | 'up' | 'draining' | 'removed';
+const NODE_STATES: readonly NodeState[] = ['joining', 'up', 'draining', 'removed'];
+
+export interface MetaNode {
+  readonly id: NodeId;
+  readonly instanceId: string;
+  readonly addresses: NodeAddresses;
+  readonly state: NodeState;
+}
+
+export interface MetaReplica {
+  readonly replica: ReplicaId;
+  readonly node: NodeId;
+}
+
+export interface MetaShard {
+  readonly id: GroupId;
+  readonly firstSlot: number;
+  readonly lastSlot: number;
+  readonly replicas: readonly MetaReplica[];
+}
+
+export interface MetaState {
+  readonly clusterId: string;
+  /** Version of the shard map: grows with every change of nodes or shards. */
+  readonly mapVersion: MapVersion;
+  readonly nextNodeId: NodeId;
+  /** Replicas a shard is to have. */
+  readonly replicas: number;
+  readonly nodes: readonly MetaNode[];
+  readonly shards: readonly MetaShard[];
+  /** Members of group 0. */
+  readonly metaReplicas: readonly MetaReplica[];
+}
+
+export const EMPTY_META: MetaState = {
+  clusterId: '',
+  mapVersion: 0,
+  nextNodeId: 1,
+  replicas: 0,
+  nodes: [],
+  shards: [],
+  metaReplicas: [],
+};
+
+const VERSION = 1;
+/** Bounds what a malformed count can make us allocate. */
+const COUNT_MAX = 65_536;
+
+export function encodeMetaState(state: MetaState): Uint8Array {
+  const w = new ByteWriter(1024);
+  w.u8(VERSION);
+  w.string16(state.clusterId);
+  w.u64(state.mapVersion);
+  w.u32(state.nextNodeId);
+  w.u32(state.replicas);
+  w.u32(state.nodes.length);
+  for (const node of state.nodes) {
+    w.u32(node.id);
+    w.string16(node.instanceId);
+    encodeAddresses(w, node.addresses);
+    w.u8(NODE_STATES.indexOf(node.state));
+  }
+  w.u32(state.shards.length);
+  for (const shard of state.shards) {
+    w.u32(shard.id);
+    w.u16(shard.firstSlot);
+    w.u16(shard.lastSlot);
+    encodeReplicas(w, shard.replicas);
+  }
+  encodeReplicas(w, state.metaReplicas);
+  return w.take();
+}
+
+export function decodeMetaState(bytes: Uint8Array): MetaState {
+  const r = new ByteReader(bytes);
+  const version = r.u8();
+  if (version !== VERSION) throw new RangeError(`meta state of version ${version}, this program reads ${VERSION}`);
+  const clusterId = r.string16();
+  const mapVersion = r.u64();
+  const nextNodeId = r.u32();
+  const replicas = r.u32();
+  const nodes = list(r, (): MetaNode => {
+    const id = r.u32();
+    const instanceId = r.string16();
+    const addresses = decodeAddresses(r);
+    return { id, instanceId, addresses, state: NODE_STATES[r.u8()] ?? 'joining' };
+  });
+  const shards = list(r, (): MetaShard => {
+    const id = r.u32();
+    const firstSlot = r.u16();
+    const lastSlot = r.u16();
+    return { id, firstSlot, lastSlot, replicas: decodeReplicas(r) };
+  });
+  return { clusterId, mapVersion, nextNodeId, replicas, nodes, shards, metaReplicas: decodeReplicas(r) };
+}
+
+export function encodeAddresses(w: ByteWriter, addresses: NodeAddresses): void {
+  w.string16(addresses.grpc);
+  w.string16(addresses.peer);
+  w.string16(addresses.resp);
+  w.string16(addresses.http);
+}
+
+export function decodeAddresses(r: ByteReader): NodeAddresses {
+  return { grpc: r.string16(), peer: r.string16(), resp: r.string16(), http: r.string16() };
+}
+
+function encodeReplicas(w: ByteWriter, replicas: readonly MetaReplica[]): void {
+  w.u32(replicas.length);
+  for (const { replica, node } of replicas) {
+    w.u32(replica);
+    w.u32(node);
+  }
+}
+
+function decodeReplicas(r: ByteReader): MetaReplica[] {
+  return list(r, () => ({ replica: r.u32(), node: r.u32() }));
+}
+
+function list<T>(r: ByteReader, item: () => T): T[] {
+  const count = r.u32();
+  if (count > COUNT_MAX) throw new RangeError(`meta state with a list of ${count}`);
+  const items: T[] = [];
+  for (let i = 0; i < count; i++) items.push(item());
+  return items;
+}

@@ -1,0 +1,93 @@
+/** Answers control calls, whatever the node is just then: opening, waiting, or a member. */
+import { encodeMetaState } from '../meta/index.js';
+import type { ControlFailure, ControlMethod, ControlMethods, Instance } from '../ports/index.js';
+import type { Member } from './member.js';
+import type { Waiting } from './waiting.js';
+
+export interface ControlContext {
+  readonly self: Instance | null;
+  readonly waiting: Waiting | null;
+  readonly member: Member | null;
+  readonly status: () => ControlMethods['status']['response'];
+}
+
+type Reply<M extends ControlMethod> = (
+  failure: ControlFailure | null,
+  response: ControlMethods[M]['response'] | null,
+) => void;
+
+type Handlers = {
+  [M in ControlMethod]: (request: ControlMethods[M]['request'], reply: Reply<M>) => void;
+};
+
+export class ControlService {
+  private readonly handlers: Handlers;
+
+  constructor(private readonly context: ControlContext) {
+    this.handlers = {
+      status: (_request, reply) => reply(null, context.status()),
+      hello: (request, reply) => this.hello(request, reply),
+      join: (request, reply) => this.join(request, reply),
+      init: (request, reply) => this.init(request, reply),
+      found: (request, reply) => this.found(request, reply),
+    };
+  }
+
+  handle<M extends ControlMethod>(method: M, request: ControlMethods[M]['request'], reply: Reply<M>): void {
+    this.handlers[method](request, reply);
+  }
+
+  private hello(request: ControlMethods['hello']['request'], reply: Reply<'hello'>): void {
+    const { self, member, waiting } = this.context;
+    if (self === null) reply(STARTING, null);
+    else if (member !== null) reply(null, { self, clusterId: member.view.state.clusterId, waiting: [] });
+    else if (waiting !== null) reply(null, waiting.onHello(request.from));
+    else reply(STARTING, null);
+  }
+
+  private join(request: ControlMethods['join']['request'], reply: Reply<'join'>): void {
+    const { member } = this.context;
+    if (member === null) {
+      reply({ code: 'NOT_INITIALISED', message: 'this node is no member of a cluster yet' }, null);
+      return;
+    }
+    member.meta.upsertNode(request.from, (failure, outcome) => {
+      if (outcome === null) {
+        reply(failure, null);
+        return;
+      }
+      reply(null, {
+        clusterId: outcome.state.clusterId,
+        nodeId: outcome.nodeId,
+        state: encodeMetaState(outcome.state),
+      });
+    });
+  }
+
+  private init(request: ControlMethods['init']['request'], reply: Reply<'init'>): void {
+    const { member, waiting } = this.context;
+    if (member !== null) {
+      const { clusterId, nodes } = member.view.state;
+      reply(
+        {
+          code: 'ALREADY_INITIALISED',
+          message: `this node is already a member of cluster ${clusterId} (${nodes.length} nodes)`,
+        },
+        null,
+      );
+    } else if (waiting !== null) waiting.onInit(request, reply);
+    else reply(STARTING, null);
+  }
+
+  private found(request: ControlMethods['found']['request'], reply: Reply<'found'>): void {
+    const { member, waiting } = this.context;
+    if (member !== null) {
+      const { clusterId } = member.view.state;
+      const mine = request.step === 'genesis' && member.knowsGenesis(request.state);
+      reply(null, { accepted: mine, reason: mine ? '' : `it belongs to cluster ${clusterId} already` });
+    } else if (waiting !== null) waiting.onFound(request, reply);
+    else reply(STARTING, null);
+  }
+}
+
+const STARTING: ControlFailure = { code: 'UNAVAILABLE', message: 'this node is still starting' };

@@ -1,0 +1,363 @@
+/**
+ * One node from its ports and settings.
+ *
+ *   start: open the log store (refuse what is not ours) -> raise the boot number, durably -> listen for control calls
+ *          -> member of a cluster: recover and serve      -> not yet: wait (waiting.ts), become a member, serve
+ *
+ * Neither the server nor the simulator wires anything besides.
+ */
+import { assert, META_GROUP, type ErrorReason, type Fatal, type NodeId } from '../base/index.js';
+import type { MetaState } from '../meta/index.js';
+import type { CloseListener, ControlHandler, ControlMethods, Instance } from '../ports/index.js';
+import { createRaft, type Configuration } from '../raft/index.js';
+import type { NodeSettings } from '../settings/index.js';
+import {
+  DiskGuard,
+  openCheckpoints,
+  openLogStore,
+  type CheckpointStore,
+  type LogStore,
+  type RecoveredGroup,
+} from '../storage/index.js';
+import { ControlService } from './control-service.js';
+import { advertisedAddress } from './addresses.js';
+import type { Node, NodePorts, NodeSeams, NodeStatus } from './api.js';
+import { httpPage } from './http-pages.js';
+import { Member } from './member.js';
+import { memberStatus, statusJson, WAITING_STATUS } from './status.js';
+import {
+  decodeMembership,
+  decodeNumber,
+  decodeText,
+  encodeMembership,
+  encodeNumber,
+  encodeText,
+  VALUE_BOOT,
+  VALUE_INSTANCE,
+  VALUE_MEMBER,
+  type Membership,
+} from './stored.js';
+import { Waiting } from './waiting.js';
+
+export function createNode(ports: NodePorts, settings: NodeSettings, seams: NodeSeams = {}): Node {
+  return new QuorateNode(ports, settings, seams);
+}
+
+class QuorateNode implements Node {
+  private store: LogStore | null = null;
+  private checkpoints: CheckpointStore | null = null;
+  private guard: DiskGuard | null = null;
+  private waiting: Waiting | null = null;
+  private member: Member | null = null;
+  private self: Instance | null = null;
+  private bootNumber = 0;
+  private readonly nonce: string;
+  private closers: CloseListener[] = [];
+  private stopped = false;
+  /** Listening addresses with port 0 resolved. */
+  private bound = { grpc: '', http: '' };
+
+  constructor(
+    private readonly ports: NodePorts,
+    private readonly settings: NodeSettings,
+    private readonly seams: NodeSeams,
+  ) {
+    this.nonce = hex(ports.entropy.bytes(8));
+  }
+
+  start(done: (error: Error | null) => void): void {
+    const { ports, settings } = this;
+    openLogStore(
+      {
+        folder: settings.data,
+        storePath: `${settings.data}/log`,
+        openStore: ports.openStore,
+        files: ports.files,
+        crc32: ports.crc32,
+        clock: ports.clock,
+        timers: ports.timers,
+        logger: ports.logger,
+        metrics: ports.metrics,
+        sync: settings.log.sync,
+      },
+      (error, store) => {
+        if (error !== null || store === null) {
+          done(error ?? new Error('the log store did not open'));
+          return;
+        }
+        this.store = store;
+        this.checkpoints = openCheckpoints({
+          folder: settings.data,
+          files: ports.files,
+          crc32: ports.crc32,
+          compressor: ports.compressor,
+          clock: ports.clock,
+          timers: ports.timers,
+          logger: ports.logger,
+          metrics: ports.metrics,
+        });
+        this.guard = new DiskGuard(
+          {
+            folder: settings.data,
+            files: ports.files,
+            timers: ports.timers,
+            logger: ports.logger,
+            metrics: ports.metrics,
+            reserveRatio: settings.disk.reserveRatio,
+            reserveBytes: settings.disk.reserveBytes,
+            ballastBytes: settings.disk.ballastBytes,
+          },
+          (state) => ports.logger.warn('disk space', { state }),
+        );
+        this.guard.start((guardError) => {
+          if (guardError !== null) ports.logger.warn('free disk space is unknown', { error: String(guardError) });
+        });
+        this.listen(store, done);
+      },
+    );
+  }
+
+  stop(done: () => void): void {
+    this.stopped = true;
+    this.waiting?.end();
+    this.guard?.stop();
+    const closeNext = (): void => {
+      const close = this.closers.pop();
+      if (close !== undefined) close(closeNext);
+      else this.closeStore(done);
+    };
+    if (this.member === null) closeNext();
+    else this.member.stop(closeNext);
+  }
+
+  private closeStore(done: () => void): void {
+    const store = this.store;
+    if (store === null) {
+      done();
+      return;
+    }
+    store.close((error) => {
+      if (error !== null) this.ports.logger.warn('closing the log store failed', { error: String(error) });
+      done();
+    });
+  }
+
+  status(): NodeStatus {
+    return this.member === null ? WAITING_STATUS : memberStatus(this.member);
+  }
+
+  // ---- start ---------------------------------------------------------------------------------------------------
+
+  /** Control and HTTP first: their ports may be drawn by the system, and are part of what the node advertises. */
+  private listen(store: LogStore, done: (error: Error | null) => void): void {
+    const { ports, settings } = this;
+    ports.controlServer.listen(settings.grpc, this.control, (error, bound, close) => {
+      if (error !== null) {
+        done(error);
+        return;
+      }
+      this.closers.push(close);
+      this.bound.grpc = bound;
+      ports.http.listen(
+        settings.http,
+        (path, answer) => httpPage(path, this.ports, this.status(), answer),
+        (httpError, httpBound, closeHttp) => {
+          if (httpError !== null) {
+            done(httpError);
+            return;
+          }
+          this.closers.push(closeHttp);
+          this.bound.http = httpBound;
+          this.identify(store, done);
+        },
+      );
+    });
+  }
+
+  private identify(store: LogStore, done: (error: Error | null) => void): void {
+    const { values } = store.recovered;
+    const storedInstance = values.get(VALUE_INSTANCE);
+    const instanceId =
+      storedInstance === undefined ? hex(this.ports.entropy.bytes(8)) : decodeText(storedInstance);
+    const storedBoot = values.get(VALUE_BOOT);
+    this.bootNumber = (storedBoot === undefined ? 0 : decodeNumber(storedBoot)) + 1;
+    store.putNodeValue(VALUE_INSTANCE, encodeText(instanceId));
+    store.putNodeValue(VALUE_BOOT, encodeNumber(this.bootNumber));
+    const advertise = (address: string): string => advertisedAddress(address, this.settings.advertiseHost);
+    this.self = {
+      instanceId,
+      addresses: {
+        grpc: advertise(this.bound.grpc),
+        peer: advertise(this.settings.peer),
+        resp: advertise(this.settings.resp),
+        http: advertise(this.bound.http),
+      },
+    };
+    this.flush(store, () => {
+      const stored = values.get(VALUE_MEMBER);
+      if (stored !== undefined) this.startMember(decodeMembership(stored), store.recovered.groups, false, done);
+      else this.startWaiting(done);
+    });
+  }
+
+  private flush(store: LogStore, then: () => void): void {
+    store.flush((error) => {
+      if (this.stopped) return;
+      if (error !== null) this.fatal('disk', 'writing the log failed', error);
+      else then();
+    });
+  }
+
+  private startWaiting(done: (error: Error | null) => void): void {
+    const { ports, settings } = this;
+    assert(this.self !== null, 'identity is known');
+    this.waiting = new Waiting({
+      self: this.self,
+      join: settings.join,
+      clock: ports.clock,
+      timers: ports.timers,
+      entropy: ports.entropy,
+      logger: ports.logger,
+      client: ports.controlClient,
+      become: (clusterId, nodeId, state, then) => this.become(clusterId, nodeId, state, then),
+    });
+    this.waiting.start();
+    if (settings.single) this.waiting.foundAlone(settings.shards);
+    done(null);
+  }
+
+  /** Membership and the node's first replicas in one batch: a member never lacks the replicas it was born with. */
+  private become(clusterId: string, nodeId: NodeId, state: MetaState, then: () => void): void {
+    const store = this.store;
+    if (store === null || this.stopped) return;
+    this.waiting?.end();
+    const groups = firstReplicas(nodeId, state);
+    // Only the founding gives replicas; who joins later gets some from the coordinator.
+    for (const { group, replica, configuration } of groups) store.createGroup(group, replica, configuration);
+    store.putNodeValue(VALUE_MEMBER, encodeMembership({ clusterId, nodeId, state }));
+    this.flush(store, () => {
+      const recovered = groups.map(
+        ({ group, replica, configuration }): RecoveredGroup => ({
+          group,
+          replica,
+          hardState: { term: 0, vote: 0, commit: 0 },
+          configuration,
+          configurationIndex: 0,
+          truncatedIndex: 0,
+          truncatedTerm: 0,
+          lastIndex: 0,
+          termRuns: [],
+          checkpoints: [],
+          suspect: null,
+          logBytes: 0,
+        }),
+      );
+      this.startMember({ clusterId, nodeId, state }, recovered, true, (error) => {
+        if (error !== null) this.ports.fatal(portInUse(error) ? 'port_in_use' : 'internal', error.message, error);
+        else then();
+      });
+    });
+  }
+
+  private startMember(
+    membership: Membership,
+    groups: readonly RecoveredGroup[],
+    born: boolean,
+    done: (error: Error | null) => void,
+  ): void {
+    const { ports, settings, store, checkpoints, self } = this;
+    assert(store !== null && checkpoints !== null && self !== null, 'opened before');
+    ports.logger.info('node is a member', { clusterId: membership.clusterId, nodeId: membership.nodeId });
+    const member = new Member({
+      ports: { ...ports, fatal: this.fatal },
+      settings,
+      store,
+      checkpoints,
+      createRaft: this.seams.createRaft ?? createRaft,
+      clusterId: membership.clusterId,
+      nodeId: membership.nodeId,
+      self,
+      bootNumber: this.bootNumber,
+      nonce: this.nonce,
+      state: membership.state,
+      groups,
+      remember: (state) => {
+        store.putNodeValue(VALUE_MEMBER, encodeMembership({ ...membership, state }));
+        member.host.wake();
+      },
+      writeRefusal: () => this.writeRefusal(),
+    });
+    this.member = member;
+    member.start((error) => {
+      if (error === null && born) member.campaignWherePreferred();
+      done(error);
+    });
+  }
+
+  /** A full disk: the ballast goes first, so that the next start has room to truncate in. */
+  private readonly fatal: Fatal = (reason, message, cause) => {
+    const { guard, ports } = this;
+    if (guard === null || !isDiskFull(cause)) ports.fatal(reason, message, cause);
+    else guard.giveUpBallast(() => ports.fatal(reason, message, cause));
+  };
+
+  private writeRefusal(): ErrorReason | null {
+    return this.guard?.state === 'low' ? 'DISK_FULL' : null;
+  }
+
+  // ---- control calls -------------------------------------------------------------------------------------------
+
+  private readonly control: ControlHandler = (method, request, reply) => {
+    new ControlService({
+      self: this.self,
+      waiting: this.member === null ? this.waiting : null,
+      member: this.member,
+      status: () => {
+        const status = this.status();
+        return {
+          clusterId: status.clusterId,
+          nodeId: status.nodeId,
+          ready: status.ready,
+          missing: status.missing,
+          json: statusJson(this.member, status),
+        } satisfies ControlMethods['status']['response'];
+      },
+    }).handle(method, request, reply);
+  };
+}
+
+/** The replicas that the founding state puts on a node. Only for a state that nobody has changed since. */
+function firstReplicas(
+  nodeId: NodeId,
+  state: MetaState,
+): { group: number; replica: number; configuration: Configuration }[] {
+  const all = [
+    { id: META_GROUP, replicas: state.metaReplicas },
+    ...state.shards.map(({ id, replicas }) => ({ id, replicas })),
+  ];
+  return all.flatMap(({ id, replicas }) => {
+    const own = replicas.find(({ node }) => node === nodeId);
+    if (own === undefined) return [];
+    const configuration: Configuration = {
+      version: 1,
+      voters: replicas.map(({ replica }) => replica),
+      outgoing: [],
+      learners: [],
+      learnersNext: [],
+      autoLeave: false,
+    };
+    return [{ group: id, replica: own.replica, configuration }];
+  });
+}
+
+function isDiskFull(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC';
+}
+
+function portInUse(error: Error): boolean {
+  return 'code' in error && error.code === 'EADDRINUSE';
+}
+
+function hex(bytes: Uint8Array): string {
+  return [...bytes].map((b) => b.toString(16).padStart(2, '0')).join('');
+}

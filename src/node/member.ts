@@ -1,0 +1,347 @@
+/**
+ * A node that belongs to a cluster: host, gateway, front ends and gossip, wired over the ports. Built once per start,
+ * after the node's membership is durable.
+ */
+import { META_GROUP, type ErrorReason, type GroupId, type NodeId } from '../base/index.js';
+import { createGatewayMetrics, createRespServer, ForwardServer, Gateway, type RespServer } from '../api/index.js';
+import { LeaderBalance } from '../coordinator/index.js';
+import { decodeForwardFrame, MalformedFrame, type ForwardVisitor } from '../codec/index.js';
+import type { Machine } from '../group/index.js';
+import { Host } from '../host/index.js';
+import { createKv } from '../kv/index.js';
+import { decodeMetaState, encodeBootstrap, sameAddresses, type MetaState } from '../meta/index.js';
+import type { CloseListener, Instance, PeerChannel, PeerHandlers } from '../ports/index.js';
+import type { createRaft } from '../raft/index.js';
+import type { NodeSettings } from '../settings/index.js';
+import type { CheckpointStore, LogStore, RecoveredGroup } from '../storage/index.js';
+import type { NodePorts } from './api.js';
+import { ClusterView } from './cluster-view.js';
+import { Gossip } from './gossip.js';
+import { infoFacts, configRows } from './info.js';
+import { MetaClient } from './meta-client.js';
+import { MetaReplicaMachine } from './meta-adapter.js';
+import { recoverGroup } from './recovery.js';
+
+/** How often slow things are looked after: leader balance, address changes, the bootstrap of group 0. */
+const HOUSEKEEPING_MS = 250;
+
+export interface MemberOptions {
+  readonly ports: NodePorts;
+  readonly settings: NodeSettings;
+  readonly store: LogStore;
+  readonly checkpoints: CheckpointStore;
+  readonly createRaft: typeof createRaft;
+  readonly clusterId: string;
+  readonly nodeId: NodeId;
+  /** This process: its instance id, and the addresses it advertises now. */
+  readonly self: Instance;
+  readonly bootNumber: number;
+  readonly nonce: string;
+  readonly state: MetaState;
+  /** Newly created by becoming a member; else what the log store recovered. */
+  readonly groups: readonly RecoveredGroup[];
+  /** The map moved: remember it. */
+  readonly remember: (state: MetaState) => void;
+  readonly writeRefusal: () => ErrorReason | null;
+}
+
+export class Member implements PeerHandlers {
+  readonly host: Host;
+  readonly view: ClusterView;
+  readonly gossip: Gossip;
+  readonly meta: MetaClient;
+  private readonly gateway: Gateway;
+  private readonly forwardServer: ForwardServer;
+  private readonly resp: RespServer;
+  private readonly balance: LeaderBalance;
+  private closeResp: CloseListener | null = null;
+  private stopped = false;
+  private bootstrapping = false;
+  private telling = false;
+  /** The visitor below speaks of the peer whose frame is being read. */
+  private frameFrom: NodeId = 0;
+  private readonly startedAtMs: number;
+  recovering = true;
+
+  constructor(readonly options: MemberOptions) {
+    const { ports, settings } = options;
+    this.startedAtMs = ports.clock.monoMs();
+    this.view = new ClusterView(options.state, (state) => this.onMap(state));
+    this.host = new Host({
+      nodeId: options.nodeId,
+      bootNumber: options.bootNumber,
+      tickMs: settings.raft.tickMs,
+      clock: ports.clock,
+      timers: ports.timers,
+      logger: ports.logger,
+      metrics: ports.metrics,
+      store: options.store,
+      checkpoints: options.checkpoints,
+      peers: ports.peers,
+      observer: ports.observer,
+      fatal: ports.fatal,
+      nodeOf: (group, replica) => this.view.nodeOf(group, replica),
+      mapVersion: () => this.view.version,
+      onRoleChange: (replica, change) => {
+        if (change.leader === 0) return;
+        const node = this.view.nodeOf(replica.group, change.leader);
+        this.gossip.note(replica.group, change.term, replica.configuration.version, node);
+      },
+      onMapVersion: (from, version) => this.gossip.onMapVersion(from, version),
+    });
+    this.gossip = new Gossip({
+      nodeId: options.nodeId,
+      peers: ports.peers,
+      view: this.view,
+      timers: ports.timers,
+      entropy: ports.entropy,
+      logger: ports.logger,
+      onHints: () => this.gateway.poll(),
+    });
+    const metrics = createGatewayMetrics(ports.metrics);
+    this.gateway = new Gateway({
+      nodeId: options.nodeId,
+      host: this.host,
+      clock: ports.clock,
+      timers: ports.timers,
+      peers: ports.peers,
+      hints: this.view.hints,
+      map: () => this.view.map,
+      metrics,
+      inflightBytesMax: settings.limits.inflightBytesMax,
+      writeRefusal: options.writeRefusal,
+    });
+    this.forwardServer = new ForwardServer({
+      host: this.host,
+      peers: ports.peers,
+      timers: ports.timers,
+      metrics,
+      mapVersion: () => this.view.version,
+      leaderOf: (group) => this.leaderOf(group),
+      writeRefusal: options.writeRefusal,
+    });
+    this.resp = createRespServer({
+      gateway: this.gateway,
+      clock: ports.clock,
+      timers: ports.timers,
+      logger: ports.logger,
+      metrics: ports.metrics,
+      limits: settings.limits,
+      info: () => infoFacts(this, ports.clock.monoMs() - this.startedAtMs),
+      config: configRows(settings),
+    });
+    this.meta = new MetaClient(this.host, this.view, ports.controlClient);
+    this.balance = new LeaderBalance(this.host, (group) => this.view.preferredLeader(group));
+  }
+
+  // ---- start and stop ------------------------------------------------------------------------------------------
+
+  start(done: (error: Error | null) => void): void {
+    const { ports, settings, options } = { ...this.options, options: this.options };
+    this.announceAddresses();
+    this.recoverAll(() => {
+      if (this.stopped) return;
+      this.recovering = false;
+      const identity = {
+        clusterId: options.clusterId,
+        nodeId: options.nodeId,
+        bootNumber: options.bootNumber,
+        nonce: options.nonce,
+      };
+      ports.peers.start(settings.peer, identity, this, (error) => {
+        if (error !== null || this.stopped) {
+          done(error);
+          return;
+        }
+        this.host.start();
+        this.gossip.start();
+        this.housekeeping();
+        ports.streams.listen(
+          settings.resp,
+          (stream) => this.resp.accept(stream),
+          (listenError, _bound, close) => {
+            this.closeResp = close;
+            done(listenError);
+          },
+        );
+      });
+    });
+  }
+
+  stop(done: () => void): void {
+    if (this.stopped) return;
+    this.stopped = true;
+    this.gossip.stop();
+    // What waits is answered first, then connections close; the host stops in between, so that nothing new runs.
+    this.gateway.stop();
+    this.forwardServer.stop();
+    this.host.stop();
+    const closeStreams = (next: () => void): void => {
+      if (this.closeResp === null) next();
+      else this.closeResp(next);
+    };
+    this.resp.close(() => closeStreams(() => this.options.ports.peers.stop(done)));
+  }
+
+  private recoverAll(done: () => void): void {
+    const { ports, settings, options } = { ...this.options, options: this.options };
+    const groups = [...options.groups];
+    const next = (): void => {
+      if (this.stopped) return;
+      const recovered = groups.shift();
+      if (recovered === undefined) {
+        done();
+        return;
+      }
+      recoverGroup(
+        {
+          host: this.host,
+          checkpoints: options.checkpoints,
+          createRaft: options.createRaft,
+          machineOf: (group) => this.machineOf(group),
+          entropy: ports.entropy,
+          logger: ports.logger,
+          settings,
+        },
+        recovered,
+        next,
+      );
+    };
+    next();
+  }
+
+  private machineOf(group: GroupId): Machine {
+    if (group === META_GROUP) return new MetaReplicaMachine((state) => this.view.update(state));
+    const shard = this.view.map.shard(group);
+    return createKv({
+      hashSeed: hashSeed(this.options.clusterId, group),
+      valueBytesMax: this.options.settings.limits.valueBytesMax,
+      firstSlot: shard?.firstSlot ?? 0,
+      lastSlot: shard?.lastSlot ?? 0,
+    });
+  }
+
+  /** Preferred leaders of a cluster that was just born need not wait for a time-out. */
+  campaignWherePreferred(): void {
+    for (const replica of this.host.all()) {
+      if (this.view.preferredLeader(replica.group) !== replica.id) continue;
+      replica.raft.campaign();
+      this.host.markDirty(replica);
+    }
+  }
+
+  // ---- the cluster's state -------------------------------------------------------------------------------------
+
+  leaderOf(group: GroupId): NodeId {
+    const replica = this.host.replica(group);
+    if (replica !== null && replica.leaderNode !== 0) return replica.leaderNode;
+    return this.view.hints.nodeOf(group);
+  }
+
+  /** Whether an encoded founding state is of this node's own cluster. */
+  knowsGenesis(bytes: Uint8Array): boolean {
+    return decodeMetaState(bytes).clusterId === this.options.clusterId;
+  }
+
+  private onMap(state: MetaState): void {
+    this.options.remember(state);
+    this.announceAddresses();
+  }
+
+  private announceAddresses(): void {
+    for (const node of this.view.state.nodes) {
+      if (node.id !== this.options.nodeId) this.options.ports.peers.setAddress(node.id, node.addresses.peer);
+    }
+  }
+
+  private housekeeping(): void {
+    if (this.stopped) return;
+    this.balance.poll(this.options.ports.clock.monoMs());
+    this.bootstrapMeta();
+    this.tellOwnAddresses();
+    this.options.ports.timers.after(HOUSEKEEPING_MS, () => this.housekeeping());
+  }
+
+  /** The first leader of group 0 writes the genesis into its log; later ones find it there. */
+  private bootstrapMeta(): void {
+    const replica = this.host.replica(META_GROUP);
+    if (replica === null || !replica.serves || this.bootstrapping) return;
+    if (!(replica.machine instanceof MetaReplicaMachine) || replica.machine.state.clusterId !== '') return;
+    this.bootstrapping = true;
+    const command = encodeBootstrap(this.options.state);
+    const again = (): void => {
+      this.bootstrapping = false;
+    };
+    replica.submitWrite(command, 0, command.length, false, { onResult: again, onRefused: again }, 0);
+  }
+
+  /** After a start with other addresses the cluster is told, until it knows. */
+  private tellOwnAddresses(): void {
+    const { self, nodeId } = this.options;
+    const known = this.view.map.node(nodeId)?.addresses;
+    if (this.telling || known === undefined || sameAddresses(known, self.addresses)) return;
+    this.telling = true;
+    this.meta.upsertNode(self, (_, outcome) => {
+      this.telling = false;
+      if (outcome !== null) this.view.update(outcome.state);
+    });
+  }
+
+  // ---- PeerHandlers --------------------------------------------------------------------------------------------
+
+  onFrame(from: NodeId, channel: PeerChannel, frame: Uint8Array): void {
+    if (this.stopped) return;
+    if (channel === 'raft') this.host.onRaftFrame(from, frame);
+    else if (channel === 'bulk') this.host.onBulkFrame(from, frame);
+    else this.onForwardFrame(from, frame);
+  }
+
+  private onForwardFrame(from: NodeId, frame: Uint8Array): void {
+    this.frameFrom = from;
+    try {
+      decodeForwardFrame(frame, this.forwardVisitor);
+    } catch (error) {
+      if (!(error instanceof MalformedFrame)) throw error;
+      this.options.ports.logger.warn('malformed forward frame dropped', { from, error: error.message });
+    }
+  }
+
+  private readonly forwardVisitor: ForwardVisitor = {
+    onRequests: (version) => this.gossip.onMapVersion(this.frameFrom, version),
+    onRequest: (id, shard, hops, remainingMs, bytes, start, end) => {
+      this.forwardServer.onRequest(this.frameFrom, id, shard, hops, remainingMs, bytes, start, end);
+    },
+    onResponses: (version) => this.gossip.onMapVersion(this.frameFrom, version),
+    onResponse: (id, bytes, start, end) => this.gateway.onResponse(this.frameFrom, id, bytes, start, end),
+    onGossip: (_node, version) => this.gossip.onMapVersion(this.frameFrom, version),
+    onGossipGroup: (group, term, configurationVersion, leader) =>
+      this.gossip.onHint(group, term, configurationVersion, leader),
+    onMapRequest: (known) => this.gossip.onMapRequest(this.frameFrom, known),
+    onMap: (_version, bytes, start, end) => this.gossip.onMap(this.frameFrom, bytes.slice(start, end)),
+  };
+
+  onHeard(): void {
+    // Liveness of peers is the groups' own business until quiescence: each leader's messages tell it.
+  }
+
+  onLinkUp(): void {
+    this.gateway.poll();
+  }
+
+  onLinkDown(node: NodeId, channel: PeerChannel): void {
+    if (this.stopped) return;
+    if (channel === 'forward') this.gateway.onLinkDown(node);
+    else this.host.onLinkDown(node, channel);
+  }
+
+  onDrain(node: NodeId, channel: PeerChannel): void {
+    if (channel === 'bulk') this.host.onBulkDrain(node);
+  }
+}
+
+/** Equal on all replicas of a shard, different from cluster to cluster. */
+function hashSeed(clusterId: string, group: GroupId): number {
+  let h = 0x811c9dc5 ^ group;
+  for (let i = 0; i < clusterId.length; i++) h = Math.imul(h ^ clusterId.charCodeAt(i), 0x01000193);
+  return h >>> 0;
+}

@@ -1,0 +1,67 @@
+/**
+ * Changes of group 0's state, proposed from whichever node is asked: here when it leads the group, else through one
+ * control call to the node that does.
+ */
+import { ByteReader, META_GROUP, reasonFromNumber, type NodeId } from '../base/index.js';
+import type { CommandSink, Replica } from '../group/index.js';
+import type { Host } from '../host/index.js';
+import { Tag } from '../kv/index.js';
+import { decodeMetaState, encodeUpsertNode, MetaMachine, type MetaState } from '../meta/index.js';
+import type { ControlClient, ControlFailure, Instance } from '../ports/index.js';
+import type { ClusterView } from './cluster-view.js';
+
+const CALL_MS = 3000;
+
+export interface MetaOutcome {
+  readonly nodeId: NodeId;
+  readonly state: MetaState;
+}
+
+type Done = (failure: ControlFailure | null, outcome: MetaOutcome | null) => void;
+
+export class MetaClient {
+  constructor(
+    private readonly host: Host,
+    private readonly view: ClusterView,
+    private readonly client: ControlClient,
+  ) {}
+
+  /** Makes an instance a node of the cluster, or tells its new addresses; gives its node id. */
+  upsertNode(instance: Instance, done: Done): void {
+    const replica = this.host.replica(META_GROUP);
+    if (replica !== null && replica.serves) {
+      if (!(replica.machine instanceof MetaMachine) || replica.machine.state.clusterId === '') {
+        done({ code: 'UNAVAILABLE', message: 'the cluster is being founded' }, null);
+        return;
+      }
+      this.propose(replica, encodeUpsertNode(instance.instanceId, instance.addresses), done);
+      return;
+    }
+    const leader = replica !== null && replica.leaderNode !== 0 ? replica.leaderNode : this.view.hints.nodeOf(META_GROUP);
+    const address = this.view.map.node(leader)?.addresses.grpc;
+    if (address === undefined || leader === this.host.nodeId) {
+      done({ code: 'SHARD_LEADER_UNKNOWN', message: 'the meta group has no leader at the moment' }, null);
+      return;
+    }
+    this.client.call(address, 'join', { from: instance }, CALL_MS, (failure, response) => {
+      if (response === null) done(failure, null);
+      else done(null, { nodeId: response.nodeId, state: decodeMetaState(response.state) });
+    });
+  }
+
+  private propose(replica: Replica, command: Uint8Array, done: Done): void {
+    const sink: CommandSink = {
+      onResult: (_token, bytes, start, end) => {
+        const r = new ByteReader(bytes, start, end);
+        if (r.u8() === Tag.failed) {
+          done({ code: reasonFromNumber(r.u8()), message: r.string16() }, null);
+          return;
+        }
+        const nodeId = r.u32();
+        done(null, { nodeId, state: decodeMetaState(r.bytes(r.remaining)) });
+      },
+      onRefused: (_token, reason) => done({ code: reason, message: 'the meta group did not take the change' }, null),
+    };
+    replica.submitWrite(command, 0, command.length, false, sink, 0);
+  }
+}

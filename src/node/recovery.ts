@@ -1,0 +1,135 @@
+/**
+ * From what the log store recovered to running replicas: load the newest checkpoint that is whole, build the core on
+ * the log behind it. A replica whose state can't be rebuilt from its own disk is suspect: it runs, so that its node
+ * says so, but never votes or acknowledges.
+ */
+import { META_GROUP, type GroupId } from '../base/index.js';
+import { Replica, type CheckpointLimits, type Machine } from '../group/index.js';
+import type { Host } from '../host/index.js';
+import type { Entropy, Logger } from '../ports/index.js';
+import type { createRaft, RaftOptions } from '../raft/index.js';
+import type { NodeSettings } from '../settings/index.js';
+import type { CheckpointPointer, CheckpointStore, RecoveredGroup } from '../storage/index.js';
+
+export interface RecoveryDeps {
+  readonly host: Host;
+  readonly checkpoints: CheckpointStore;
+  readonly createRaft: typeof createRaft;
+  readonly machineOf: (group: GroupId) => Machine;
+  readonly entropy: Entropy;
+  readonly logger: Logger;
+  readonly settings: NodeSettings;
+}
+
+/** Loads one group and hands its replica to the host. */
+export function recoverGroup(deps: RecoveryDeps, recovered: RecoveredGroup, done: () => void): void {
+  const machine = deps.machineOf(recovered.group);
+  loadNewest(deps, recovered, machine, recovered.checkpoints, (loaded, broken) => {
+    for (const pointer of broken) deps.host.store.dropCheckpoint(recovered.group, pointer.file);
+    const stateLost = loaded === null && recovered.truncatedIndex > 0;
+    const suspect =
+      recovered.suspect ?? (stateLost ? 'no checkpoint could be loaded and the log before it is gone' : null);
+    if (suspect !== null) {
+      deps.logger.error('replica is suspect: it will not vote or acknowledge', { group: recovered.group, suspect });
+    }
+    const replica = buildReplica(deps, recovered, machine, loaded, suspect, stateLost);
+    const pointers = recovered.checkpoints.filter((pointer) => !broken.includes(pointer));
+    const behind = Math.max(0, recovered.lastIndex - replica.appliedIndex);
+    replica.policy.restore(pointers, behind, recovered.logBytes);
+    deps.host.addReplica(replica);
+    done();
+  });
+}
+
+function loadNewest(
+  deps: RecoveryDeps,
+  recovered: RecoveredGroup,
+  machine: Machine,
+  pointers: readonly CheckpointPointer[],
+  done: (loaded: CheckpointPointer | null, broken: readonly CheckpointPointer[]) => void,
+): void {
+  const broken: CheckpointPointer[] = [];
+  const attempt = (i: number): void => {
+    const pointer = pointers[i];
+    if (pointer === undefined) {
+      done(null, broken);
+      return;
+    }
+    deps.checkpoints.load(recovered.group, pointer, machine.loader(), (error, meta) => {
+      if (error === null && meta !== null && meta.stateHash === machine.stateHash()) {
+        done(pointer, broken);
+        return;
+      }
+      deps.logger.error('checkpoint is broken, falling back', {
+        group: recovered.group,
+        file: pointer.file,
+        error: String(error ?? 'the state differs from the one that was written'),
+      });
+      broken.push(pointer);
+      attempt(i + 1);
+    });
+  };
+  attempt(0);
+}
+
+function buildReplica(
+  deps: RecoveryDeps,
+  recovered: RecoveredGroup,
+  machine: Machine,
+  loaded: CheckpointPointer | null,
+  suspect: string | null,
+  stateLost: boolean,
+): Replica {
+  // Without any state the log behind the truncation point can't be applied: stand at the point, and stay silent.
+  const appliedIndex = loaded?.index ?? (stateLost ? recovered.truncatedIndex : 0);
+  const raft = deps.createRaft(raftOptions(deps, recovered, suspect !== null), {
+    hardState: {
+      ...recovered.hardState,
+      commit: Math.max(recovered.hardState.commit, appliedIndex),
+    },
+    configuration: recovered.configuration,
+    truncatedIndex: recovered.truncatedIndex,
+    truncatedTerm: recovered.truncatedTerm,
+    lastIndex: recovered.lastIndex,
+    termRuns: recovered.termRuns,
+    appliedIndex,
+  });
+  return new Replica({
+    group: recovered.group,
+    id: recovered.replica,
+    raft,
+    machine,
+    configuration: recovered.configuration,
+    appliedIndex,
+    suspect,
+    checkpointLimits: checkpointLimits(deps.settings),
+    host: deps.host,
+    logger: deps.logger.child({ group: recovered.group }),
+  });
+}
+
+function checkpointLimits(settings: NodeSettings): CheckpointLimits {
+  return { bytes: settings.log.checkpointBytes, entries: settings.log.checkpointEntries };
+}
+
+const MIB = 1024 * 1024;
+
+function raftOptions(deps: RecoveryDeps, recovered: RecoveredGroup, suspect: boolean): RaftOptions {
+  const { raft } = deps.settings;
+  return {
+    id: recovered.replica,
+    electionTicks: raft.electionTicks,
+    heartbeatTicks: raft.heartbeatTicks,
+    inflightMessagesMax: 256,
+    inflightBytesMax: 16 * MIB,
+    appendBytesMax: MIB,
+    uncommittedBytesMax: recovered.group === META_GROUP ? 4 * MIB : 64 * MIB,
+    tailBytesMax: 4 * MIB,
+    committedBytesMax: MIB,
+    pendingReadsMax: 65_536,
+    preVote: raft.preVote,
+    checkQuorum: true,
+    suspect,
+    random: (limit) => deps.entropy.below(limit),
+  };
+}

@@ -1,0 +1,73 @@
+/** What a node says of itself: for `quorate status`, `/readyz` and the simulator. */
+import { META_GROUP } from '../base/index.js';
+import type { NodeStatus, ReplicaStatus } from './api.js';
+import type { Member } from './member.js';
+
+export const WAITING_STATUS: NodeStatus = {
+  nodeId: 0,
+  clusterId: '',
+  ready: false,
+  missing: ['not a member of a cluster yet: run `quorate init`, or start with --join'],
+  replicas: [],
+  snapshotsInstalled: 0,
+  checkpointsWritten: 0,
+};
+
+export function memberStatus(member: Member): NodeStatus {
+  const replicas = [...member.host.all()];
+  const missing = missingUntilReady(member);
+  return {
+    nodeId: member.host.nodeId,
+    clusterId: member.view.state.clusterId,
+    ready: missing.length === 0,
+    missing,
+    replicas: replicas.map(
+      (replica): ReplicaStatus => ({
+        group: replica.group,
+        replica: replica.id,
+        role: replica.raft.role,
+        term: replica.raft.term,
+        leaderNode: member.leaderOf(replica.group),
+        commit: replica.raft.commit,
+        applied: replica.appliedIndex,
+        lastIndex: replica.raft.lastIndex,
+        firstIndex: replica.raft.status().firstIndex,
+        hash: replica.machine.stateHash(),
+        suspect: replica.suspect,
+      }),
+    ),
+    snapshotsInstalled: replicas.reduce((sum, replica) => sum + replica.snapshotsInstalled, 0),
+    checkpointsWritten: replicas.reduce((sum, replica) => sum + replica.policy.written, 0),
+  };
+}
+
+function missingUntilReady(member: Member): string[] {
+  if (member.recovering) return ['replicas are being loaded from disk'];
+  const missing: string[] = [];
+  const leaderless = [META_GROUP, ...member.view.state.shards.map((shard) => shard.id)].filter(
+    (group) => member.leaderOf(group) === 0,
+  );
+  if (leaderless.length > 0) missing.push(`no leader for ${describeGroups(leaderless)}`);
+  return missing;
+}
+
+function describeGroups(groups: readonly number[]): string {
+  const names = groups.slice(0, 16).map((group) => (group === META_GROUP ? 'the meta group' : `shard ${group}`));
+  return names.join(', ') + (groups.length > names.length ? ` and ${groups.length - names.length} more` : '');
+}
+
+/** The whole status for people and programs. */
+export function statusJson(member: Member | null, status: NodeStatus): string {
+  const state = member?.view.state;
+  return JSON.stringify({
+    ...status,
+    mapVersion: state?.mapVersion ?? 0,
+    nodes: (state?.nodes ?? []).map((node) => ({ id: node.id, state: node.state, ...node.addresses })),
+    shards: (state?.shards ?? []).map((shard) => ({
+      id: shard.id,
+      slots: [shard.firstSlot, shard.lastSlot],
+      leader: member?.leaderOf(shard.id) ?? 0,
+      replicas: shard.replicas,
+    })),
+  });
+}

@@ -1,0 +1,143 @@
+/**
+ * The door: one method per thing that can happen to a replica, each handed to the file that knows about it. No
+ * decision is made here.
+ */
+import type { LogIndex, ReadyNumber, ReplicaId, Term } from '../base/index.js';
+import { handleUnreachable } from './acks.js';
+import type { Raft } from './api.js';
+import { handleApplyEntries } from './apply.js';
+import { stepMessage } from './dispatch.js';
+import { startElection } from './election.js';
+import { handlePersisted } from './persistence.js';
+import { proposeEntry } from './proposal.js';
+import { requestRead } from './reads.js';
+import { hasReady, takeReady } from './ready.js';
+import { handleFollowerEntries } from './replication.js';
+import { handleSnapshotSent } from './snapshot.js';
+import { RaftState } from './state.js';
+import { statusOf } from './status.js';
+import { handleTick } from './tick.js';
+import { startTransfer } from './transfer.js';
+import type {
+  Entry,
+  Message,
+  ProposeResult,
+  RaftInitial,
+  RaftOptions,
+  RaftStatus,
+  ReadResult,
+  Ready,
+  Role,
+} from './types.js';
+
+export function createRaft(options: RaftOptions, initial: RaftInitial): Raft {
+  return new RaftReplica(options, initial);
+}
+
+class RaftReplica implements Raft {
+  readonly id: ReplicaId;
+  private readonly state: RaftState;
+
+  constructor(options: RaftOptions, initial: RaftInitial) {
+    this.id = options.id;
+    this.state = new RaftState(options, initial);
+  }
+
+  get role(): Role {
+    return this.state.role;
+  }
+
+  get term(): Term {
+    return this.state.term;
+  }
+
+  get leader(): ReplicaId {
+    return this.state.leader;
+  }
+
+  get commit(): LogIndex {
+    return this.state.log.commit;
+  }
+
+  get lastIndex(): LogIndex {
+    return this.state.log.lastIndex;
+  }
+
+  get leaderReady(): boolean {
+    return this.state.leaderReady;
+  }
+
+  tick(decide: boolean): void {
+    handleTick(this.state, decide);
+  }
+
+  step(message: Message): void {
+    stepMessage(this.state, message);
+  }
+
+  propose(data: Uint8Array): ProposeResult {
+    return proposeEntry(this.state, data);
+  }
+
+  readIndex(context: number): ReadResult {
+    return requestRead(this.state, context);
+  }
+
+  transferLeader(to: ReplicaId): boolean {
+    return startTransfer(this.state, to);
+  }
+
+  campaign(): void {
+    startElection(this.state, false);
+  }
+
+  hasReady(): boolean {
+    return hasReady(this.state);
+  }
+
+  ready(): Ready {
+    return takeReady(this.state);
+  }
+
+  onPersisted(number: ReadyNumber): void {
+    handlePersisted(this.state, number);
+  }
+
+  onApplied(index: LogIndex): void {
+    this.state.log.applyTo(index);
+  }
+
+  /** An answer to a fetch that is not open any more is dropped: term, next index or log moved on meanwhile. */
+  onFetched(fetchId: number, entries: readonly Entry[] | null): void {
+    const { state } = this;
+    if (state.applyFetch?.id === fetchId) {
+      handleApplyEntries(state, entries);
+      return;
+    }
+    for (const follower of state.followers) {
+      if (follower.fetchId === fetchId) handleFollowerEntries(state, follower, entries);
+    }
+  }
+
+  onCompacted(index: LogIndex): void {
+    this.state.log.compactTo(index);
+  }
+
+  onSnapshotSent(to: ReplicaId, index: LogIndex, ok: boolean): void {
+    const follower = this.state.follower(to);
+    if (follower !== null) handleSnapshotSent(this.state, follower, index, ok);
+  }
+
+  onUnreachable(to: ReplicaId): void {
+    const follower = this.state.follower(to);
+    if (follower !== null) handleUnreachable(follower);
+  }
+
+  termAt(index: LogIndex): Term {
+    return this.state.log.termAt(index);
+  }
+
+  status(): RaftStatus {
+    return statusOf(this.state);
+  }
+}

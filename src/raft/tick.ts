@@ -1,0 +1,47 @@
+/** The passing of time. With `decide` false it is only counted: what would be decided waits for the next tick. */
+import { tickApplyFetch } from './apply.js';
+import { canCampaign, startElection } from './election.js';
+import { quorumVote } from './quorum.js';
+import { becomeFollower } from './roles.js';
+import type { RaftState } from './state.js';
+import { tickTransfer } from './transfer.js';
+
+export function handleTick(state: RaftState, decide: boolean): void {
+  state.ticks++;
+  state.electionElapsed++;
+  if (state.role === 'leader') tickLeader(state, decide);
+  else if (decide) tickOther(state);
+  tickApplyFetch(state);
+}
+
+function tickOther(state: RaftState): void {
+  if (state.isSoleVoter) {
+    // At once, since nobody else could lead; and only once, since the vote waits for nothing but the own disk.
+    if (state.role === 'follower') startElection(state, false);
+    return;
+  }
+  if (state.electionElapsed >= state.electionTimeout && canCampaign(state)) startElection(state, false);
+}
+
+function tickLeader(state: RaftState, decide: boolean): void {
+  if (decide && state.electionElapsed >= state.options.electionTicks) {
+    state.electionElapsed = 0;
+    if (state.options.checkQuorum && !hearsQuorum(state)) {
+      becomeFollower(state, state.term, 0);
+      return;
+    }
+  }
+  tickTransfer(state);
+  state.heartbeatElapsed++;
+  if (state.heartbeatElapsed < state.options.heartbeatTicks) return;
+  state.heartbeatElapsed = 0;
+  state.heartbeatDue = true;
+  state.reads.requestRetry();
+}
+
+/** CheckQuorum (Raft thesis, section 6.2): whether a quorum was heard since the last look. */
+function hearsQuorum(state: RaftState): boolean {
+  const result = quorumVote(state.configuration, state.activeOf);
+  for (const follower of state.followers) follower.recentlyActive = false;
+  return result === 'won';
+}

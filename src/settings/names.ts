@@ -1,0 +1,85 @@
+/**
+ * Every setting by its dotted name, what kind of text it is given as, and the one line `--help` says about it.
+ *
+ * The names come from the schema's type, so a setting added there doesn't compile until it is described here. The
+ * flag (`raft.tickMs` is `--raft-tick-ms`) and the environment variable (`QUORATE_RAFT_TICK_MS`) follow from the name.
+ */
+import type { NodeSettings } from './schema.js';
+
+type LeafNames<T, Prefix extends string> = {
+  [K in keyof T & string]: T[K] extends readonly unknown[]
+    ? `${Prefix}${K}`
+    : T[K] extends object
+      ? LeafNames<T[K], `${Prefix}${K}.`>
+      : `${Prefix}${K}`;
+}[keyof T & string];
+
+export type SettingName = LeafNames<NodeSettings, ''>;
+export type SettingKind = 'text' | 'integer' | 'number' | 'boolean' | 'list';
+
+export interface SettingDescription {
+  readonly kind: SettingKind;
+  readonly help: string;
+  /** Shown as the flag's argument in `--help`. */
+  readonly argument: string;
+  /** Everyday settings stand first in `--help`, the others under "Tuning". */
+  readonly everyday: boolean;
+}
+
+function everyday(kind: SettingKind, argument: string, help: string): SettingDescription {
+  return { kind, argument, help, everyday: true };
+}
+
+function tuning(kind: SettingKind, argument: string, help: string): SettingDescription {
+  return { kind, argument, help, everyday: false };
+}
+
+export const SETTINGS: Readonly<Record<SettingName, SettingDescription>> = {
+  data: everyday('text', 'DIR', 'data directory; holds identity, settings and all data'),
+  grpc: everyday('text', 'HOST:PORT', 'gRPC of clients and administrators'),
+  peer: everyday('text', 'HOST:PORT', 'links between nodes (default: the gRPC port + 50)'),
+  resp: everyday('text', 'HOST:PORT', "Redis' protocol (default: the gRPC port - 221)"),
+  http: everyday('text', 'HOST:PORT', '/healthz, /readyz, /metrics (default: the gRPC port + 100)'),
+  advertiseHost: everyday('text', 'HOST', 'host that others are told (default: the listening host)'),
+  join: everyday('list', 'HOST:PORT,…', 'gRPC addresses of nodes to ask for a cluster'),
+  single: everyday('boolean', 'true|false', 'found a cluster of one node without an init'),
+  shards: everyday('integer', 'COUNT', 'with --single: number of shards'),
+  insecure: everyday('boolean', 'true|false', 'allow listening beyond this machine without authentication'),
+  logLevel: everyday('text', 'LEVEL', 'debug, info, warn or error'),
+  'raft.tickMs': tuning('integer', 'MS', "length of a tick, Raft's unit of time"),
+  'raft.electionTicks': tuning('integer', 'TICKS', 'ticks without a leader before an election'),
+  'raft.heartbeatTicks': tuning('integer', 'TICKS', 'ticks between heartbeats'),
+  'raft.preVote': tuning('boolean', 'true|false', 'ask before raising the term'),
+  'log.sync': tuning('boolean', 'true|false', 'false is UNSAFE: acknowledged writes die with the power'),
+  'log.checkpointBytes': tuning('integer', 'BYTES', 'log bytes of a group after which a checkpoint is due'),
+  'log.checkpointEntries': tuning('integer', 'COUNT', 'log entries of a group after which one is due'),
+  'disk.reserveRatio': tuning('number', 'RATIO', 'free share of the disk below which writes are refused'),
+  'disk.reserveBytes': tuning('integer', 'BYTES', 'free bytes below which writes are refused'),
+  'disk.ballastBytes': tuning('integer', 'BYTES', 'size of the file given up when the disk is full'),
+  'limits.valueBytesMax': tuning('integer', 'BYTES', 'largest value'),
+  'limits.commandBytesMax': tuning('integer', 'BYTES', 'all arguments of one command'),
+  'limits.connectionsMax': tuning('integer', 'COUNT', 'client connections'),
+  'limits.outputBytesMax': tuning('integer', 'BYTES', 'replies a client may leave unread'),
+  'limits.inflightBytesMax': tuning('integer', 'BYTES', 'commands a node holds unanswered'),
+  'limits.requestTimeoutMs': tuning('integer', 'MS', 'time limit of a request'),
+};
+
+export const SETTING_NAMES: readonly SettingName[] = Object.keys(SETTINGS) as SettingName[];
+
+export function isSettingName(name: string): name is SettingName {
+  return Object.hasOwn(SETTINGS, name);
+}
+
+/** `raft.tickMs` -> `raft-tick-ms`. */
+function kebab(name: SettingName): string {
+  return name.replaceAll('.', '-').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** The flag without its dashes: `raft.tickMs` is given as `--raft-tick-ms`. */
+export function flagOf(name: SettingName): string {
+  return kebab(name);
+}
+
+export function environmentVariableOf(name: SettingName): string {
+  return `QUORATE_${kebab(name).replaceAll('-', '_').toUpperCase()}`;
+}

@@ -1,0 +1,35 @@
+/** Errors of storage that a composition root tells apart by `code`; the message says what an operator should know. */
+export type StorageErrorCode =
+  /** The folder was written by a newer version of the program. */
+  | 'NEWER_FORMAT'
+  /** The folder's FORMAT file is none of ours. */
+  | 'UNKNOWN_FORMAT'
+  /** The watermark speaks of batches, and the log is empty: it was removed or replaced. */
+  | 'LOG_MISSING'
+  /** A record of the node itself (identity, fences) is damaged: the node can't know who it is. */
+  | 'DAMAGED_NODE_RECORD'
+  /** A log entry that was read back is not the one written. */
+  | 'DAMAGED_ENTRY'
+  /** A checkpoint file fails one of its checks. */
+  | 'DAMAGED_CHECKPOINT'
+  /** A chunk of a checkpoint transfer that does not continue the last one, or another file than announced. */
+  | 'BAD_TRANSFER'
+  | 'ABORTED'
+  | 'CLOSED';
+
+export class StorageError extends Error {
+  override readonly name = 'StorageError';
+
+  constructor(
+    readonly code: StorageErrorCode,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}
+
+/** For `catch`: whatever was thrown, as an Error. */
+export function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}

@@ -1,0 +1,237 @@
+/**
+ * Whole nodes in one process: what `createNode` wires, over simulated ports. A machine here is a disk, clocks and an
+ * address, which outlive the lives of the node that runs on it. Each life has its own owner in the loop, so that a
+ * crash ends its timers, completions and streams at once.
+ *
+ * A `fatal` of a node ends its life, as it ends a process. Without an injected disk fault it also fails the run, and
+ * a broken invariant (an exception out of an event) always does.
+ */
+import { MetricsRegistry, must, type FatalReason, type NodeId, type Prng } from '../../../src/base/index.js';
+import type { CreateNode, Node, NodeStatus } from '../../../src/node/api.js';
+import type { ControlClient, InitRequest, ReplicaObserver } from '../../../src/ports/index.js';
+import { nodeSettingsSchema, type NodeSettings } from '../../../src/settings/index.js';
+import { SimDisk } from './disk.js';
+import { WORLD, type Owner, type SimLoop } from './loop.js';
+import type { SimNetwork } from './network.js';
+import { crc32, KeptLog, NodeClock, NodeTimers, plainCompressor, SeededEntropy } from './ports.js';
+
+export type CrashKind = 'kill' | 'power';
+
+export interface ClusterOptions {
+  readonly nodes: number;
+  readonly shards: number;
+  readonly replicas: number;
+  readonly checkpointEntries: number;
+  readonly checkpointBytes: number;
+  /** Prints log lines as they come; null keeps only the last ones. */
+  readonly print: ((line: string) => void) | null;
+}
+
+/** How long a node may take to stop in order before it counts as hung. */
+const STOP_MS_MAX = 30_000;
+
+export interface Machine {
+  readonly index: number;
+  readonly name: string;
+  readonly disk: SimDisk;
+  readonly clock: NodeClock;
+  readonly log: KeptLog;
+  readonly settings: NodeSettings;
+  /** The node's life; null while it is down. */
+  life: { readonly owner: Owner; readonly node: Node } | null;
+  lives: number;
+  /** Known once the machine is a member; 0 before. */
+  nodeId: NodeId;
+  /** An injected disk fault is to end this life. */
+  mayFail: boolean;
+}
+
+export class SimCluster {
+  readonly machines: Machine[] = [];
+  crashes = 0;
+  checkpoints = 0;
+  /** Why the run fails, found by a node itself. */
+  failure: string | null = null;
+  /** Told before a node starts again. */
+  onRestart: ((node: NodeId) => void) | null = null;
+  private readonly control: ControlClient;
+
+  constructor(
+    private readonly loop: SimLoop,
+    private readonly network: SimNetwork,
+    private readonly prng: Prng,
+    private readonly createNode: CreateNode,
+    private readonly observer: ReplicaObserver,
+    readonly options: ClusterOptions,
+  ) {
+    this.control = network.control(loop.owner()).client;
+    for (let i = 0; i < options.nodes; i++) this.machines.push(this.machine(i));
+  }
+
+  /** RESP addresses of all machines, up or down. */
+  get addresses(): string[] {
+    return this.machines.map((m) => m.settings.resp);
+  }
+
+  start(machine: Machine): void {
+    if (machine.life !== null) return;
+    const { loop, network } = this;
+    const owner = loop.owner();
+    const control = network.control(owner);
+    const life = machine.lives++;
+    if (machine.nodeId !== 0) this.onRestart?.(machine.nodeId);
+    loop.note(`start ${machine.name} ${life}`);
+    const node = this.createNode(
+      {
+        clock: machine.clock,
+        timers: new NodeTimers(loop, owner, machine.clock, `timer ${machine.name}`),
+        entropy: new SeededEntropy(this.prng.stream(`entropy ${machine.name} ${life}`)),
+        logger: machine.log.logger(),
+        metrics: new MetricsRegistry(),
+        openStore: machine.disk.openStore(owner),
+        files: machine.disk.files(owner),
+        crc32,
+        compressor: plainCompressor,
+        peers: network.peers(owner),
+        streams: network.streams(owner),
+        http: network.http(owner),
+        controlServer: control.server,
+        controlClient: control.client,
+        renderMetrics: (done) => done('', 'text/plain'),
+        fatal: (reason, message, cause) => this.onFatal(machine, owner, reason, message, cause),
+        observer: this.observer,
+      },
+      machine.settings,
+    );
+    machine.life = { owner, node };
+    node.start((error) => {
+      if (error !== null) this.failure ??= `${machine.name} did not start: ${error.message}`;
+    });
+  }
+
+  crash(machine: Machine, kind: CrashKind): void {
+    if (machine.life === null) return;
+    this.crashes++;
+    this.loop.note(`crash ${machine.name} ${kind}`);
+    machine.log.add('world', kind === 'kill' ? 'killed' : 'power lost', {});
+    this.end(machine, kind);
+  }
+
+  /** An orderly stop, as SIGTERM gives; `done` once the process would be gone. */
+  stop(machine: Machine, done: () => void): void {
+    const life = machine.life;
+    if (life === null) {
+      done();
+      return;
+    }
+    this.loop.note(`stop ${machine.name}`);
+    machine.log.add('world', 'asked to stop', {});
+    const tooLate = this.loop.schedule(WORLD, STOP_MS_MAX, () => {
+      if (machine.life === life) this.failure ??= `${machine.name} did not stop in ${STOP_MS_MAX} ms`;
+    });
+    life.node.stop(() => {
+      tooLate();
+      if (machine.life === life) this.end(machine, 'kill');
+      done();
+    });
+  }
+
+  /** Founds the cluster through the control call, asking again until it is done or was done. */
+  init(done: () => void): void {
+    const request: InitRequest = {
+      shards: this.options.shards,
+      replicas: this.options.replicas,
+      waitMs: 5_000,
+      allowFewer: false,
+    };
+    const address = must(this.machines[0], 'first machine').settings.grpc;
+    this.control.call(address, 'init', request, 10_000, (failure) => {
+      if (failure === null || failure.code === 'ALREADY_INITIALISED') done();
+      else this.loop.schedule(WORLD, 100, () => this.init(done));
+    });
+  }
+
+  /** The node's own word, null while it is down. */
+  status(machine: Machine): NodeStatus | null {
+    const status = machine.life?.node.status() ?? null;
+    if (status !== null && status.nodeId !== 0) machine.nodeId = status.nodeId;
+    return status;
+  }
+
+  get ready(): boolean {
+    return this.machines.every((m) => this.status(m)?.ready === true);
+  }
+
+  /** Machines that lead this group by their own word; more than one after a partition. */
+  leaders(group: number): Machine[] {
+    return this.machines.filter((m) =>
+      this.status(m)?.replicas.some((r) => r.group === group && r.role === 'leader'),
+    );
+  }
+
+  ofNode(node: NodeId): Machine | null {
+    return this.machines.find((m) => m.nodeId === node) ?? null;
+  }
+
+  /** Counts what running nodes did; called at the end of a life and at the end of the run. */
+  countCheckpoints(machine: Machine): void {
+    this.checkpoints += machine.life?.node.status().checkpointsWritten ?? 0;
+  }
+
+  private end(machine: Machine, kind: CrashKind): void {
+    const owner = must(machine.life, 'life').owner;
+    this.countCheckpoints(machine);
+    machine.life = null;
+    machine.mayFail = false;
+    this.loop.kill(owner);
+    this.network.nodeDown(owner);
+    if (kind === 'power') machine.disk.crash();
+    else machine.disk.processCrash();
+  }
+
+  private onFatal(
+    machine: Machine,
+    owner: Owner,
+    reason: FatalReason,
+    message: string,
+    cause: unknown,
+  ): void {
+    this.loop.note(`fatal ${machine.name} ${reason}`);
+    machine.log.add('world', 'fatal', { reason, message, cause: cause ?? null });
+    if (!machine.mayFail)
+      this.failure ??= `${machine.name} ended itself: ${reason}: ${message} (${String(cause)})`;
+    if (machine.life?.owner === owner) this.end(machine, 'kill');
+  }
+
+  private machine(index: number): Machine {
+    const { loop, prng, options } = this;
+    const name = `n${index + 1}`;
+    const clocks = prng.stream(`clock ${name}`);
+    const address = (i: number, port: number): string => `n${i + 1}:${port}`;
+    const others = Array.from({ length: options.nodes }, (_, i) => i).filter((i) => i !== index);
+    return {
+      index,
+      name,
+      disk: new SimDisk(loop, prng.stream(`disk ${name}`), {}),
+      // Quartz is off by some ten parts in a million; a thousand make a run of seconds show it.
+      clock: new NodeClock(loop, 1 + (clocks.unit() - 0.5) * 0.002, clocks.below(1_000_000)),
+      log: new KeptLog(loop, name, options.print),
+      settings: nodeSettingsSchema.parse({
+        data: 'data',
+        grpc: address(index, 7600),
+        peer: address(index, 7650),
+        resp: address(index, 7379),
+        http: address(index, 7700),
+        join: others.map((i) => address(i, 7600)),
+        insecure: true,
+        logLevel: 'debug',
+        log: { checkpointBytes: options.checkpointBytes, checkpointEntries: options.checkpointEntries },
+        limits: { requestTimeoutMs: 2_000 },
+      }),
+      life: null,
+      lives: 0,
+      nodeId: 0,
+      mayFail: false,
+    };
+  }
+}

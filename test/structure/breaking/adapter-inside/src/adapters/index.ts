@@ -1,0 +1,2 @@
+/** What roots alone may import. */
+export const systemClock = 1;

@@ -1,0 +1,4 @@
+/** The other half. */
+import { a } from './a.js';
+
+export const b = (): number => a() + 1;

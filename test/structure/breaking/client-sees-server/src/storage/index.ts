@@ -1,0 +1,2 @@
+/** The server's side. */
+export const openLog = 1;

@@ -1,0 +1,2 @@
+/** Known. */
+export const zero = 0;

@@ -1,0 +1,2 @@
+/** What a core must not know. */
+export const turn = 1;

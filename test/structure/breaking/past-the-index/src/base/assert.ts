@@ -1,0 +1,2 @@
+/** Behind the side door. */
+export const assertion = 1;

@@ -1,0 +1,2 @@
+/** The world. */
+export const PEER_CHANNELS = ['raft'];

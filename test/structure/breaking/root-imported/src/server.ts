@@ -1,0 +1,2 @@
+/** A root. */
+export const main = 1;

@@ -1,0 +1,4 @@
+/** Breaks the rule: a root enters a folder by a side door. */
+import { assertion } from './base/assert.js';
+
+export const checked = assertion;

@@ -1,0 +1,2 @@
+/** The other one. */
+export const slots = 16384;

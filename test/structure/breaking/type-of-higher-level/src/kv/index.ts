@@ -1,0 +1,4 @@
+/** The higher level. */
+export interface Shard {
+  readonly keys: number;
+}

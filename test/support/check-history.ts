@@ -1,0 +1,61 @@
+/**
+ * Checks a whole history: key by key, for linearizability and for the order of each connection. "Undecided" counts
+ * as a failure, because a check that gives up proves nothing.
+ */
+import { checkKey } from './check-linearizability.js';
+import { NO_EXPIRY_SLACK, type ExpiryBounds } from './check-key-model.js';
+import { encodeHistory, type History, type HistoryLine, type RecordedOperation } from './history-record.js';
+import { toHistoryLine } from './history-record.js';
+
+export interface HistoryFailure {
+  readonly key: string;
+  readonly what: string;
+  /** The key's operations as lines, by call time: enough to check it again elsewhere. */
+  readonly lines: string;
+}
+
+/** null when every key has an order that explains it. */
+export function checkHistory(
+  history: Pick<History, 'operations'>,
+  bounds: ExpiryBounds = NO_EXPIRY_SLACK,
+  stepsMax = 2_000_000,
+): HistoryFailure | null {
+  const keys = new Map<string, RecordedOperation[]>();
+  for (const operation of history.operations) {
+    const list = keys.get(operation.key);
+    if (list) list.push(operation);
+    else keys.set(operation.key, [operation]);
+  }
+  for (const [key, operations] of [...keys].sort((a, b) => (a[0] < b[0] ? -1 : 1))) {
+    operations.sort((a, b) => a.callNs - b.callNs || a.position - b.position);
+    const lines = operations.map(toHistoryLine);
+    const verdict = checkKey(lines, { bounds, stepsMax, before: connectionOrder(operations) });
+    if (verdict.kind === 'linearizable') continue;
+    const what =
+      verdict.kind === 'undecided'
+        ? `undecided after ${verdict.steps} steps`
+        : `no order explains ${describeOperation(verdict.stuck)}`;
+    return { key, what, lines: encodeHistory(lines) };
+  }
+  return null;
+}
+
+/** For each operation the last acknowledged one that its connection sent before it for this key. */
+function connectionOrder(operations: readonly RecordedOperation[]): (number | null)[] {
+  const before = new Array<number | null>(operations.length).fill(null);
+  const bySending = operations.map((operation, i) => ({ operation, i }));
+  bySending.sort((a, b) => a.operation.position - b.operation.position);
+  const last = new Map<number, number>();
+  for (const { operation, i } of bySending) {
+    before[i] = last.get(operation.connection) ?? null;
+    if (operation.status === 'ok') last.set(operation.connection, i);
+  }
+  return before;
+}
+
+export function describeOperation(line: HistoryLine): string {
+  const argument = line.value === null ? '' : ` ${line.value}`;
+  const outcome = line.status === 'ok' ? String(line.output) : line.status;
+  const end = line.return_ns === null ? '…' : `${line.return_ns / 1e6}`;
+  return `client ${line.client} ${line.op} ${line.key}${argument} -> ${outcome} (${line.call_ns / 1e6}..${end} ms)`;
+}

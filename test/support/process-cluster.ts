@@ -1,0 +1,242 @@
+/**
+ * Real `quorate` processes in a temporary folder, on free ports of 127.0.0.1. Everything that was started is killed
+ * and every folder removed by `close`, whatever the test did.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+
+export const PROGRAM = path.resolve('dist/src/quorate.js');
+const STATUS_POLL_MS = 50;
+
+export interface Ports {
+  readonly grpc: number;
+  readonly peer: number;
+  readonly resp: number;
+  readonly http: number;
+}
+
+export interface Finished {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+export interface StatusJson {
+  readonly clusterId: string;
+  readonly nodeId: number;
+  readonly ready: boolean;
+  readonly missing: readonly string[];
+}
+
+/** A process with its output, as text so far. */
+export class Running {
+  out = '';
+  err = '';
+  readonly ended: Promise<Finished>;
+  isEnded = false;
+
+  constructor(readonly process: ChildProcess) {
+    process.stdout?.on('data', (bytes: Buffer) => (this.out += bytes.toString()));
+    process.stderr?.on('data', (bytes: Buffer) => (this.err += bytes.toString()));
+    this.ended = new Promise((resolve) => {
+      process.once('close', (code) => {
+        this.isEnded = true;
+        resolve({ code, out: this.out, err: this.err });
+      });
+    });
+  }
+
+  get pid(): number {
+    return this.process.pid ?? 0;
+  }
+
+  /** Resolves once the output holds `words`; rejects when the process ends before. */
+  async untilPrinted(words: string, timeoutMs = 40_000): Promise<void> {
+    await until(
+      () => {
+        if (this.out.includes(words)) return true;
+        if (this.isEnded) throw new Error(`ended without printing "${words}":\n${this.out}${this.err}`);
+        return false;
+      },
+      `"${words}" is printed`,
+      timeoutMs,
+    );
+  }
+
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<Finished> {
+    if (!this.isEnded) this.process.kill(signal);
+    return this.ended;
+  }
+}
+
+export class Sandbox {
+  readonly folder = mkdtempSync(path.join(os.tmpdir(), 'quorate-it-'));
+  private readonly running: Running[] = [];
+  /** Processes that others started and that end with us. */
+  private readonly pids: number[] = [];
+
+  path(...parts: string[]): string {
+    return path.join(this.folder, ...parts);
+  }
+
+  /** Runs the program and keeps it running. Standard input stays open until the test ends. */
+  start(words: readonly string[], options: { wrap?: readonly string[]; logTo?: string } = {}): Running {
+    const log = options.logTo === undefined ? null : openSync(options.logTo, 'a');
+    const [command = '', ...rest] = [...(options.wrap ?? []), process.execPath, PROGRAM, ...words];
+    const child = spawn(command, rest, {
+      cwd: this.folder,
+      stdio: log === null ? ['pipe', 'pipe', 'pipe'] : ['pipe', log, log],
+    });
+    if (log !== null) closeSync(log);
+    const running = new Running(child);
+    this.running.push(running);
+    return running;
+  }
+
+  /** Runs the program to its end. */
+  run(...words: string[]): Promise<Finished> {
+    return this.start(words).ended;
+  }
+
+  alsoKill(pid: number): void {
+    this.pids.push(pid);
+  }
+
+  async close(): Promise<void> {
+    for (const pid of this.pids) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+    for (const running of this.running) await running.kill();
+    await until(() => !this.pids.some(isAlive), 'processes end');
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** One node of a cluster that a test starts, kills and starts again. */
+export class ServerNode {
+  running: Running | null = null;
+  readonly folder: string;
+  readonly logFile: string;
+
+  constructor(
+    private readonly sandbox: Sandbox,
+    readonly number: number,
+    readonly ports: Ports,
+    private readonly join: readonly Ports[],
+    private readonly extra: readonly string[] = [],
+  ) {
+    this.folder = sandbox.path(`n${number}`);
+    this.logFile = sandbox.path(`n${number}.log`);
+  }
+
+  get grpc(): string {
+    return `127.0.0.1:${this.ports.grpc}`;
+  }
+
+  get resp(): string {
+    return `127.0.0.1:${this.ports.resp}`;
+  }
+
+  /** The first time with every flag; after that the data directory alone must do. */
+  start(wrap: readonly string[] = []): void {
+    const flags = (['grpc', 'peer', 'resp', 'http'] as const).flatMap((name) => [
+      `--${name}`,
+      `127.0.0.1:${this.ports[name]}`,
+    ]);
+    const join =
+      this.join.length > 0 ? ['--join', this.join.map((ports) => `127.0.0.1:${ports.grpc}`).join(',')] : [];
+    const isFirst = this.running === null;
+    const words = ['server', '--data', this.folder, ...(isFirst ? [...flags, ...join, ...this.extra] : [])];
+    this.running = this.sandbox.start(words, { wrap, logTo: this.logFile });
+  }
+
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<Finished> {
+    if (!this.running) throw new Error(`node ${this.number} was never started`);
+    return this.running.kill(signal);
+  }
+
+  log(): string {
+    return readFileSync(this.logFile, 'utf8');
+  }
+}
+
+export async function createNodes(
+  sandbox: Sandbox,
+  count: number,
+  extra: readonly string[] = [],
+): Promise<ServerNode[]> {
+  const ports = await freePorts(count);
+  return ports.map(
+    (own, i) =>
+      new ServerNode(
+        sandbox,
+        i + 1,
+        own,
+        ports.filter((other) => other !== own),
+        extra,
+      ),
+  );
+}
+
+/** Ports that were free a moment ago. All are held open together, so that no two are the same. */
+export async function freePorts(count: number): Promise<Ports[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count * 4 }, async () => {
+      const server = net.createServer();
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      return server;
+    }),
+  );
+  const numbers = servers.map((server) => (server.address() as net.AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return Array.from({ length: count }, (_, i) => {
+    const [grpc = 0, peer = 0, resp = 0, http = 0] = numbers.slice(i * 4, i * 4 + 4);
+    return { grpc, peer, resp, http };
+  });
+}
+
+/** `quorate status --json` of a node; null while nobody answers there. */
+export async function statusOf(sandbox: Sandbox, grpc: string): Promise<StatusJson | null> {
+  const { code, out } = await sandbox.run('status', '--endpoint', grpc, '--json');
+  return code === 0 ? (JSON.parse(out) as StatusJson) : null;
+}
+
+/** Whether `/readyz` says so. */
+export async function isReady(node: ServerNode): Promise<boolean> {
+  try {
+    return (await fetch(`http://127.0.0.1:${node.ports.http}/readyz`)).status === 200;
+  } catch (error) {
+    if (error instanceof TypeError) return false; // nobody listens
+    throw error;
+  }
+}
+
+/** Waits for a condition of the outside world; says which one didn't come. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+  timeoutMs = 20_000,
+): Promise<void> {
+  const endMs = performance.now() + timeoutMs;
+  while (!(await condition())) {
+    if (performance.now() > endMs) throw new Error(`within ${timeoutMs} ms not: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, STATUS_POLL_MS));
+  }
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return false; // no such process, or none of ours
+  }
+  // A zombie is dead: its parent has not asked for it yet.
+  const state = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' });
+  return state.error !== undefined || (state.status === 0 && !state.stdout.startsWith('Z'));
+}
+
+export function hasTool(name: string): boolean {
+  return spawnSync(name, ['--version']).error === undefined;
+}

@@ -1,0 +1,97 @@
+/** Goal: only the peer that was meant, in its latest life, of this cluster, speaking a version we know, gets in. */
+import { describe, expect, it } from 'vitest';
+import { ByteWriter } from '../../../src/base/index.js';
+import {
+  decodeHello,
+  decodeWelcome,
+  encodeHello,
+  encodeWelcome,
+  HandshakeGuard,
+  type Hello,
+} from '../../../src/codec/index.js';
+import type { PeerIdentity } from '../../../src/ports/index.js';
+
+const one: PeerIdentity = { clusterId: 'alpha', nodeId: 1, bootNumber: 3, nonce: 'n-one' };
+const two: PeerIdentity = { clusterId: 'alpha', nodeId: 2, bootNumber: 5, nonce: 'n-two' };
+
+function helloOf(identity: PeerIdentity, wanted = 1): Hello {
+  return new HandshakeGuard(identity).hello('raft', wanted);
+}
+
+describe('the handshake', () => {
+  it('says who calls, whom it wants, and who answers', () => {
+    const w = new ByteWriter();
+    const hello = new HandshakeGuard(two).hello('forward', 1);
+    expect(decodeHello(encodeHello(w, hello))).toEqual(hello);
+    const guard = new HandshakeGuard(one);
+    const verdict = guard.judgeHello(hello);
+    expect(verdict).toEqual({ kind: 'accepted', protocol: 1, newLife: true });
+    const welcome = decodeWelcome(encodeWelcome(w, guard.welcome(verdict)));
+    expect(welcome).toEqual({ refused: null, text: '', protocol: 1, identity: one });
+    expect(new HandshakeGuard(two).judgeWelcome(1, welcome).kind).toBe('accepted');
+  });
+
+  it('E24 refuses another cluster, naming both ids', () => {
+    const verdict = new HandshakeGuard(one).judgeHello(helloOf({ ...two, clusterId: 'beta' }));
+    expect(verdict).toMatchObject({ kind: 'refused', reason: 'WRONG_CLUSTER' });
+    expect(JSON.stringify(verdict)).toMatch(/beta.*alpha/);
+  });
+
+  it('E24 refuses a call meant for another node at this address, on both sides', () => {
+    expect(new HandshakeGuard(one).judgeHello(helloOf(two, 3))).toMatchObject({ reason: 'WRONG_NODE' });
+    const guard = new HandshakeGuard(one);
+    const welcome = new HandshakeGuard(two).welcome({ kind: 'accepted', protocol: 1, newLife: true });
+    expect(guard.judgeWelcome(3, welcome)).toMatchObject({ reason: 'WRONG_NODE' });
+  });
+
+  it('E24 refuses an earlier life of a node, whichever side heard of the later one', () => {
+    const guard = new HandshakeGuard(one);
+    const welcome = new HandshakeGuard(two).welcome({ kind: 'accepted', protocol: 1, newLife: true });
+    expect(guard.judgeWelcome(2, welcome)).toMatchObject({ kind: 'accepted', newLife: true });
+    expect(guard.judgeHello(helloOf(two))).toMatchObject({ kind: 'accepted', newLife: false });
+    expect(guard.judgeHello(helloOf({ ...two, bootNumber: 4 }))).toMatchObject({
+      reason: 'OLD_DATA_DIRECTORY',
+    });
+    expect(guard.isCurrent(2, 5)).toBe(true);
+    expect(guard.isCurrent(2, 4)).toBe(false);
+  });
+
+  it('E121 refuses two copies of one directory: an equal boot number with another nonce', () => {
+    const guard = new HandshakeGuard(one);
+    guard.judgeHello(helloOf(two));
+    expect(guard.judgeHello(helloOf({ ...two, nonce: 'copy' }))).toMatchObject({
+      reason: 'OLD_DATA_DIRECTORY',
+    });
+    expect(guard.judgeHello(helloOf({ ...one, nonce: 'copy' }))).toMatchObject({
+      reason: 'OLD_DATA_DIRECTORY',
+    });
+  });
+
+  it('notices a new life', () => {
+    const guard = new HandshakeGuard(one);
+    guard.judgeHello(helloOf(two));
+    const later = helloOf({ ...two, bootNumber: 6, nonce: 'later' });
+    expect(guard.judgeHello(later)).toMatchObject({ kind: 'accepted', newLife: true });
+    expect(guard.judgeHello(later)).toMatchObject({ kind: 'accepted', newLife: false });
+  });
+
+  it('agrees on the highest common protocol version, or refuses', () => {
+    const guard = new HandshakeGuard(one, 2, 4);
+    const hello = helloOf(two);
+    expect(guard.judgeHello({ ...hello, protocolMin: 1, protocolMax: 3 })).toMatchObject({ protocol: 3 });
+    expect(guard.judgeHello({ ...hello, protocolMin: 5, protocolMax: 9 })).toMatchObject({
+      reason: 'PROTOCOL_VERSION',
+    });
+    expect(guard.judgeHello({ ...hello, protocolMin: 1, protocolMax: 1 })).toMatchObject({
+      reason: 'PROTOCOL_VERSION',
+    });
+  });
+
+  it('takes nothing over from a refused peer', () => {
+    const guard = new HandshakeGuard(one);
+    guard.judgeHello(helloOf(two));
+    guard.judgeHello(helloOf({ ...two, clusterId: 'beta', bootNumber: 99 }));
+    guard.judgeHello(helloOf({ ...two, bootNumber: 99 }, 7));
+    expect(guard.isCurrent(2, 5)).toBe(true);
+  });
+});

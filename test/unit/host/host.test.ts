@@ -1,0 +1,313 @@
+/** Hosts of several nodes, wired in memory: election, replication, failure, catching up; and what they drop. */
+import { expect, test } from 'vitest';
+import { RaftFrameWriter } from '../../../src/codec/index.js';
+import type { Message } from '../../../src/raft/index.js';
+import { getCommand, RecordingSink, setCommand } from '../../support/loop-commands.js';
+import { TestHosts, TICK_MS, type TestNode } from '../../support/loop-hosts.js';
+import { makeMessage } from '../../support/raft-builders.js';
+
+function write(node: TestNode, sink: RecordingSink, token: number, key: string, group = 1): void {
+  const command = setCommand(key, String(token));
+  node.replica(group).submitWrite(command, 0, command.length, false, sink, token);
+}
+
+function read(node: TestNode, sink: RecordingSink, token: number, key: string, group = 1): void {
+  const command = getCommand(key);
+  node.replica(group).submitRead(command, 0, command.length, sink, token);
+}
+
+function frameOf(from: number, message: Message, group = 1): Uint8Array {
+  const writer = new RaftFrameWriter();
+  writer.begin({ node: from, bootNumber: 1, wallMs: 1_800_000_000_000, mapVersion: 1 });
+  writer.add(group, message);
+  return writer.finish().slice();
+}
+
+test('one node alone elects itself and serves', () => {
+  const hosts = new TestHosts(1);
+  hosts.addGroup(1);
+  hosts.start();
+  const sink = new RecordingSink();
+  const leader = hosts.leader(1);
+  write(leader, sink, 1, 'a');
+  hosts.world.run(50);
+  read(leader, sink, 2, 'a');
+  hosts.world.run(50);
+  expect(sink.lines).toEqual(['1: ok', '2: "1"']);
+});
+
+test.each([2, 3])('%i nodes elect one leader, replicate to all and answer', (count) => {
+  const hosts = new TestHosts(count);
+  hosts.addGroup(1);
+  hosts.start();
+  const leader = hosts.leader(1);
+  const sink = new RecordingSink();
+  for (let i = 0; i < 200; i++) write(leader, sink, i, `k${i % 20}`);
+  hosts.world.until(() => sink.lines.length === 200, 'all writes are answered');
+  expect(sink.lines.every((line) => line.endsWith(': ok'))).toBe(true);
+  hosts.world.until(() => hosts.agree(1), 'all replicas agree');
+  expect(hosts.nodes.filter((node) => node.replica(1).raft.role === 'leader')).toHaveLength(1);
+  expect(hosts.node(count).machines.get(1)?.itemCount).toBe(20);
+  const leaders = new Set(hosts.nodes.map((node) => node.replica(1).leaderNode));
+  expect([...leaders]).toEqual([leader.id]);
+});
+
+test('many groups of one node share a write', () => {
+  const hosts = new TestHosts(3);
+  for (let group = 1; group <= 20; group++) hosts.addGroup(group);
+  hosts.start();
+  for (let group = 1; group <= 20; group++) hosts.leader(group);
+  hosts.world.run(500);
+  const sink = new RecordingSink();
+  const before = hosts.nodes.map((node) => node.store.flushes);
+  for (let group = 1; group <= 20; group++) write(hosts.leader(group), sink, group, 'a', group);
+  hosts.world.until(() => sink.lines.length === 20, 'all groups answered');
+  for (const [i, node] of hosts.nodes.entries()) {
+    expect(node.store.flushes - (before[i] as number)).toBeLessThan(20);
+  }
+});
+
+test('E102 commands that come while a write is in flight share the next one', () => {
+  const hosts = new TestHosts(1);
+  hosts.addGroup(1);
+  hosts.start();
+  const leader = hosts.leader(1);
+  hosts.world.run(100);
+  hosts.flushMs = () => 50;
+  const sink = new RecordingSink();
+  const before = leader.store.flushes;
+  write(leader, sink, 0, 'a');
+  hosts.world.run(10);
+  for (let i = 1; i <= 100; i++) {
+    write(leader, sink, i, `k${i}`);
+    hosts.world.run(0.2);
+  }
+  hosts.world.until(() => sink.lines.length === 101, 'all answered');
+  expect(leader.store.flushes - before).toBe(2);
+  expect(sink.lines).toEqual(Array.from({ length: 101 }, (_, i) => `${i}: ok`));
+});
+
+test('the majority goes on when the leader is cut off; the old leader acknowledges nothing', () => {
+  const hosts = new TestHosts(3);
+  hosts.addGroup(1);
+  hosts.start();
+  const old = hosts.leader(1);
+  const lost = new RecordingSink();
+  hosts.peers.isolate(old.id);
+  write(old, lost, 1, 'lost');
+  read(old, lost, 2, 'a');
+  const leader = hosts.leader(1, old.id);
+  const sink = new RecordingSink();
+  write(leader, sink, 3, 'a');
+  hosts.world.until(() => sink.lines.length === 1, 'the new leader answers');
+  expect(sink.lines).toEqual(['3: ok']);
+  hosts.world.run(2000);
+  expect(old.replica(1).serves).toBe(false);
+  expect(lost.lines.filter((line) => line.startsWith('1:'))).toEqual([]);
+  expect(lost.lines.filter((line) => line.startsWith('2'))).toEqual([expect.stringMatching(/^2 refused NOT_LEADER/)]);
+  hosts.peers.healAll();
+  write(hosts.leader(1), sink, 4, 'b');
+  hosts.world.until(() => hosts.agree(1) && lost.lines.length === 2, 'the old leader caught up');
+  expect(lost.lines).toContain('1: OUTCOME_UNKNOWN');
+  expect(old.machines.get(1)?.itemCount).toBe(2);
+});
+
+test('a follower that was away catches up by log', () => {
+  const hosts = new TestHosts(3);
+  hosts.addGroup(1);
+  hosts.start();
+  const leader = hosts.leader(1);
+  const away = hosts.node((leader.id % 3) + 1);
+  hosts.peers.isolate(away.id);
+  const sink = new RecordingSink();
+  for (let i = 0; i < 300; i++) {
+    write(leader, sink, i, `k${i}`);
+    if (i % 10 === 0) hosts.world.run(5);
+  }
+  hosts.world.until(() => sink.lines.length === 300, 'all answered');
+  hosts.peers.healAll();
+  hosts.world.until(() => hosts.agree(1), 'all agree');
+  expect(away.machines.get(1)?.itemCount).toBe(300);
+});
+
+test('E55 a follower behind a cut log catches up by snapshot, and replicates on', () => {
+  const hosts = new TestHosts(3);
+  hosts.addGroup(1, { bytes: 1 << 30, entries: 20 });
+  hosts.start();
+  const leader = hosts.leader(1);
+  const away = hosts.node((leader.id % 3) + 1);
+  hosts.peers.isolate(away.id);
+  const sink = new RecordingSink();
+  for (let i = 0; i < 200; i++) {
+    write(leader, sink, i, `k${i}`);
+    hosts.world.run(10);
+  }
+  hosts.world.until(() => sink.lines.length === 200, 'all answered');
+  expect(leader.store.logOf(1).truncatedIndex).toBeGreaterThan(away.replica(1).raft.lastIndex);
+  hosts.peers.healAll();
+  hosts.world.until(() => away.replica(1).snapshotsInstalled > 0, 'a snapshot is installed');
+  write(hosts.leader(1), sink, 200, 'k200');
+  hosts.world.until(() => hosts.agree(1), 'all agree');
+  expect(away.machines.get(1)?.itemCount).toBe(201);
+  for (const node of hosts.nodes) expect(node.fatals).toEqual([]);
+});
+
+test('E59 a snapshot whose link breaks again and again arrives in the end', () => {
+  const hosts = new TestHosts(3);
+  hosts.addGroup(1, { bytes: 1 << 30, entries: 20 });
+  hosts.start();
+  const leader = hosts.leader(1);
+  const away = hosts.node((leader.id % 3) + 1);
+  hosts.peers.isolate(away.id);
+  const sink = new RecordingSink();
+  for (let i = 0; i < 100; i++) {
+    write(leader, sink, i, `k${i}`);
+    hosts.world.run(10);
+  }
+  hosts.peers.latencyMs = (_from, _to, channel) => (channel === 'bulk' ? 40 : 1);
+  for (let i = 0; i < 5; i++) {
+    hosts.peers.healAll();
+    hosts.world.run(60 + 20 * i);
+    hosts.peers.isolate(away.id);
+    hosts.world.run(200);
+  }
+  hosts.peers.healAll();
+  hosts.world.until(() => hosts.agree(1), 'all agree');
+  for (const node of hosts.nodes) expect(node.fatals).toEqual([]);
+});
+
+test('E100 malformed frames are dropped and counted, and the node goes on', () => {
+  const hosts = new TestHosts(3);
+  hosts.addGroup(1);
+  hosts.start();
+  const leader = hosts.leader(1);
+  const { prng } = hosts.world;
+  const whole = frameOf(2, makeMessage('append', { from: 2, to: leader.id, term: 1 }));
+  for (let i = 0; i < 200; i++) {
+    const frame = Uint8Array.from({ length: prng.below(80) }, () => prng.below(256));
+    leader.host.onRaftFrame(2, frame);
+    leader.host.onBulkFrame(2, frame);
+    leader.host.onRaftFrame(2, whole.slice(0, prng.below(whole.length)));
+  }
+  expect(leader.count('raft_messages_dropped_total', { reason: 'malformed' })).toBeGreaterThan(200);
+  const sink = new RecordingSink();
+  write(hosts.leader(1), sink, 1, 'a');
+  hosts.world.until(() => sink.lines.length === 1, 'still serves');
+  expect(sink.lines).toEqual(['1: ok']);
+});
+
+test('E24 messages for another replica, of another sender, or of an unknown group are dropped and counted', () => {
+  const hosts = new TestHosts(3);
+  hosts.addGroup(1);
+  const node = hosts.node(1);
+  const high = { from: 2, to: 1, term: 99 };
+  node.host.onRaftFrame(2, frameOf(2, makeMessage('heartbeat', { ...high, to: 7 })));
+  node.host.onRaftFrame(3, frameOf(3, makeMessage('heartbeat', high)));
+  node.host.onRaftFrame(2, frameOf(2, makeMessage('heartbeat', high), 42));
+  hosts.world.run(20);
+  expect(node.count('raft_messages_dropped_total', { reason: 'unknown_replica' })).toBe(3);
+  expect(node.replica(1).raft.term).toBe(0);
+  node.host.onRaftFrame(2, frameOf(2, makeMessage('heartbeat', high)));
+  hosts.world.run(20);
+  expect(node.replica(1).raft.term).toBe(99);
+});
+
+test('E63 a failed write ends the process, and nothing of it was acknowledged', () => {
+  const hosts = new TestHosts(1);
+  hosts.addGroup(1);
+  hosts.start();
+  const leader = hosts.leader(1);
+  hosts.world.run(50);
+  leader.store.failure = new Error('EIO');
+  const sink = new RecordingSink();
+  write(leader, sink, 1, 'a');
+  hosts.world.run(50);
+  expect(leader.fatals).toContain('disk');
+  expect(sink.lines).toEqual([]);
+});
+
+test('E113 ticks missed in a stall count once', () => {
+  const hosts = new TestHosts(3);
+  hosts.addGroup(1);
+  hosts.start();
+  const leader = hosts.leader(1);
+  hosts.world.run(500);
+  const term = leader.replica(1).raft.term;
+  // A follower's event loop stands still: its timers and frames run late, all at once, frames first or last.
+  const stalled = hosts.node((leader.id % 3) + 1);
+  const replica = stalled.replica(1);
+  for (let i = 0; i < 100; i++) {
+    hosts.world.run(TICK_MS * 3);
+    expect(replica.raft.role).toBe('follower');
+  }
+  expect(hosts.leader(1).replica(1).raft.term).toBe(term);
+});
+
+test('a node whose clock is far off its peers does not campaign', () => {
+  const hosts = new TestHosts(3, { wallOffsetsMs: [0, 0, 3_600_000] });
+  hosts.addGroup(1);
+  hosts.start();
+  hosts.leader(1);
+  hosts.world.run(200);
+  for (let i = 0; i < 5; i++) {
+    const leader = hosts.leader(1);
+    if (leader.id === 3) break; // it may have won before it had heard of the others' clocks
+    hosts.world.run(300);
+  }
+  const leader = hosts.leader(1);
+  const others = [1, 2].filter((id) => id !== leader.id);
+  const heir = others[0] as number;
+  hosts.peers.isolate(leader.id);
+  const next = hosts.leader(1, leader.id);
+  expect([heir, ...others]).toContain(next.id);
+});
+
+test('E106 a leader whose clock is years ahead stamps by the median', () => {
+  const hosts = new TestHosts(3, { wallOffsetsMs: [315_000_000_000, 0, 0] });
+  hosts.addGroup(1);
+  // Every node has heard of the others' clocks before anybody leads.
+  for (const node of hosts.nodes) {
+    for (const other of hosts.nodes) {
+      if (other !== node) node.host.clocks.note(other.id, other.clock.wallMs(), node.clock.wallMs(), node.clock.monoMs());
+    }
+  }
+  hosts.start();
+  hosts.node(1).replica(1).raft.campaign();
+  hosts.node(1).host.markDirty(hosts.node(1).replica(1));
+  const sink = new RecordingSink();
+  const leader = hosts.leader(1);
+  write(leader, sink, 1, 'a');
+  hosts.world.until(() => sink.lines.length === 1, 'answered');
+  const stamp = leader.replica(1).machine.timestampMs();
+  expect(Math.abs(stamp - hosts.node(2).clock.wallMs())).toBeLessThan(1000);
+});
+
+test('stopping a host answers what waits, and it is silent from then on', () => {
+  const hosts = new TestHosts(3, { remember: true });
+  hosts.addGroup(1);
+  hosts.start();
+  const leader = hosts.leader(1);
+  hosts.flushMs = () => 100;
+  const sink = new RecordingSink();
+  write(leader, sink, 1, 'a');
+  hosts.world.run(5);
+  write(leader, sink, 2, 'b');
+  leader.host.stop();
+  expect(sink.lines).toHaveLength(2);
+  expect(sink.lines[0]).toMatch(/^(1: OUTCOME_UNKNOWN|2 refused UNAVAILABLE)/);
+  hosts.peers.frames.length = 0;
+  hosts.world.run(1000);
+  expect(hosts.peers.frames.filter((frame) => frame.from === leader.id)).toEqual([]);
+  expect(sink.lines).toHaveLength(2);
+});
+
+test('a frame that tells of a newer map is passed on', () => {
+  const hosts = new TestHosts(2);
+  hosts.addGroup(1);
+  const writer = new RaftFrameWriter();
+  writer.begin({ node: 2, bootNumber: 1, wallMs: 1, mapVersion: 7 });
+  hosts.node(1).host.onRaftFrame(2, writer.finish());
+  writer.begin({ node: 2, bootNumber: 1, wallMs: 1, mapVersion: 1 });
+  hosts.node(1).host.onRaftFrame(2, writer.finish());
+  expect(hosts.node(1).newMaps).toEqual([7]);
+});
