@@ -12,6 +12,7 @@ import {
   createPromRenderer,
   createSystemEntropy,
   createTcpPeers,
+  describeStartFailure,
   endOnUncaught,
   fatalReasonOf,
   httpListeners,
@@ -57,7 +58,7 @@ function runNode(loaded: LoadedSettings, watchParent: boolean, ended: (exitCode:
     version: VERSION,
     nodeVersion: process.version,
     settings,
-    origins: Object.fromEntries(loaded.origins),
+    givenBy: Object.fromEntries([...loaded.origins].filter(([, origin]) => origin !== 'default')),
   });
   if (!settings.log.sync) {
     logger.warn('unsafe: log.sync is false, acknowledged writes are lost with the power');
@@ -79,7 +80,7 @@ function runNode(loaded: LoadedSettings, watchParent: boolean, ended: (exitCode:
   });
   node.start((error) => {
     if (error) {
-      fatal(fatalReasonOf(error), error.message, error);
+      fatal(fatalReasonOf(error), describeStartFailure(error, settings.data), error);
       return;
     }
     storeSettings(settings.data, loaded.toStore);

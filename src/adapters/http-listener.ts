@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { CloseListener, HttpListeners, HttpResponse } from '../ports/index.js';
 import { boundAddress, parseAddress } from './tcp-address.js';
-import { closeServer, listenOn } from './tcp-streams.js';
+import { closeServer, listenOn } from './tcp-listen.js';
 
 type Handle = (path: string, answer: (response: HttpResponse) => void) => void;
 

@@ -9,7 +9,13 @@ export { openLevelStore } from './level-store.js';
 export { lz4Compressor } from './lz4.js';
 export { nodeFiles } from './node-files.js';
 export { createPinoLogger } from './pino-logger.js';
-export { createFatal, endOnUncaught, fatalReasonOf, onAskedToEnd } from './process-end.js';
+export {
+  createFatal,
+  describeStartFailure,
+  endOnUncaught,
+  fatalReasonOf,
+  onAskedToEnd,
+} from './process-end.js';
 export { createPromRenderer, registerProcessMetrics } from './prom-metrics.js';
 export { readSettings, storeSettings } from './settings-files.js';
 export { createTcpPeers } from './tcp-peers.js';

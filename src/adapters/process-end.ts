@@ -39,6 +39,16 @@ export function fatalReasonOf(error: unknown): FatalReason {
   return 'internal';
 }
 
+/** What to tell of an error that ended a start: what an operator can act on, not what the system called it. */
+export function describeStartFailure(error: Error, dataFolder: string): string {
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    if ('code' in cause && cause.code === 'LOCKED') {
+      return `the data directory ${dataFolder} is in use by another process`;
+    }
+  }
+  return error.message;
+}
+
 /** Logs and ends the process with the reason's exit code, at once: nothing that follows could be trusted. */
 export function createFatal(logger: Logger): Fatal {
   return (reason, message, cause) => {

@@ -23,7 +23,7 @@ import {
   type Timers,
 } from '../ports/index.js';
 import { boundAddress, parseAddress } from './tcp-address.js';
-import { listenError } from './tcp-streams.js';
+import { closeServer, listenOn } from './tcp-listen.js';
 import { SegmentPool } from './tcp-outbox.js';
 import { PeerConnection, type ConnectionTools } from './tcp-peer-connection.js';
 import { PeerLink, type LinkWorld } from './tcp-peer-link.js';
@@ -39,6 +39,8 @@ const IDLE_MS = 5000;
 const HANDSHAKE_MS = 2000;
 /** Accepted connections that have not said hello: more are closed at once. */
 const STRANGERS_MAX = 256;
+/** A node's peers may all dial at once. */
+const BACKLOG = 512;
 /** Refusals and garbage are told once per this long, peer and reason. */
 const LOG_EVERY_MS = 60_000;
 const LOG_KEYS_MAX = 1000;
@@ -113,14 +115,11 @@ class TcpPeers implements PeerNetwork, LinkWorld {
     const asked = parseAddress(listen);
     const server = createServer({ noDelay: true }, (socket) => this.onAccept(socket));
     this.server = server;
-    const failed = (error: Error): void => {
-      this.server = null;
-      done(listenError(error, listen), '');
-    };
-    server.once('error', failed);
-    server.listen(asked.port, asked.host, () => {
-      server.off('error', failed);
-      server.on('error', (error) => this.logger.warn('peer listener failed', { error: error.message }));
+    listenOn(server, { ...asked, backlog: BACKLOG }, listen, (error) => {
+      if (error !== null) {
+        done(error, '');
+        return;
+      }
       this.lastHousekeepingMs = this.clock.monoMs();
       this.scheduleHousekeeping();
       done(null, boundAddress(asked, server.address()));
@@ -150,7 +149,7 @@ class TcpPeers implements PeerNetwork, LinkWorld {
     this.connections.clear();
     this.strangers.clear();
     if (this.server === null) this.timers.soon(done);
-    else this.server.close(() => done());
+    else closeServer(this.server, done);
     this.server = null;
   }
 

@@ -1,7 +1,8 @@
 /** Byte streams of clients over `node:net` (RESP), and the way to dial one. */
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import type { ByteStream, CloseListener, StreamHandler, StreamListeners } from '../ports/index.js';
 import { boundAddress, formatAddress, parseAddress, plainBytes } from './tcp-address.js';
+import { closeServer, listenOn } from './tcp-listen.js';
 
 /** Connections that wait to be accepted while the event loop is busy. */
 const BACKLOG = 1024;
@@ -39,36 +40,6 @@ export function connectTcpStream(address: string, handler: StreamHandler): ByteS
   const stream = new TcpStream(connect({ ...parseAddress(address), noDelay: true, allowHalfOpen: true }));
   stream.attach(handler, () => undefined);
   return stream;
-}
-
-/** Listens, and tells the outcome once. The error names the address. */
-export function listenOn(
-  server: Server,
-  where: { host: string; port: number; backlog: number },
-  address: string,
-  done: (error: Error | null) => void,
-): void {
-  const failed = (error: Error): void => done(listenError(error, address));
-  server.once('error', failed);
-  server.listen(where, () => {
-    server.off('error', failed);
-    // Errors of a listener that stands concern single accepts (no file descriptors left): the others go on.
-    server.on('error', () => undefined);
-    done(null);
-  });
-}
-
-/** The error of `listen` with the address in its message and its code kept (`EADDRINUSE`, …). */
-export function listenError(error: Error, address: string): Error {
-  const code = (error as { code?: unknown }).code;
-  const text = code === 'EADDRINUSE' ? 'the address is in use' : error.message;
-  const told = new Error(`cannot listen on ${address}: ${text}`, { cause: error });
-  return typeof code === 'string' ? Object.assign(told, { code }) : told;
-}
-
-export function closeServer(server: Server, done: () => void): void {
-  if (!server.listening) process.nextTick(done);
-  else server.close(() => done());
 }
 
 class TcpStream implements ByteStream {

@@ -3,7 +3,7 @@
  * its frame, so that a refused command can be sent elsewhere without a copy of its own. Nothing is ever sent again
  * by the link; when it goes down, what was in flight is refused (reads) or of unknown outcome (writes).
  */
-import { ByteReader, reasonFromNumber, ERROR_REASONS, type GroupId, type MonoMs, type NodeId } from '../base/index.js';
+import { ByteReader, copyBytes, reasonFromNumber, ERROR_REASONS, type GroupId, type MonoMs, type NodeId } from '../base/index.js';
 import { ForwardRequestWriter } from '../codec/index.js';
 import type { CommandSink } from '../group/index.js';
 import { Tag } from '../kv/index.js';
@@ -179,7 +179,7 @@ export class Forwarder {
     const batch = lane.batch;
     if (batch === null) return;
     lane.batch = null;
-    const frame = lane.writer.finish().slice();
+    const frame = copyBytes(lane.writer.finish());
     batch.frame = frame;
     if (this.deps.peers.send(batch.node, 'forward', frame)) return;
     this.batches.delete(batch.number);

@@ -6,7 +6,7 @@
  * what was refused goes first, in its old order, and what was held behind it follows. So two pipelined writes never
  * end in the older one (EDGE-CASES 107).
  */
-import { type GroupId, type MonoMs, type NodeId } from '../base/index.js';
+import { copyBytes, type GroupId, type MonoMs, type NodeId } from '../base/index.js';
 
 interface Held {
   readonly handle: number;
@@ -40,13 +40,13 @@ export class ShardRoute {
   }
 
   hold(handle: number, sequence: number, bytes: Uint8Array, start: number, end: number): void {
-    this.held.push({ handle, sequence, bytes: bytes.slice(start, end) });
+    this.held.push({ handle, sequence, bytes: copyBytes(bytes, start, end) });
     this.heldBytes += end - start;
   }
 
   /** Comes back from a target that did not run it. */
   holdRefused(handle: number, sequence: number, bytes: Uint8Array, start: number, end: number): void {
-    this.refused.push({ handle, sequence, bytes: bytes.slice(start, end) });
+    this.refused.push({ handle, sequence, bytes: copyBytes(bytes, start, end) });
     this.heldBytes += end - start;
   }
 

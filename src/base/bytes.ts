@@ -14,6 +14,13 @@ export const EMPTY_BYTES = new Uint8Array(0);
 /** Copies below this size byte by byte: `set(subarray)` allocates a view, which costs more than a short loop. */
 const LOOP_COPY_MAX = 48;
 
+/** A copy of `source[start, end)`. Not `slice`: Node's Buffer overrides that to share memory. */
+export function copyBytes(source: Uint8Array, start = 0, end = source.length): Uint8Array {
+  const copy = new Uint8Array(end - start);
+  copy.set(source.subarray(start, end));
+  return copy;
+}
+
 export class ByteWriter {
   buffer: Uint8Array;
   /** Bytes written so far; also the position of the next write. */
@@ -205,7 +212,7 @@ export class ByteReader {
   /** A copy of the next `count` bytes. */
   bytes(count: number): Uint8Array {
     const at = this.need(count);
-    return this.buffer.slice(at, at + count);
+    return copyBytes(this.buffer, at, at + count);
   }
 
   /** A view of the next `count` bytes; shares memory with the buffer. */

@@ -3,7 +3,7 @@
  * acknowledged once it is done, which bounds what can wait in memory to the sender's window. The file counts only
  * when every CRC was verified; then the core hears of the snapshot.
  */
-import { ByteWriter, type NodeId } from '../base/index.js';
+import { ByteWriter, copyBytes, type NodeId } from '../base/index.js';
 import { encodeBulkFrame, type BulkFrame } from '../codec/index.js';
 import type { Logger } from '../ports/index.js';
 import type { CheckpointReceiver } from '../storage/index.js';
@@ -54,7 +54,7 @@ export class SnapshotReceiver {
       return;
     }
     this.host.metrics.snapshotStreamBytes('in').inc(bytes.length);
-    this.queue.push({ offset, bytes: bytes.slice() });
+    this.queue.push({ offset, bytes: copyBytes(bytes) });
     this.writeNext();
   }
 

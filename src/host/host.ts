@@ -287,6 +287,7 @@ export class Host implements ReplicaHost {
     this.store.flush((error) => {
       if (this.stopped) return;
       if (error !== null) {
+        this.stopped = true; // the store is finished: nothing may run on until the process has ended
         this.fatal('disk', 'writing the log failed: nothing of it was acknowledged', error);
         return;
       }

@@ -2,7 +2,7 @@
  * A node that belongs to a cluster: host, gateway, front ends and gossip, wired over the ports. Built once per start,
  * after the node's membership is durable.
  */
-import { META_GROUP, type ErrorReason, type GroupId, type NodeId } from '../base/index.js';
+import { copyBytes, META_GROUP, type ErrorReason, type GroupId, type NodeId } from '../base/index.js';
 import { createGatewayMetrics, createRespServer, ForwardServer, Gateway, type RespServer } from '../api/index.js';
 import { LeaderBalance } from '../coordinator/index.js';
 import { decodeForwardFrame, MalformedFrame, type ForwardVisitor } from '../codec/index.js';
@@ -317,7 +317,7 @@ export class Member implements PeerHandlers {
     onGossipGroup: (group, term, configurationVersion, leader) =>
       this.gossip.onHint(group, term, configurationVersion, leader),
     onMapRequest: (known) => this.gossip.onMapRequest(this.frameFrom, known),
-    onMap: (_version, bytes, start, end) => this.gossip.onMap(this.frameFrom, bytes.slice(start, end)),
+    onMap: (_version, bytes, start, end) => this.gossip.onMap(this.frameFrom, copyBytes(bytes, start, end)),
   };
 
   onHeard(): void {

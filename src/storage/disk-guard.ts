@@ -120,7 +120,8 @@ export class DiskGuard {
       file.size((sizeError, bytes) => {
         const isFull = !sizeError && bytes >= ballastBytes;
         const hasRoom = this.freeBytes >= this.reserve() + 2 * ballastBytes;
-        if (isFull || !hasRoom) return closeAfter(file, null, () => done());
+        if (isFull) return closeAfter(file, null, () => done());
+        if (!hasRoom) return closeAfter(file, null, () => files.remove(this.ballastPath(), () => done()));
         this.fill(file, bytes, (error) => {
           if (!error) return done();
           logger.warn('no ballast file', { error: error.message });

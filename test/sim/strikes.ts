@@ -47,7 +47,7 @@ export class Strikes {
     // The candidate must win quickly, its voters must be slow: which is which shows only afterwards, so one of the
     // others keeps a fast disk.
     const fast = prng.pick(others);
-    for (const machine of others) if (machine !== fast) machine.disk.setSlowness(SLOWNESS);
+    for (const machine of others) if (machine !== fast) machine.disk.slowFactor = SLOWNESS;
     cluster.crash(old, 'kill');
     let struck = false;
     this.checkers.onLeader = (node) => {
@@ -70,7 +70,7 @@ export class Strikes {
     for (const machine of cluster.machines) if (machine !== old) cluster.crash(machine, 'power');
     this.later(prng.between(1, 50), () => {
       for (const machine of cluster.machines) {
-        machine.disk.setSlowness(1);
+        machine.disk.slowFactor = 1;
         if (machine !== winner) cluster.start(machine);
       }
       this.later(prng.between(1_000, 2_500), () => this.finish());
@@ -83,12 +83,12 @@ export class Strikes {
     if (this.busy || leader === undefined || cluster.machines.some((m) => m.life === null))
       return this.over();
     this.busy = true;
-    for (const machine of cluster.machines) if (machine !== leader) machine.disk.setSlowness(SLOWNESS);
+    for (const machine of cluster.machines) if (machine !== leader) machine.disk.slowFactor = SLOWNESS;
     this.later(prng.between(50, 500), () => {
       for (const machine of cluster.machines) cluster.crash(machine, 'power');
       this.later(prng.between(1, 100), () => {
         for (const machine of cluster.machines) {
-          machine.disk.setSlowness(1);
+          machine.disk.slowFactor = 1;
           if (machine !== leader) cluster.start(machine);
         }
         this.later(prng.between(1_000, 2_500), () => this.finish());
@@ -101,7 +101,7 @@ export class Strikes {
     this.busy = false;
     this.checkers.onLeader = null;
     for (const machine of this.world.cluster.machines) {
-      machine.disk.setSlowness(1);
+      machine.disk.slowFactor = 1;
       this.world.cluster.start(machine);
     }
     this.over();

@@ -1,5 +1,11 @@
 /** Commands for tests, a sink that writes down what became of them, and results in words. */
-import { ByteReader, ByteWriter, encodeUtf8, reasonFromNumber, type ErrorReason } from '../../src/base/index.js';
+import {
+  ByteReader,
+  ByteWriter,
+  encodeUtf8,
+  reasonFromNumber,
+  type ErrorReason,
+} from '../../src/base/index.js';
 import type { ResultSink } from '../../src/api/gateway-port.js';
 import {
   beginMany,
@@ -94,7 +100,8 @@ export function describeCommand(bytes: Uint8Array, start = 0, end = bytes.length
   if (op === Op.set) {
     r.skip(10);
     const key = r.string16();
-    return `set ${key}=${r.utf8(r.u32())}`;
+    const length = r.u32();
+    return `set ${key}=${length > 100 ? `(${length} bytes)` : r.utf8(length)}`;
   }
   return `op ${op}`;
 }

@@ -1,5 +1,5 @@
 /** Nodes with a real host and real replicas of some groups, wired over memory: everything but sockets and disks. */
-import { MetricsRegistry, type GroupId, type NodeId } from '../../src/base/index.js';
+import { MetricsRegistry, type GroupId } from '../../src/base/index.js';
 import { Replica } from '../../src/group/index.js';
 import { Host, type HostOptions } from '../../src/host/index.js';
 import { createKv, type Kv } from '../../src/kv/index.js';
@@ -24,7 +24,7 @@ export class TestNode {
 
   constructor(
     readonly cluster: TestHosts,
-    readonly id: NodeId,
+    readonly id: number,
     wallOffsetMs: number,
   ) {
     const { world } = cluster;
@@ -46,7 +46,7 @@ export class TestNode {
       observer: null,
       fatal: (reason) => this.fatals.push(reason),
       // Replica N of every group stands on node N.
-      nodeOf: (_group, replica) => replica,
+      nodeOf: (_group, replica: number) => replica,
       mapVersion: () => 1,
       onRoleChange: (replica, change) => this.roles.push({ group: replica.group, change }),
       onMapVersion: (_from, version) => this.newMaps.push(version),
@@ -64,7 +64,11 @@ export class TestNode {
     });
   }
 
-  addReplica(group: GroupId, voters: readonly number[], checkpoints = { bytes: 1 << 30, entries: 1 << 30 }): Replica {
+  addReplica(
+    group: GroupId,
+    voters: readonly number[],
+    checkpoints = { bytes: 1 << 30, entries: 1 << 30 },
+  ): Replica {
     const prng = this.cluster.world.prng.stream(`raft ${this.id} ${group}`);
     const machine = createKv({ hashSeed: group, valueBytesMax: 1 << 20, firstSlot: 0, lastSlot: 16383 });
     this.machines.set(group, machine);
@@ -108,9 +112,12 @@ export class TestHosts {
   readonly world: LoopWorld;
   readonly peers: MemoryPeers;
   readonly nodes: TestNode[] = [];
-  flushMs: (node: NodeId) => number = () => 2;
+  flushMs: (node: number) => number = () => 2;
 
-  constructor(count: number, options: { seed?: number; remember?: boolean; wallOffsetsMs?: readonly number[] } = {}) {
+  constructor(
+    count: number,
+    options: { seed?: number; remember?: boolean; wallOffsetsMs?: readonly number[] } = {},
+  ) {
     this.world = new LoopWorld(options.seed);
     this.peers = new MemoryPeers(this.world.loop, options.remember ?? false);
     for (let id = 1; id <= count; id++) {
@@ -118,7 +125,7 @@ export class TestHosts {
     }
   }
 
-  node(id: NodeId): TestNode {
+  node(id: number): TestNode {
     const node = this.nodes[id - 1];
     if (node === undefined) throw new Error(`no node ${id}`);
     return node;
@@ -135,7 +142,7 @@ export class TestHosts {
   }
 
   /** Waits for a leader that serves; of several (one may not know yet) the one with the highest term. */
-  leader(group: GroupId, except: NodeId = 0): TestNode {
+  leader(group: GroupId, except: number = 0): TestNode {
     const serving = (): TestNode[] =>
       this.nodes.filter((node) => node.id !== except && node.host.replica(group)?.serves === true);
     this.world.until(() => serving().length > 0, `group ${group} has a leader`);

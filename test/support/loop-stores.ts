@@ -56,7 +56,8 @@ export class MemoryLogStore implements LogStore {
     const log = this.logOf(group);
     const first = entries[0] as Entry;
     const next = log.truncatedIndex + log.entries.length + 1;
-    if (first.index > next) throw new Error(`group ${group}: append at ${first.index}, log ends before ${next}`);
+    if (first.index > next)
+      throw new Error(`group ${group}: append at ${first.index}, log ends before ${next}`);
     log.entries.length = first.index - log.truncatedIndex - 1;
     log.entries.push(...entries);
     this.dirty = true;

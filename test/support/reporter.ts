@@ -4,6 +4,7 @@
  * figures go to that file and the last line is left to the caller (scripts/test.mjs).
  */
 import { writeFileSync } from 'node:fs';
+import type { UserConsoleLog } from 'vitest';
 import type { Reporter, SerializedError, TestCase, TestModule, Vitest } from 'vitest/node';
 
 interface Counts {
@@ -17,6 +18,10 @@ export class SummaryReporter implements Reporter {
 
   onInit(vitest: Vitest): void {
     this.vitest = vitest;
+  }
+
+  onUserConsoleLog(log: UserConsoleLog): void {
+    this.print(`       ${log.content.trimEnd()}`);
   }
 
   onTestModuleEnd(module: TestModule): void {
@@ -56,9 +61,11 @@ export class SummaryReporter implements Reporter {
   }
 
   private printFailure(where: string, error: SerializedError): void {
-    this.print(`\nFAILED ${where}`);
-    this.print(`  ${(error.stack ?? error.message).split('\n').join('\n  ')}`);
-    if (typeof error['diff'] === 'string') this.print(`  ${error['diff'].split('\n').join('\n  ')}`);
+    // A time-out's stack doesn't bear its message, so the frames are taken alone.
+    const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+    const diff = typeof error['diff'] === 'string' ? error['diff'].split('\n') : [];
+    const lines = [`${error.name}: ${error.message}`, ...frames, ...diff];
+    this.print(`\nFAILED ${where}\n  ${lines.join('\n  ')}`);
   }
 
   private print(line: string): void {

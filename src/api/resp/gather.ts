@@ -5,7 +5,7 @@
  * by another, that nothing was applied would be false and so would be success: `OUTCOMEUNKNOWN`.
  * One object per such command: they are rarer than commands on one shard, and cost several messages anyhow.
  */
-import { assert, ByteReader, reasonFromNumber, type ByteWriter, type ErrorReason } from '../../base/index.js';
+import { assert, ByteReader, copyBytes, reasonFromNumber, type ByteWriter, type ErrorReason } from '../../base/index.js';
 import { KvError, Tag } from '../../kv/index.js';
 import { failureText, kvErrorText, PARTLY_APPLIED_TEXT, worseFailure } from './error-table.js';
 import { writeArray, writeError, writeInt, writeSimple, type RespVersion } from './reply-writer.js';
@@ -87,7 +87,7 @@ export class Gather {
   private keep(part: number, bytes: Uint8Array, start: number, end: number, bytesMax: number): void {
     if (this.keptBytes + end - start > bytesMax) this.refusal ??= KvError.tooLarge;
     if (this.refusal === null && this.failure === null) {
-      this.arrays[part] = bytes.slice(start, end);
+      this.arrays[part] = copyBytes(bytes, start, end);
       this.keptBytes += end - start;
     } else {
       this.arrays.length = 0; // nobody will see them

@@ -30,6 +30,9 @@ export interface ClusterOptions {
 /** How long a node may take to stop in order before it counts as hung. */
 const STOP_MS_MAX = 30_000;
 
+/** How soon a supervisor starts a node again that ended itself. */
+const RESTART_MS = 300;
+
 export interface Machine {
   readonly index: number;
   readonly name: string;
@@ -42,8 +45,8 @@ export interface Machine {
   lives: number;
   /** Known once the machine is a member; 0 before. */
   nodeId: NodeId;
-  /** An injected disk fault is to end this life. */
-  mayFail: boolean;
+  /** Injected disk faults that wait to end a life of this machine's node. */
+  faultsDue: number;
 }
 
 export class SimCluster {
@@ -105,7 +108,7 @@ export class SimCluster {
     );
     machine.life = { owner, node };
     node.start((error) => {
-      if (error !== null) this.failure ??= `${machine.name} did not start: ${error.message}`;
+      if (error !== null) this.onFatal(machine, owner, 'internal', 'the node did not start', error);
     });
   }
 
@@ -182,7 +185,6 @@ export class SimCluster {
     const owner = must(machine.life, 'life').owner;
     this.countCheckpoints(machine);
     machine.life = null;
-    machine.mayFail = false;
     this.loop.kill(owner);
     this.network.nodeDown(owner);
     if (kind === 'power') machine.disk.crash();
@@ -198,9 +200,14 @@ export class SimCluster {
   ): void {
     this.loop.note(`fatal ${machine.name} ${reason}`);
     machine.log.add('world', 'fatal', { reason, message, cause: cause ?? null });
-    if (!machine.mayFail)
-      this.failure ??= `${machine.name} ended itself: ${reason}: ${message} (${String(cause)})`;
     if (machine.life?.owner === owner) this.end(machine, 'kill');
+    if (machine.faultsDue > 0 && (reason === 'disk' || isDiskError(cause))) {
+      machine.faultsDue--;
+      this.crashes++;
+      this.loop.schedule(WORLD, RESTART_MS, () => this.start(machine));
+    } else {
+      this.failure ??= `${machine.name} ended itself: ${reason}: ${message} (${String(cause)})`;
+    }
   }
 
   private machine(index: number): Machine {
@@ -212,12 +219,12 @@ export class SimCluster {
     return {
       index,
       name,
-      disk: new SimDisk(loop, prng.stream(`disk ${name}`), {}),
+      disk: new SimDisk(loop, prng.stream(`disk ${name}`), { name: `disk ${name}` }),
       // Quartz is off by some ten parts in a million; a thousand make a run of seconds show it.
       clock: new NodeClock(loop, 1 + (clocks.unit() - 0.5) * 0.002, clocks.below(1_000_000)),
       log: new KeptLog(loop, name, options.print),
       settings: nodeSettingsSchema.parse({
-        data: 'data',
+        data: '/data',
         grpc: address(index, 7600),
         peer: address(index, 7650),
         resp: address(index, 7379),
@@ -226,12 +233,17 @@ export class SimCluster {
         insecure: true,
         logLevel: 'debug',
         log: { checkpointBytes: options.checkpointBytes, checkpointEntries: options.checkpointEntries },
+        disk: { ballastBytes: 16 * 1024 },
         limits: { requestTimeoutMs: 2_000 },
       }),
       life: null,
       lives: 0,
       nodeId: 0,
-      mayFail: false,
+      faultsDue: 0,
     };
   }
+}
+
+function isDiskError(cause: unknown): boolean {
+  return cause instanceof Error && /EIO|ENOSPC|No space/.test(cause.message);
 }

@@ -82,7 +82,7 @@ export class SimDisk {
     return (path, done) => {
       this.submit(owner, `open ${path}`, 'readMs', null, () => {
         const image = this.image(path);
-        if (image.lockedBy !== 0 && image.lockedBy !== owner && !this.isOver(image.lockedBy)) {
+        if (image.lockedBy !== 0 && !this.isOver(image.lockedBy)) {
           return done(coded('LOCKED', `${path} is open in another process`), null);
         }
         image.lockedBy = owner;

@@ -6,7 +6,13 @@ import { ReplicaUnderTest } from '../../support/loop-replica.js';
 import { makeEntry } from '../../support/raft-builders.js';
 import { EntryKind, type Entry } from '../../../src/raft/index.js';
 
-function write(t: ReplicaUnderTest, sink: RecordingSink, token: number, key: string, afterReads = false): void {
+function write(
+  t: ReplicaUnderTest,
+  sink: RecordingSink,
+  token: number,
+  key: string,
+  afterReads = false,
+): void {
   const command = setCommand(key, String(token));
   t.replica.submitWrite(command, 0, command.length, afterReads, sink, token);
 }
@@ -158,7 +164,14 @@ test('E27 an empty entry in its place answers a rolled back write as well', () =
   t.settle();
   const { lastIndex, term } = t.replica.raft;
   const entries = [makeEntry(lastIndex, term + 1), foreignEntry(lastIndex + 1, term + 1, 'b', 'other')];
-  t.step('append', { from: 2, term: term + 1, prevIndex: lastIndex - 1, prevTerm: term, commit: lastIndex + 1, entries });
+  t.step('append', {
+    from: 2,
+    term: term + 1,
+    prevIndex: lastIndex - 1,
+    prevTerm: term,
+    commit: lastIndex + 1,
+    entries,
+  });
   t.settle();
   expect(sink.lines).toEqual(['1: OUTCOME_UNKNOWN']);
 });
@@ -254,7 +267,12 @@ test('E65 while the own disk hangs messages still leave', () => {
   write(t, sink, 1, 'a');
   t.turn();
   expect(t.host.unsaved.length).toBeGreaterThan(0);
-  expect(t.host.sent.filter((m) => m.type === 'append').map((m) => m.to).sort()).toEqual([2, 3]);
+  expect(
+    t.host.sent
+      .filter((m) => m.type === 'append')
+      .map((m) => m.to)
+      .sort(),
+  ).toEqual([2, 3]);
 });
 
 test('E13 a vote leaves only after it is durable', () => {

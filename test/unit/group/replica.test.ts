@@ -2,10 +2,22 @@
 import { expect, test } from 'vitest';
 import { ByteReader, ENTRY_HEADER_BYTES, type ByteWriter } from '../../../src/base/index.js';
 import { ENTRY_COMMANDS_MAX } from '../../../src/group/write-batch.js';
-import { getCommand, incrCommand, mgetCommand, RecordingSink, setCommand } from '../../support/loop-commands.js';
+import {
+  getCommand,
+  incrCommand,
+  mgetCommand,
+  RecordingSink,
+  setCommand,
+} from '../../support/loop-commands.js';
 import { ReplicaUnderTest } from '../../support/loop-replica.js';
 
-function write(t: ReplicaUnderTest, sink: RecordingSink, token: number, command: Uint8Array, afterReads = false): void {
+function write(
+  t: ReplicaUnderTest,
+  sink: RecordingSink,
+  token: number,
+  command: Uint8Array,
+  afterReads = false,
+): void {
   sink.quiet = true;
   t.replica.submitWrite(command, 0, command.length, afterReads, sink, token);
   sink.quiet = false;
@@ -270,19 +282,24 @@ test('E32 commit far ahead of apply: new writes are refused, not queued', () => 
 
 test('apply ends its slice when its time is over, and says that work is left', () => {
   let applied = 0;
-  const t: ReplicaUnderTest = new ReplicaUnderTest([1], {}, {
-    apply: () => {
-      applied++;
-      t.world.run(5); // each entry takes 5 ms
+  const t: ReplicaUnderTest = new ReplicaUnderTest(
+    [1],
+    {},
+    {
+      apply: () => {
+        applied++;
+        t.world.run(5); // each entry takes 5 ms
+      },
+      timestampMs: () => 0,
+      stateHash: () => '',
+      snapshot: () => ({ next: () => null }),
+      loader: () => ({ push: () => undefined, finish: () => undefined }),
+      read: (_bytes: Uint8Array, _start: number, _end: number, _nowMs: number, _out: ByteWriter) =>
+        'done' as const,
+      nextDueMs: () => Infinity,
+      encodeReap: () => 0,
     },
-    timestampMs: () => 0,
-    stateHash: () => '',
-    snapshot: () => ({ next: () => null }),
-    loader: () => ({ push: () => undefined, finish: () => undefined }),
-    read: (_bytes: Uint8Array, _start: number, _end: number, _nowMs: number, _out: ByteWriter) => 'done' as const,
-    nextDueMs: () => Infinity,
-    encodeReap: () => 0,
-  }).lead();
+  ).lead();
   const sink = new RecordingSink();
   for (let i = 0; i < 4; i++) {
     write(t, sink, i, setCommand('a', '1'));

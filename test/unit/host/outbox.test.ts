@@ -69,7 +69,8 @@ test('a peer that is only touched gets an empty frame', () => {
 test('a frame that grew past its limit leaves early, and nothing is lost or repeated', () => {
   const { outbox, frames } = recording();
   const entry = { index: 1, term: 1, kind: EntryKind.normal, data: new Uint8Array(1024 * 1024) };
-  for (let group = 1; group <= 10; group++) outbox.add(2, group, makeMessage('append', { to: 2, entries: [entry] }));
+  for (let group = 1; group <= 10; group++)
+    outbox.add(2, group, makeMessage('append', { to: 2, entries: [entry] }));
   expect(frames.length).toBeGreaterThan(1);
   outbox.flush();
   expect(frames.flatMap((frame) => frame.messages)).toEqual(

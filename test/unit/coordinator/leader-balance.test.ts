@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest';
+import { LeaderBalance } from '../../../src/coordinator/index.js';
+import type { TestNode } from '../../support/loop-hosts.js';
+import { TestHosts } from '../../support/loop-hosts.js';
+
+function balanced(hosts: TestHosts, preferred: (group: number) => number): void {
+  const all = hosts.nodes.map((node) => new LeaderBalance(node.host, preferred));
+  const poll = (): void => {
+    for (const [i, balance] of all.entries()) balance.poll((hosts.nodes[i] as TestNode).clock.monoMs());
+    hosts.world.timers.after(250, poll);
+  };
+  poll();
+}
+
+test('leaderships come back to the preferred replicas, one after the other', () => {
+  const hosts = new TestHosts(3);
+  for (let group = 1; group <= 6; group++) hosts.addGroup(group);
+  hosts.start();
+  for (let group = 1; group <= 6; group++) hosts.leader(group);
+  const preferred = (group: number): number => (group % 3) + 1;
+  balanced(hosts, preferred);
+  hosts.world.until(
+    () => [1, 2, 3, 4, 5, 6].every((group) => hosts.node(preferred(group)).replica(group).serves),
+    'every preferred replica leads',
+    60_000,
+  );
+  const terms = (): number[] => [1, 2, 3, 4, 5, 6].map((group) => hosts.node(1).replica(group).raft.term);
+  const before = terms();
+  hosts.world.run(10_000);
+  expect(terms()).toEqual(before);
+});
+
+test('a preferred replica that is away gets nothing', () => {
+  const hosts = new TestHosts(3);
+  hosts.addGroup(1);
+  hosts.start();
+  const leader = hosts.leader(1);
+  const away = (leader.id % 3) + 1;
+  hosts.peers.isolate(away);
+  balanced(hosts, () => away);
+  const { term } = leader.replica(1).raft;
+  hosts.world.run(10_000);
+  expect(hosts.leader(1).id).toBe(leader.id);
+  expect(leader.replica(1).raft.term).toBe(term);
+});
+
+test('a young leadership is left alone', () => {
+  const hosts = new TestHosts(3);
+  hosts.addGroup(1);
+  hosts.start();
+  const leader = hosts.leader(1);
+  balanced(hosts, () => (leader.id % 3) + 1);
+  hosts.world.run(2000);
+  expect(leader.replica(1).serves).toBe(true);
+});
