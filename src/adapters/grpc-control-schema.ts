@@ -10,7 +10,8 @@ import type { ServiceClientConstructor } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 
 import { QuorateError } from '../base/index.js';
-import type { ControlMethod, ControlMethods, Instance, NodeAddresses } from '../ports/index.js';
+import type { NodeAddresses } from '../base/index.js';
+import type { ControlMethod, ControlMethods, Instance } from '../ports/index.js';
 
 const PROTO = 'quorate/v1/control.proto';
 

@@ -114,6 +114,11 @@ export class PeerLink {
   adopt(connection: PeerConnection): void {
     if (this.incoming !== null) this.breakLink();
     this.incoming = connection;
+    if (this.out === null) {
+      // It is there: no more waiting, or the answer to its first request would find no way back.
+      this.clearRetry();
+      this.attempts = 0;
+    }
     this.want();
   }
 

@@ -3,7 +3,15 @@
  * its frame, so that a refused command can be sent elsewhere without a copy of its own. Nothing is ever sent again
  * by the link; when it goes down, what was in flight is refused (reads) or of unknown outcome (writes).
  */
-import { ByteReader, copyBytes, reasonFromNumber, ERROR_REASONS, type GroupId, type MonoMs, type NodeId } from '../base/index.js';
+import {
+  ByteReader,
+  copyBytes,
+  reasonFromNumber,
+  ERROR_REASONS,
+  type GroupId,
+  type MonoMs,
+  type NodeId,
+} from '../base/index.js';
 import { ForwardRequestWriter } from '../codec/index.js';
 import type { CommandSink } from '../group/index.js';
 import { Tag } from '../kv/index.js';
@@ -124,7 +132,8 @@ export class Forwarder {
   /** Forgets batches whose every deadline is long over (their commands were answered by the gateway). */
   sweep(nowMs: MonoMs): void {
     for (const batch of this.batches.values()) {
-      if (batch.frame !== null && nowMs > batch.lastDeadlineMs + BATCH_GRACE_MS) this.batches.delete(batch.number);
+      if (batch.frame !== null && nowMs > batch.lastDeadlineMs + BATCH_GRACE_MS)
+        this.batches.delete(batch.number);
     }
   }
 

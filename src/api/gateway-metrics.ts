@@ -1,3 +1,4 @@
+/** Figures of the gateway and the forwarder. */
 import type { Counter, MetricsRegistry } from '../base/index.js';
 
 export interface GatewayMetrics {
@@ -15,8 +16,12 @@ export function createGatewayMetrics(registry: MetricsRegistry): GatewayMetrics 
     forwardSuccess: registry.counter('forward_success_total', 'Forwarded commands that were answered'),
     forwardFailures: (reason) =>
       registry.counter('forward_failures_total', 'Forwarded commands that were refused or lost', { reason }),
-    forwardTimeouts: registry.counter('forward_timeouts_total', 'Forwarded commands without an answer in time'),
-    overloaded: (reason) => registry.counter('overloaded_total', 'Commands refused for want of room', { reason }),
+    forwardTimeouts: registry.counter(
+      'forward_timeouts_total',
+      'Forwarded commands without an answer in time',
+    ),
+    overloaded: (reason) =>
+      registry.counter('overloaded_total', 'Commands refused for want of room', { reason }),
     registerForwardPending: (read) =>
       registry.gaugeValue('forward_pending', 'Forwarded commands waiting for an answer', read),
   };

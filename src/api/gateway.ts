@@ -92,9 +92,7 @@ export class Gateway implements CommandGateway, CommandSink {
   }
 
   shards(): readonly ShardRange[] {
-    return this.deps
-      .map()
-      .shards.map(({ id, firstSlot, lastSlot }) => ({ shard: id, firstSlot, lastSlot }));
+    return this.deps.map().shards.map(({ id, firstSlot, lastSlot }) => ({ shard: id, firstSlot, lastSlot }));
   }
 
   submit(
@@ -184,25 +182,18 @@ export class Gateway implements CommandGateway, CommandSink {
     }
     const slot = this.table.slotOf(handle);
     this.table.setSent(slot, target);
+    if (viaLog) this.table.setViaLog(slot);
     route.outstanding++;
     if (target === this.deps.nodeId) {
       const replica = this.deps.host.replica(route.shard);
       if (replica === null) return false;
-      if (viaLog || this.table.isWrite(slot)) replica.submitWrite(bytes, start, end, afterReads, this, handle);
+      if (viaLog || this.table.isWrite(slot))
+        replica.submitWrite(bytes, start, end, afterReads, this, handle);
       else replica.submitRead(bytes, start, end, this, handle);
     } else {
       const hops = 1 | (viaLog ? HopFlag.viaLog : 0) | (afterReads ? HopFlag.afterReads : 0);
       this.deps.metrics.forwards.inc();
-      this.forwarder.send(
-        target,
-        handle,
-        route.shard,
-        hops,
-        this.table.deadlineOf(slot),
-        bytes,
-        start,
-        end,
-      );
+      this.forwarder.send(target, handle, route.shard, hops, this.table.deadlineOf(slot), bytes, start, end);
     }
     return true;
   }
@@ -226,6 +217,11 @@ export class Gateway implements CommandGateway, CommandSink {
       const item = waiting[i] as (typeof waiting)[number];
       const slot = this.table.slotOf(item.handle);
       if (slot < 0) continue; // answered by its deadline
+      if (item.sequence < route.ranSequence) {
+        // A later command of this shard ran meanwhile: running this one now would turn their order round.
+        this.fail(item.handle, 'UNAVAILABLE', 'the shard changed its leader, the command was not run', 0);
+        continue;
+      }
       const sink = this.table.sinkOf(slot);
       // The sink's other commands may be anywhere: reads go the safe way, behind the writes in the log.
       const viaLog = !this.table.isWrite(slot) && sink.pendingWrites > 0;
@@ -240,11 +236,15 @@ export class Gateway implements CommandGateway, CommandSink {
 
   /** The old target is silent: writes sent there are of unknown outcome, reads may go elsewhere. */
   private giveUpOutstanding(route: ShardRoute): void {
+    // A write of unknown outcome may have run: what was refused before it must not come after it.
     for (let slot = 0; slot < this.table.slots; slot++) {
-      if (this.table.stateOf(slot) !== PendingState.sent || this.table.shardOf(slot) !== route.shard) continue;
+      if (this.table.stateOf(slot) !== PendingState.sent || this.table.shardOf(slot) !== route.shard)
+        continue;
       const handle = this.table.handleOf(slot);
-      if (this.table.isWrite(slot)) this.fail(handle, 'OUTCOME_UNKNOWN', 'the leader went silent', 0);
-      else this.fail(handle, 'UNAVAILABLE', 'the leader went silent', 0);
+      if (this.table.isWrite(slot)) {
+        route.noteRan(this.table.sequenceOf(slot));
+        this.fail(handle, 'OUTCOME_UNKNOWN', 'the leader went silent', 0);
+      } else this.fail(handle, 'UNAVAILABLE', 'the leader went silent', 0);
     }
     route.outstanding = 0;
   }
@@ -259,8 +259,7 @@ export class Gateway implements CommandGateway, CommandSink {
     const slot = this.table.slotOf(handle);
     if (slot < 0) return;
     const route = this.routeOf(this.table.shardOf(slot));
-    const sequence = this.table.sequenceOf(slot);
-    if (sequence > route.ranSequence) route.ranSequence = sequence;
+    route.noteRan(this.table.sequenceOf(slot));
     if (this.table.targetOf(slot) !== this.deps.nodeId) this.deps.metrics.forwardSuccess.inc();
     this.answer(slot, bytes, start, end);
   }
@@ -304,6 +303,7 @@ export class Gateway implements CommandGateway, CommandSink {
     if (slot < 0) return;
     if (this.table.isWrite(slot)) {
       this.deps.metrics.forwardFailures('link_lost').inc();
+      this.routeOf(this.table.shardOf(slot)).noteRan(this.table.sequenceOf(slot));
       this.fail(handle, 'OUTCOME_UNKNOWN', 'the link to the leader broke with the command in flight', 0);
     } else {
       this.onRefused(handle, 'UNAVAILABLE', 0, command, start, end);

@@ -19,6 +19,8 @@ export class PendingTable {
   private shards = new Int32Array(this.capacity);
   private states = new Uint8Array(this.capacity);
   private writes = new Uint8Array(this.capacity);
+  /** 1 for what goes through the log: writes, and reads that must come after them. */
+  private ordered = new Uint8Array(this.capacity);
   private deadlines = new Float64Array(this.capacity);
   private sequences = new Float64Array(this.capacity);
   private generations = new Float64Array(this.capacity);
@@ -58,6 +60,7 @@ export class PendingTable {
     this.sequences[slot] = sequence;
     this.sizes[slot] = bytes;
     this.targets[slot] = 0;
+    this.ordered[slot] = isWrite ? 1 : 0;
     this.count++;
     this.bytes += bytes;
     if (isWrite) sink.pendingWrites++;
@@ -79,7 +82,7 @@ export class PendingTable {
   free(slot: number): void {
     assert(this.states[slot] !== PendingState.free, 'slot freed twice');
     const sink = this.sinks[slot] as ResultSink;
-    if (this.writes[slot] === 1) sink.pendingWrites--;
+    if (this.ordered[slot] === 1) sink.pendingWrites--;
     else sink.pendingReads--;
     this.count--;
     this.bytes -= this.sizes[slot] as number;
@@ -87,6 +90,15 @@ export class PendingTable {
     this.states[slot] = PendingState.free;
     this.generations[slot] = ((this.generations[slot] as number) + 1) % 4294967296;
     this.freeSlots.push(slot);
+  }
+
+  /** A read that rides in the log: what its connection sends after it must wait for it as for a write. */
+  setViaLog(slot: number): void {
+    if (this.ordered[slot] === 1) return;
+    this.ordered[slot] = 1;
+    const sink = this.sinks[slot] as ResultSink;
+    sink.pendingReads--;
+    sink.pendingWrites++;
   }
 
   setSent(slot: number, target: NodeId): void {
@@ -161,5 +173,6 @@ export class PendingTable {
     this.targets = i32(this.targets);
     this.states = u8(this.states);
     this.writes = u8(this.writes);
+    this.ordered = u8(this.ordered);
   }
 }

@@ -35,6 +35,11 @@ export class ShardRoute {
 
   constructor(readonly shard: GroupId) {}
 
+  /** A command ran, or may have. */
+  noteRan(sequence: number): void {
+    if (sequence > this.ranSequence) this.ranSequence = sequence;
+  }
+
   get waiting(): number {
     return this.refused.length + this.held.length;
   }
@@ -72,4 +77,3 @@ export class ShardRoute {
     for (const item of rest) this.heldBytes += item.bytes.length;
   }
 }
-

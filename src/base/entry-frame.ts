@@ -5,7 +5,7 @@
  *
  * `timestampMs` is the leader's log clock. A count of 0 is a time entry: it moves the group's clock, nothing else.
  */
-import type { ByteWriter } from './bytes.js';
+import { readU32, type ByteWriter } from './bytes.js';
 
 export const ENTRY_VERSION = 1;
 export const ENTRY_HEADER_BYTES = 13;
@@ -29,4 +29,9 @@ export function finishEntry(w: ByteWriter, timestampMs: number, count: number): 
   w.putU32(1, high);
   w.putU32(5, timestampMs - high * 4294967296);
   w.putU32(9, count);
+}
+
+/** The stamp of a framed entry; 0 for one without bytes. */
+export function entryStampMs(data: Uint8Array): number {
+  return data.length < ENTRY_HEADER_BYTES ? 0 : readU32(data, 1) * 4294967296 + readU32(data, 5);
 }

@@ -6,5 +6,6 @@ export * from './ids.js';
 export * from './prng.js';
 export * from './ring.js';
 export * from './metrics.js';
+export type * from './node-addresses.js';
 export * from './fatal.js';
 export * from './entry-frame.js';

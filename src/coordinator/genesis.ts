@@ -19,16 +19,16 @@ export interface GenesisOptions {
 
 /** Node ids are 1, 2, 3… in the order of the gRPC addresses: the same founding gives the same ids. */
 export function planGenesis(options: GenesisOptions): MetaState {
-  const instances = [...options.instances].sort((a, b) => compareAddresses(a.addresses.grpc, b.addresses.grpc));
-  assert(instances.length > 0, 'a cluster is founded by at least one node');
-  const nodes = instances.map(
-    (instance, i): MetaNode => ({
-      id: i + 1,
-      instanceId: instance.instanceId,
-      addresses: instance.addresses,
-      state: 'up',
-    }),
+  const instances = [...options.instances].sort((a, b) =>
+    compareAddresses(a.addresses.grpc, b.addresses.grpc),
   );
+  assert(instances.length > 0, 'a cluster is founded by at least one node');
+  const nodes = instances.map((instance, i): MetaNode => ({
+    id: i + 1,
+    instanceId: instance.instanceId,
+    addresses: instance.addresses,
+    state: 'up',
+  }));
   const replicas = Math.min(options.replicas, nodes.length);
   const ranges = slotRanges(options.shards);
   const placement = planFirstPlacement(

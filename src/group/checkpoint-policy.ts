@@ -53,7 +53,8 @@ export class CheckpointPolicy {
 
   maybeStart(): void {
     const due =
-      this.bytesSince > Math.max(this.limits.bytes, this.lastBytes) || this.entriesSince > this.limits.entries;
+      this.bytesSince > Math.max(this.limits.bytes, this.lastBytes) ||
+      this.entriesSince > this.limits.entries;
     if (due) this.start();
   }
 
@@ -131,7 +132,8 @@ export class CheckpointPolicy {
 
   private pruneNow(): void {
     this.host.checkpoints.prune(this.replica.group, this.pointers, (error) => {
-      if (error !== null) this.logger.warn('pruning checkpoints failed', { group: this.replica.group, error: String(error) });
+      if (error !== null)
+        this.logger.warn('pruning checkpoints failed', { group: this.replica.group, error: String(error) });
     });
   }
 
@@ -213,9 +215,15 @@ export class CheckpointPolicy {
     });
   }
 
-  stop(): void {
-    this.stopped = true;
+  /** Leadership is over: whoever leads now streams what is needed. */
+  stopStreams(): void {
     for (const sender of this.senders.values()) sender.stop();
     this.senders.clear();
+    this.waiting.clear();
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.stopStreams();
   }
 }

@@ -1,3 +1,4 @@
+/** Figures shared by all replicas of a node. */
 import type { Counter, Histogram, MetricsRegistry } from '../base/index.js';
 
 /** Figures shared by all replicas of a node; bumped in place. */

@@ -5,6 +5,8 @@ import type { StateMachine } from '../ports/index.js';
 export interface Machine extends StateMachine {
   /** Runs one read; 'needs_time' (nothing written) when its answer depends on time the log has not reached yet. */
   read(bytes: Uint8Array, start: number, end: number, nowMs: number, out: ByteWriter): 'done' | 'needs_time';
+  /** Runs one read as of `stampMs`, the stamp of the entry that is about to be applied. Always answers. */
+  readAt(bytes: Uint8Array, start: number, end: number, stampMs: number, out: ByteWriter): void;
   /** When the next item expires (ms, log time); Infinity when none does. */
   nextDueMs(): number;
   /** Writes one command that drops up to `countMax` items expired at `nowMs`; returns how many it names. */

@@ -71,11 +71,6 @@ export class ReadBatches {
     this.open.add(command, start, end, sink, token);
   }
 
-  /** A batch outside the order of asking, for reads that wait for a time entry. */
-  detached(): ReadBatch {
-    return new ReadBatch(Infinity);
-  }
-
   takeOpen(): ReadBatch | null {
     const batch = this.open;
     this.open = null;
@@ -105,6 +100,15 @@ export class ReadBatches {
     if (first === undefined || first.index > applied) return null;
     this.confirmed.shift();
     return first;
+  }
+
+  /**
+   * A confirmed batch asked up to `barrier` that waits for an entry from `index` on: a time entry that the barrier's
+   * own entry now stands in for.
+   */
+  takeOverdue(barrier: number, index: LogIndex): ReadBatch | null {
+    const at = this.confirmed.findIndex((batch) => batch.id <= barrier && batch.index >= index);
+    return at < 0 ? null : (this.confirmed.splice(at, 1)[0] as ReadBatch);
   }
 
   /** Whether a read asked up to `barrier` is still unanswered. */

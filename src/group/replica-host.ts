@@ -21,7 +21,12 @@ export interface ReplicaHost {
   /** Into this turn's frame for the peer's node. */
   send(group: GroupId, message: Message): void;
   /** After the open batch (or, when the replica has nothing in it, the one in flight) is durable. */
-  afterPersist(replica: Replica, number: ReadyNumber, mustPersist: boolean, messages: readonly Message[]): void;
+  afterPersist(
+    replica: Replica,
+    number: ReadyNumber,
+    mustPersist: boolean,
+    messages: readonly Message[],
+  ): void;
   /** Runs once what is in the open batch now is durable. */
   whenDurable(run: () => void): void;
   nodeOf(group: GroupId, replica: ReplicaId): NodeId;

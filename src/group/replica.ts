@@ -12,6 +12,7 @@
 import {
   assert,
   ByteWriter,
+  entryStampMs,
   type ErrorReason,
   type GroupId,
   type LogIndex,
@@ -33,7 +34,7 @@ import { CheckpointPolicy, type CheckpointLimits } from './checkpoint-policy.js'
 import { LogClock } from './log-clock.js';
 import type { Machine } from './machine.js';
 import { Proposals } from './proposals.js';
-import { ReadBatches, type ReadBatch } from './read-batches.js';
+import { ReadBatch, ReadBatches } from './read-batches.js';
 import type { ReplicaHost } from './replica-host.js';
 import type { CommandSink } from './sink.js';
 import { refuseBatch, WriteBatchBuilder, type WriteBatch } from './write-batch.js';
@@ -197,10 +198,10 @@ export class Replica implements EntryResults {
     while (this.applyHead < this.applyQueue.length && !this.installing) {
       const entry = this.applyQueue[this.applyHead] as Entry;
       const batch = entry.kind === EntryKind.normal ? this.proposals.peek(entry.index, entry.term) : null;
-      if (batch !== null && this.reads.pendingUpTo(batch.readBarrier)) {
+      if (batch !== null && this.mustReadFirst(batch.readBarrier)) {
         // Reads asked before these writes come first. Those already confirmed can run now; the others are on
         // their way, and their answer wakes this replica.
-        if (!this.runReads()) break;
+        if (!this.runReads() && !this.runReadsBefore(entry, batch.readBarrier)) break;
         continue;
       }
       this.applyHead++;
@@ -281,7 +282,10 @@ export class Replica implements EntryResults {
     } else if (change.role === 'precandidate' || change.role === 'candidate') {
       host.metrics.elections(change.role === 'candidate' ? 'campaign' : 'timeout').inc();
     }
-    if (this.wasLeader && !leads) this.refuseUnproposed('NOT_LEADER');
+    if (this.wasLeader && !leads) {
+      this.refuseUnproposed('NOT_LEADER');
+      this.policy.stopStreams();
+    }
     this.wasLeader = leads;
     if (change.leader !== 0 && change.leader !== this.knownLeader) {
       host.metrics.leaderChanges.inc();
@@ -424,7 +428,7 @@ export class Replica implements EntryResults {
       if (done) {
         sink.onResult(token, out.buffer, 0, out.length);
       } else if (leads) {
-        late ??= this.reads.detached();
+        late ??= new ReadBatch(batch.id);
         late.add(batch.commands.buffer, start, end, sink, token);
       } else {
         sink.onRefused(token, 'NOT_LEADER', this.leaderNode, batch.commands.buffer, start, end);
@@ -433,6 +437,34 @@ export class Replica implements EntryResults {
     if (late !== null) {
       this.timeReads.push(late);
       this.host.markDirty(this);
+    }
+    return true;
+  }
+
+  private mustReadFirst(barrier: number): boolean {
+    if (barrier === 0) return false;
+    return this.reads.pendingUpTo(barrier) || this.timeReads.some((batch) => batch.id <= barrier);
+  }
+
+  /**
+   * Reads that wait for time, and for which this entry waits: they run as of its stamp, before its commands. (Their
+   * own time entry comes later in the log: waiting for it would wait for ever.)
+   */
+  private runReadsBefore(entry: Entry, barrier: number): boolean {
+    const at = this.timeReads.findIndex((batch) => batch.id <= barrier);
+    const batch = at >= 0 ? this.timeReads.splice(at, 1)[0] : this.reads.takeOverdue(barrier, entry.index);
+    if (batch === undefined || batch === null) return false;
+    const stampMs = entryStampMs(entry.data);
+    for (let i = 0; i < batch.count; i++) {
+      this.out.reset();
+      const end = batch.ends[i] as number;
+      this.machine.readAt(batch.commands.buffer, batch.startOf(i), end, stampMs, this.out);
+      (batch.sinks[i] as CommandSink).onResult(
+        batch.tokens[i] as number,
+        this.out.buffer,
+        0,
+        this.out.length,
+      );
     }
     return true;
   }

@@ -95,7 +95,12 @@ export class SnapshotReceiver {
       this.ended = true;
       const { offer, replica } = this;
       if (meta.index !== offer.snapshot.index || meta.term !== offer.snapshot.term) {
-        this.send({ kind: 'done', transfer: offer.transfer, ok: false, reason: 'the file is of another index' });
+        this.send({
+          kind: 'done',
+          transfer: offer.transfer,
+          ok: false,
+          reason: 'the file is of another index',
+        });
         this.finished();
         return;
       }

@@ -61,7 +61,11 @@ export class BulkTransfers {
     }
     if (offer.term < replica.raft.term || offer.snapshot.index <= replica.appliedIndex) {
       // Stale, or already known: the follower's answer to the next append tells the leader where it stands.
-      this.refuse(from, offer.transfer, `not needed: at index ${replica.appliedIndex}, term ${replica.raft.term}`);
+      this.refuse(
+        from,
+        offer.transfer,
+        `not needed: at index ${replica.appliedIndex}, term ${replica.raft.term}`,
+      );
       return;
     }
     this.receivers.get(offer.group)?.abort();

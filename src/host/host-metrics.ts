@@ -1,3 +1,4 @@
+/** Figures of the loop: what is dropped, and per replica what is read when somebody scrapes. */
 import type { Counter, GroupId, MetricsRegistry } from '../base/index.js';
 import type { Replica } from '../group/index.js';
 import type { ClockOffsets } from './clock-offsets.js';

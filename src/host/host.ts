@@ -156,7 +156,8 @@ export class Host implements ReplicaHost {
       decodeRaftFrame(frame, {
         onHeader: (header) => {
           this.clocks.note(from, header.wallMs, this.clock.wallMs(), this.clock.monoMs());
-          if (header.mapVersion > this.options.mapVersion()) this.options.onMapVersion(from, header.mapVersion);
+          if (header.mapVersion > this.options.mapVersion())
+            this.options.onMapVersion(from, header.mapVersion);
         },
         onMessage: (group, message) => {
           if (!this.inbox.push({ from, group, message })) this.hostMetrics.dropped('inbox_full').inc();
@@ -187,7 +188,8 @@ export class Host implements ReplicaHost {
     if (channel === 'raft') {
       for (const replica of this.replicas.values()) {
         for (const peer of replica.configuration.voters) {
-          if (peer !== replica.id && this.nodeOf(replica.group, peer) === node) replica.raft.onUnreachable(peer);
+          if (peer !== replica.id && this.nodeOf(replica.group, peer) === node)
+            replica.raft.onUnreachable(peer);
         }
       }
     }
@@ -339,7 +341,12 @@ export class Host implements ReplicaHost {
     if (!this.inTurn) this.wake();
   }
 
-  afterPersist(replica: Replica, number: ReadyNumber, mustPersist: boolean, messages: readonly Message[]): void {
+  afterPersist(
+    replica: Replica,
+    number: ReadyNumber,
+    mustPersist: boolean,
+    messages: readonly Message[],
+  ): void {
     this.durability.add(replica, number, mustPersist, messages);
   }
 

@@ -56,6 +56,11 @@ export interface Kv extends StateMachine {
    * clock): have an entry applied whose timestamp is at least `nowMs`, then ask again.
    */
   read(bytes: Uint8Array, start: number, end: number, nowMs: number, out: ByteWriter): 'done' | 'needs_time';
+  /**
+   * Runs the read as of `stampMs`: for reads that come right before an entry with that stamp, whose time is then the
+   * shard's anyway. Always answers.
+   */
+  readAt(bytes: Uint8Array, start: number, end: number, stampMs: number, out: ByteWriter): void;
   /** Items expired at `nowMs`, to be named in a `reap`: at most `countMax`, and the same again until they are reaped. */
   dueForReap(nowMs: number, countMax: number): readonly ItemName[];
   /**
@@ -145,6 +150,14 @@ class ShardKv implements Kv {
     if (!state.needsTime) return 'done';
     out.length = mark;
     return 'needs_time';
+  }
+
+  readAt(bytes: Uint8Array, start: number, end: number, stampMs: number, out: ByteWriter): void {
+    const { state } = this;
+    const appliedMs = state.timestampMs;
+    state.timestampMs = Math.max(appliedMs, stampMs);
+    this.execute(bytes, start, end, state.timestampMs, false, out);
+    state.timestampMs = appliedMs;
   }
 
   dueForReap(nowMs: number, countMax: number): readonly ItemName[] {

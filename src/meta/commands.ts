@@ -7,7 +7,7 @@
  * Result: u8 0 (ran) | u32 node id (0 for bootstrap) | encoded state after the command.
  */
 import { ByteReader, ByteWriter } from '../base/index.js';
-import type { NodeAddresses } from '../ports/index.js';
+import type { NodeAddresses } from '../base/index.js';
 import {
   decodeAddresses,
   decodeMetaState,

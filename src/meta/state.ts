@@ -4,8 +4,15 @@
  *
  * Encoded: u8 version (1) | clusterId | u64 mapVersion | u32 nextNodeId | u32 replicas | nodes | shards | meta replicas.
  */
-import { ByteReader, ByteWriter, type GroupId, type MapVersion, type NodeId, type ReplicaId } from '../base/index.js';
-import type { NodeAddresses } from '../ports/index.js';
+import {
+  ByteReader,
+  ByteWriter,
+  type GroupId,
+  type MapVersion,
+  type NodeId,
+  type ReplicaId,
+} from '../base/index.js';
+import type { NodeAddresses } from '../base/index.js';
 
 export type NodeState = 'joining' | 'up' | 'draining' | 'removed';
 const NODE_STATES: readonly NodeState[] = ['joining', 'up', 'draining', 'removed'];
@@ -84,7 +91,8 @@ export function encodeMetaState(state: MetaState): Uint8Array {
 export function decodeMetaState(bytes: Uint8Array): MetaState {
   const r = new ByteReader(bytes);
   const version = r.u8();
-  if (version !== VERSION) throw new RangeError(`meta state of version ${version}, this program reads ${VERSION}`);
+  if (version !== VERSION)
+    throw new RangeError(`meta state of version ${version}, this program reads ${VERSION}`);
   const clusterId = r.string16();
   const mapVersion = r.u64();
   const nextNodeId = r.u32();

@@ -2,6 +2,7 @@
 export function advertisedAddress(listening: string, advertiseHost: string): string {
   if (advertiseHost === '') return listening;
   const port = listening.slice(listening.lastIndexOf(':') + 1);
-  const host = advertiseHost.includes(':') && !advertiseHost.startsWith('[') ? `[${advertiseHost}]` : advertiseHost;
+  const host =
+    advertiseHost.includes(':') && !advertiseHost.startsWith('[') ? `[${advertiseHost}]` : advertiseHost;
   return `${host}:${port}`;
 }

@@ -35,7 +35,8 @@ export class ClusterView {
 
   /** True when it was newer. */
   update(state: MetaState): boolean {
-    if (state.mapVersion <= this.current.mapVersion || state.clusterId !== this.current.clusterId) return false;
+    if (state.mapVersion <= this.current.mapVersion || state.clusterId !== this.current.clusterId)
+      return false;
     this.current = state;
     this.shardMap = toShardMap(state);
     this.index(state);

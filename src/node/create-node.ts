@@ -39,6 +39,8 @@ import {
 } from './stored.js';
 import { Waiting } from './waiting.js';
 
+const HELLO_TIMEOUT_MS = 5000;
+
 export function createNode(ports: NodePorts, settings: NodeSettings, seams: NodeSeams = {}): Node {
   return new QuorateNode(ports, settings, seams);
 }
@@ -110,7 +112,8 @@ class QuorateNode implements Node {
           (state) => ports.logger.warn('disk space', { state }),
         );
         this.guard.start((guardError) => {
-          if (guardError !== null) ports.logger.warn('free disk space is unknown', { error: String(guardError) });
+          if (guardError !== null)
+            ports.logger.warn('free disk space is unknown', { error: String(guardError) });
         });
         this.listen(store, done);
       },
@@ -195,7 +198,8 @@ class QuorateNode implements Node {
     };
     this.flush(store, () => {
       const stored = values.get(VALUE_MEMBER);
-      if (stored !== undefined) this.startMember(decodeMembership(stored), store.recovered.groups, false, done);
+      if (stored !== undefined)
+        this.startMember(decodeMembership(stored), store.recovered.groups, false, done);
       else this.startWaiting(done);
     });
   }
@@ -236,24 +240,23 @@ class QuorateNode implements Node {
     for (const { group, replica, configuration } of groups) store.createGroup(group, replica, configuration);
     store.putNodeValue(VALUE_MEMBER, encodeMembership({ clusterId, nodeId, state }));
     this.flush(store, () => {
-      const recovered = groups.map(
-        ({ group, replica, configuration }): RecoveredGroup => ({
-          group,
-          replica,
-          hardState: { term: 0, vote: 0, commit: 0 },
-          configuration,
-          configurationIndex: 0,
-          truncatedIndex: 0,
-          truncatedTerm: 0,
-          lastIndex: 0,
-          termRuns: [],
-          checkpoints: [],
-          suspect: null,
-          logBytes: 0,
-        }),
-      );
+      const recovered = groups.map(({ group, replica, configuration }): RecoveredGroup => ({
+        group,
+        replica,
+        hardState: { term: 0, vote: 0, commit: 0 },
+        configuration,
+        configurationIndex: 0,
+        truncatedIndex: 0,
+        truncatedTerm: 0,
+        lastIndex: 0,
+        termRuns: [],
+        checkpoints: [],
+        suspect: null,
+        logBytes: 0,
+      }));
       this.startMember({ clusterId, nodeId, state }, recovered, true, (error) => {
-        if (error !== null) this.ports.fatal(portInUse(error) ? 'port_in_use' : 'internal', error.message, error);
+        if (error !== null)
+          this.ports.fatal(portInUse(error) ? 'port_in_use' : 'internal', error.message, error);
         else then();
       });
     });
@@ -288,10 +291,27 @@ class QuorateNode implements Node {
       writeRefusal: () => this.writeRefusal(),
     });
     this.member = member;
+    this.askJoinAddresses(membership.clusterId, self);
     member.start((error) => {
       if (error === null && born) member.campaignWherePreferred();
       done(error);
     });
+  }
+
+  /** A member that is told to join nodes of another cluster was given the wrong directory, or the wrong address. */
+  private askJoinAddresses(clusterId: string, self: Instance): void {
+    for (const address of this.settings.join) {
+      const request = { from: self, clusterId };
+      this.ports.controlClient.call(address, 'hello', request, HELLO_TIMEOUT_MS, (_, response) => {
+        if (this.stopped || response === null || response.clusterId === '') return;
+        if (response.clusterId === clusterId) return;
+        this.ports.fatal(
+          'refused',
+          `the data directory ${this.settings.data} belongs to cluster ${clusterId}, and ${address} to cluster ` +
+            `${response.clusterId}: give another --data, or another --join`,
+        );
+      });
+    }
   }
 
   /** A full disk: the ballast goes first, so that the next start has room to truncate in. */

@@ -3,7 +3,13 @@
  * after the node's membership is durable.
  */
 import { copyBytes, META_GROUP, type ErrorReason, type GroupId, type NodeId } from '../base/index.js';
-import { createGatewayMetrics, createRespServer, ForwardServer, Gateway, type RespServer } from '../api/index.js';
+import {
+  createGatewayMetrics,
+  createRespServer,
+  ForwardServer,
+  Gateway,
+  type RespServer,
+} from '../api/index.js';
 import { LeaderBalance } from '../coordinator/index.js';
 import { decodeForwardFrame, MalformedFrame, type ForwardVisitor } from '../codec/index.js';
 import type { Machine } from '../group/index.js';

@@ -10,6 +10,10 @@ export class MetaReplicaMachine extends MetaMachine implements Machine {
     return 'done';
   }
 
+  readAt(_bytes: Uint8Array, _start: number, _end: number, _stampMs: number, out: ByteWriter): void {
+    this.read(_bytes, _start, _end, _stampMs, out);
+  }
+
   nextDueMs(): number {
     return Infinity;
   }

@@ -37,7 +37,8 @@ export class MetaClient {
       this.propose(replica, encodeUpsertNode(instance.instanceId, instance.addresses), done);
       return;
     }
-    const leader = replica !== null && replica.leaderNode !== 0 ? replica.leaderNode : this.view.hints.nodeOf(META_GROUP);
+    const leader =
+      replica !== null && replica.leaderNode !== 0 ? replica.leaderNode : this.view.hints.nodeOf(META_GROUP);
     const address = this.view.map.node(leader)?.addresses.grpc;
     if (address === undefined || leader === this.host.nodeId) {
       done({ code: 'SHARD_LEADER_UNKNOWN', message: 'the meta group has no leader at the moment' }, null);
@@ -60,7 +61,8 @@ export class MetaClient {
         const nodeId = r.u32();
         done(null, { nodeId, state: decodeMetaState(r.bytes(r.remaining)) });
       },
-      onRefused: (_token, reason) => done({ code: reason, message: 'the meta group did not take the change' }, null),
+      onRefused: (_token, reason) =>
+        done({ code: reason, message: 'the meta group did not take the change' }, null),
     };
     replica.submitWrite(command, 0, command.length, false, sink, 0);
   }

@@ -30,7 +30,10 @@ export function recoverGroup(deps: RecoveryDeps, recovered: RecoveredGroup, done
     const suspect =
       recovered.suspect ?? (stateLost ? 'no checkpoint could be loaded and the log before it is gone' : null);
     if (suspect !== null) {
-      deps.logger.error('replica is suspect: it will not vote or acknowledge', { group: recovered.group, suspect });
+      deps.logger.error('replica is suspect: it will not vote or acknowledge', {
+        group: recovered.group,
+        suspect,
+      });
     }
     const replica = buildReplica(deps, recovered, machine, loaded, suspect, stateLost);
     const pointers = recovered.checkpoints.filter((pointer) => !broken.includes(pointer));

@@ -21,21 +21,19 @@ export function memberStatus(member: Member): NodeStatus {
     clusterId: member.view.state.clusterId,
     ready: missing.length === 0,
     missing,
-    replicas: replicas.map(
-      (replica): ReplicaStatus => ({
-        group: replica.group,
-        replica: replica.id,
-        role: replica.raft.role,
-        term: replica.raft.term,
-        leaderNode: member.leaderOf(replica.group),
-        commit: replica.raft.commit,
-        applied: replica.appliedIndex,
-        lastIndex: replica.raft.lastIndex,
-        firstIndex: replica.raft.status().firstIndex,
-        hash: replica.machine.stateHash(),
-        suspect: replica.suspect,
-      }),
-    ),
+    replicas: replicas.map((replica): ReplicaStatus => ({
+      group: replica.group,
+      replica: replica.id,
+      role: replica.raft.role,
+      term: replica.raft.term,
+      leaderNode: member.leaderOf(replica.group),
+      commit: replica.raft.commit,
+      applied: replica.appliedIndex,
+      lastIndex: replica.raft.lastIndex,
+      firstIndex: replica.raft.status().firstIndex,
+      hash: replica.machine.stateHash(),
+      suspect: replica.suspect,
+    })),
     snapshotsInstalled: replicas.reduce((sum, replica) => sum + replica.snapshotsInstalled, 0),
     checkpointsWritten: replicas.reduce((sum, replica) => sum + replica.policy.written, 0),
   };
@@ -52,7 +50,9 @@ function missingUntilReady(member: Member): string[] {
 }
 
 function describeGroups(groups: readonly number[]): string {
-  const names = groups.slice(0, 16).map((group) => (group === META_GROUP ? 'the meta group' : `shard ${group}`));
+  const names = groups
+    .slice(0, 16)
+    .map((group) => (group === META_GROUP ? 'the meta group' : `shard ${group}`));
   return names.join(', ') + (groups.length > names.length ? ` and ${groups.length - names.length} more` : '');
 }
 

@@ -64,5 +64,6 @@ export function decodeMembership(bytes: Uint8Array): Membership {
 
 function expectVersion(r: ByteReader): void {
   const version = r.u8();
-  if (version !== VERSION) throw new RangeError(`stored value of version ${version}, this program reads ${VERSION}`);
+  if (version !== VERSION)
+    throw new RangeError(`stored value of version ${version}, this program reads ${VERSION}`);
 }

@@ -101,18 +101,24 @@ export class Waiting {
   }
 
   private helloTo(address: string): void {
-    this.deps.client.call(address, 'hello', { from: this.deps.self, clusterId: '' }, CALL_MS, (_, response) => {
-      if (this.over || response === null) return;
-      this.answered.add(address);
-      if (response.clusterId !== '') {
-        this.joinAt(address);
-        return;
-      }
-      this.note(response.self);
-      for (const instance of response.waiting) {
-        if (!this.heard.has(instance.instanceId)) this.note(instance);
-      }
-    });
+    this.deps.client.call(
+      address,
+      'hello',
+      { from: this.deps.self, clusterId: '' },
+      CALL_MS,
+      (_, response) => {
+        if (this.over || response === null) return;
+        this.answered.add(address);
+        if (response.clusterId !== '') {
+          this.joinAt(address);
+          return;
+        }
+        this.note(response.self);
+        for (const instance of response.waiting) {
+          if (!this.heard.has(instance.instanceId)) this.note(instance);
+        }
+      },
+    );
   }
 
   private joinAt(address: string): void {
@@ -132,7 +138,10 @@ export class Waiting {
   private member(clusterId: string, nodeId: NodeId, state: MetaState, done: () => void): void {
     if (this.over) return;
     this.over = true;
-    this.failFounding('ALREADY_INITIALISED', `another init was first: this node is now ${nodeId} of cluster ${clusterId}`);
+    this.failFounding(
+      'ALREADY_INITIALISED',
+      `another init was first: this node is now ${nodeId} of cluster ${clusterId}`,
+    );
     this.deps.become(clusterId, nodeId, state, done);
   }
 
@@ -217,7 +226,8 @@ export class Waiting {
     const timeUp = this.deps.clock.monoMs() >= founding.untilMs;
     const enough = instances.length >= request.replicas;
     if (this.claimedByOther(this.deps.self)) {
-      if (timeUp) this.failFounding('ALREADY_INITIALISED', 'another init claimed this node; ask again for its outcome');
+      if (timeUp)
+        this.failFounding('ALREADY_INITIALISED', 'another init claimed this node; ask again for its outcome');
       else this.deps.timers.after(HELLO_MS, () => this.tryFound());
       return;
     }
@@ -275,7 +285,11 @@ export class Waiting {
     const bytes = encodeMetaState(state);
     this.over = true;
     this.founding = null;
-    this.deps.logger.info('cluster founded', { clusterId, nodes: state.nodes.length, shards: state.shards.length });
+    this.deps.logger.info('cluster founded', {
+      clusterId,
+      nodes: state.nodes.length,
+      shards: state.shards.length,
+    });
     this.deps.become(clusterId, own?.id ?? 1, state, () => {
       this.spreadGenesis(state, bytes, () => {
         founding.reply(null, {
@@ -300,7 +314,8 @@ export class Waiting {
             this.deps.timers.after(HELLO_MS, () => tell(attempt + 1));
             return;
           }
-          if (problem !== '') this.deps.logger.warn('node did not take the genesis', { node: node.id, problem });
+          if (problem !== '')
+            this.deps.logger.warn('node did not take the genesis', { node: node.id, problem });
           if (--left === 0) done();
         });
       };

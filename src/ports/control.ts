@@ -1,15 +1,9 @@
-import type { ErrorReason, NodeId } from '../base/index.js';
+import type { ErrorReason, NodeAddresses, NodeId } from '../base/index.js';
 
 /**
  * The control calls between nodes before they share a cluster, and from the CLI: gRPC in production
  * (proto/quorate/v1/control.proto), plain calls in the simulator. Few and slow; never on the write or read path.
  */
-export interface NodeAddresses {
-  readonly grpc: string;
-  readonly peer: string;
-  readonly resp: string;
-  readonly http: string;
-}
 
 /** A server process that may be or become a node. `instanceId` is drawn once per data directory. */
 export interface Instance {

@@ -16,7 +16,7 @@ import {
   type ReplicaId,
   type Slot,
 } from '../base/index.js';
-import type { NodeAddresses } from '../ports/index.js';
+import type { NodeAddresses } from '../base/index.js';
 
 /** Order of the list is the number on disk and wire: only ever append. */
 export const NODE_STATES = ['joining', 'up', 'draining', 'removed'] as const;

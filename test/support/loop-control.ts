@@ -13,7 +13,8 @@ import type {
 import { Waiting } from '../../src/node/waiting.js';
 import { applyMetaCommand, encodeMetaState, encodeUpsertNode, type MetaState } from '../../src/meta/index.js';
 import { makeInstance } from './loop-meta.js';
-import { LoopWorld, quietLogger } from './loop-world.js';
+import type { LoopWorld } from './loop-world.js';
+import { quietLogger } from './loop-world.js';
 
 type Lost = 'request' | 'reply' | null;
 

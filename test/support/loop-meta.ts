@@ -2,7 +2,8 @@
 import { appendCommand, beginEntry, ByteWriter, finishEntry } from '../../src/base/index.js';
 import { planGenesis } from '../../src/coordinator/index.js';
 import type { MetaState } from '../../src/meta/index.js';
-import type { Instance, NodeAddresses } from '../../src/ports/index.js';
+import type { NodeAddresses } from '../../src/base/index.js';
+import type { Instance } from '../../src/ports/index.js';
 
 export function makeAddresses(i: number, host = '127.0.0.1'): NodeAddresses {
   return {

@@ -5,7 +5,14 @@
  * by another, that nothing was applied would be false and so would be success: `OUTCOMEUNKNOWN`.
  * One object per such command: they are rarer than commands on one shard, and cost several messages anyhow.
  */
-import { assert, ByteReader, copyBytes, reasonFromNumber, type ByteWriter, type ErrorReason } from '../../base/index.js';
+import {
+  assert,
+  ByteReader,
+  copyBytes,
+  reasonFromNumber,
+  type ByteWriter,
+  type ErrorReason,
+} from '../../base/index.js';
 import { KvError, Tag } from '../../kv/index.js';
 import { failureText, kvErrorText, PARTLY_APPLIED_TEXT, worseFailure } from './error-table.js';
 import { writeArray, writeError, writeInt, writeSimple, type RespVersion } from './reply-writer.js';

@@ -12,9 +12,9 @@ test('a command goes to the local leader and its answer to its sink', () => {
   const node = w.node(1);
   w.lead(1, 1, 1);
   const sink = new RecordingSink();
-  node.submit(sink, 7, setCommand('a', '1'));
-  node.submit(sink, 8, getCommand('b'));
-  expect(node.replica(1).texts()).toEqual(['set a=1', 'get b']);
+  node.submit(sink, 7, getCommand('b'));
+  node.submit(sink, 8, setCommand('a', '1'));
+  expect(node.replica(1).texts()).toEqual(['get b', 'set a=1']);
   expect([sink.pendingWrites, sink.pendingReads]).toEqual([1, 1]);
   node.replica(1).ok();
   node.replica(1).ok();

@@ -87,3 +87,17 @@ test('grows beyond its first size and keeps everything', () => {
   expect([sink.pendingWrites, sink.pendingReads]).toEqual([2500, 2500]);
   expect(table.full).toBe(false);
 });
+
+test('a read that rides in the log counts as a write of its sink, until it is answered', () => {
+  const table = new PendingTable();
+  const sink = new RecordingSink();
+  const handles = Array.from({ length: 3000 }, (_, i) => table.add(sink, i, 1, false, 0, i, 1));
+  for (const handle of handles) table.setViaLog(table.slotOf(handle));
+  table.setViaLog(table.slotOf(handles[0] as number));
+  expect([sink.pendingReads, sink.pendingWrites]).toEqual([0, 3000]);
+  expect(table.isWrite(table.slotOf(handles[2999] as number))).toBe(false);
+  for (const handle of handles) table.free(table.slotOf(handle));
+  expect([sink.pendingReads, sink.pendingWrites]).toEqual([0, 0]);
+  table.add(sink, 1, 1, false, 0, 1, 1);
+  expect([sink.pendingReads, sink.pendingWrites]).toEqual([1, 0]);
+});

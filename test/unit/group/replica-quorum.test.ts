@@ -299,3 +299,46 @@ test('an append is acknowledged only after it is durable', () => {
   t.turn();
   expect(t.kv.itemCount).toBe(1);
 });
+
+test('E107 a read that needs time does not hold back a later write of its connection for ever', () => {
+  const t = leader();
+  const sink = new RecordingSink();
+  const command = setCommand('a', 'old', 100);
+  t.replica.submitWrite(command, 0, command.length, false, sink, 1);
+  t.settle();
+  t.acknowledge();
+  t.settle();
+  t.world.run(200);
+  read(t, sink, 2, 'a');
+  write(t, sink, 3, 'a', true);
+  t.settle();
+  t.confirmReads(); // the read is confirmed, and finds that its answer needs time
+  t.settle();
+  t.acknowledge();
+  t.settle();
+  t.acknowledge();
+  t.settle();
+  expect(sink.lines).toEqual(['1: ok', '2: nil', '3: ok']);
+});
+
+test('E107 writes committed before the read is confirmed wait, also when the read needs time', () => {
+  const t = leader();
+  const sink = new RecordingSink();
+  const command = setCommand('a', 'old', 100);
+  t.replica.submitWrite(command, 0, command.length, false, sink, 1);
+  t.settle();
+  t.acknowledge();
+  t.settle();
+  t.world.run(200);
+  read(t, sink, 2, 'a');
+  write(t, sink, 3, 'a', true);
+  t.settle();
+  t.acknowledge();
+  t.settle();
+  expect(sink.lines).toEqual(['1: ok']);
+  t.confirmReads();
+  t.settle();
+  t.acknowledge();
+  t.settle();
+  expect(sink.lines).toEqual(['1: ok', '2: nil', '3: ok']);
+});

@@ -296,6 +296,7 @@ test('apply ends its slice when its time is over, and says that work is left', (
       loader: () => ({ push: () => undefined, finish: () => undefined }),
       read: (_bytes: Uint8Array, _start: number, _end: number, _nowMs: number, _out: ByteWriter) =>
         'done' as const,
+      readAt: () => undefined,
       nextDueMs: () => Infinity,
       encodeReap: () => 0,
     },
