@@ -16,8 +16,10 @@ const HOPS_MAX = 3;
 /** Bytes of peers' commands without an answer; past it they are refused as OVERLOADED. */
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 const FRAME_BYTES_MAX = 4 * 1024 * 1024;
-/** What a pending command is reckoned to cost besides its bytes. */
-const COMMAND_COST_BYTES = 64;
+/** Pending commands are counted in units of this many bytes, at least two: what waits costs more than its bytes. */
+const UNIT_BYTES = 64;
+/** A token is a request's id plus this times the command's units, so that an answer gives them back. */
+const UNIT_FACTOR = 4294967296;
 
 export interface ForwardServerDeps {
   readonly host: Host;
@@ -30,26 +32,38 @@ export interface ForwardServerDeps {
   readonly writeRefusal: () => ErrorReason | null;
 }
 
-/** Answers owed to one peer; the token is the request's id. */
+/** Answers owed to one peer. */
 class PeerAnswers implements CommandSink {
   private readonly writer = new ForwardResponseWriter();
   private readonly scratch = new ByteWriter(128);
   private open = false;
-  pending = 0;
+  pendingUnits = 0;
 
   constructor(
     private readonly node: NodeId,
     private readonly server: ForwardServer,
   ) {}
 
-  onResult(id: number, bytes: Uint8Array, start: number, end: number): void {
-    this.pending--;
-    this.add(id, bytes, start, end);
+  onResult(token: number, bytes: Uint8Array, start: number, end: number): void {
+    this.add(this.settle(token), bytes, start, end);
   }
 
-  onRefused(id: number, reason: ErrorReason, leaderNode: NodeId): void {
-    this.pending--;
-    this.refuse(id, reason, leaderNode);
+  onRefused(token: number, reason: ErrorReason, leaderNode: NodeId): void {
+    this.refuse(this.settle(token), reason, leaderNode);
+  }
+
+  /** Counts a command in; returns its token. */
+  take(id: number, bytes: number): number {
+    const units = 2 + Math.floor(bytes / UNIT_BYTES);
+    this.pendingUnits += units;
+    return units * UNIT_FACTOR + id;
+  }
+
+  /** Counts it out; returns its request's id. */
+  private settle(token: number): number {
+    const id = token % UNIT_FACTOR;
+    this.pendingUnits -= (token - id) / UNIT_FACTOR;
+    return id;
   }
 
   refuse(id: number, reason: ErrorReason, leaderNode: NodeId): void {
@@ -100,12 +114,12 @@ export class ForwardServer {
     }
     const replica = this.deps.host.replica(shard);
     if (replica === null) return;
-    answers.pending++;
+    const token = answers.take(id, end - start);
     const viaLog = (hops & HopFlag.viaLog) !== 0;
     if (viaLog || isWriteOp(bytes[start] as number)) {
-      replica.submitWrite(bytes, start, end, (hops & HopFlag.afterReads) !== 0, answers, id);
+      replica.submitWrite(bytes, start, end, (hops & HopFlag.afterReads) !== 0, answers, token);
     } else {
-      replica.submitRead(bytes, start, end, answers, id);
+      replica.submitRead(bytes, start, end, answers, token);
     }
   }
 
@@ -125,7 +139,7 @@ export class ForwardServer {
     const replica = this.deps.host.replica(shard);
     if (replica === null) return 'SHARD_NOT_LOCAL';
     if (!replica.serves) return 'NOT_LEADER';
-    if (answers.pending * COMMAND_COST_BYTES > PENDING_BYTES_MAX) {
+    if (answers.pendingUnits * UNIT_BYTES + (end - start) > PENDING_BYTES_MAX) {
       this.deps.metrics.overloaded('forward').inc();
       return 'OVERLOADED';
     }

@@ -191,10 +191,13 @@ export class Forwarder {
     const frame = copyBytes(lane.writer.finish());
     batch.frame = frame;
     if (this.deps.peers.send(batch.node, 'forward', frame)) return;
-    this.batches.delete(batch.number);
-    this.eachLeft(batch, (handle, bytes, start, end) =>
-      this.deps.sink.onRefused(handle, 'UNAVAILABLE', 0, bytes, start, end),
-    );
+    // Never from inside a submit: a full frame is flushed there, too.
+    this.deps.timers.soon(() => {
+      this.batches.delete(batch.number);
+      this.eachLeft(batch, (handle, bytes, start, end) =>
+        this.deps.sink.onRefused(handle, 'UNAVAILABLE', 0, bytes, start, end),
+      );
+    });
   }
 
   private eachLeft(

@@ -222,6 +222,10 @@ export class Gateway implements CommandGateway, CommandSink {
         this.fail(item.handle, 'UNAVAILABLE', 'the shard changed its leader, the command was not run', 0);
         continue;
       }
+      if (this.table.deadlineOf(slot) <= nowMs) {
+        this.fail(item.handle, 'SHARD_LEADER_UNKNOWN', `shard ${route.shard} had no leader in time`, 0);
+        continue;
+      }
       const sink = this.table.sinkOf(slot);
       // The sink's other commands may be anywhere: reads go the safe way, behind the writes in the log.
       const viaLog = !this.table.isWrite(slot) && sink.pendingWrites > 0;

@@ -28,7 +28,7 @@ export class LogClock {
     const elapsedMs = Math.max(0, monoMs - this.lastMonoMs);
     this.lastMonoMs = monoMs;
     const aheadMs = this.currentMs + elapsedMs - trustedWallMs;
-    if (aheadMs > STEP_MS) this.currentMs += elapsedMs * SLEW;
+    if (aheadMs > STEP_MS) this.currentMs = Math.max(this.currentMs + elapsedMs * SLEW, trustedWallMs);
     else if (aheadMs < -STEP_MS) this.currentMs = trustedWallMs;
     else this.currentMs += elapsedMs;
     return Math.floor(this.currentMs);

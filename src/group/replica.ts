@@ -197,7 +197,7 @@ export class Replica implements EntryResults {
     let applied = 0;
     while (this.applyHead < this.applyQueue.length && !this.installing) {
       const entry = this.applyQueue[this.applyHead] as Entry;
-      const batch = entry.kind === EntryKind.normal ? this.proposals.peek(entry.index, entry.term) : null;
+      const batch = this.proposals.peek(entry.index, entry.term);
       if (batch !== null && this.mustReadFirst(batch.readBarrier)) {
         // Reads asked before these writes come first. Those already confirmed can run now; the others are on
         // their way, and their answer wakes this replica.
@@ -393,6 +393,7 @@ export class Replica implements EntryResults {
         this.host.metrics.proposeLatency.observe((this.host.clock.monoMs() - proposedAtMs) / 1000);
       }
     }
+    if (batch === null) this.proposals.answerUpTo(entry.index);
     this.appliedIndex = entry.index;
     this.policy.onApplied(entry.data.length);
     const observer = this.host.observer;

@@ -4,7 +4,7 @@
  *   bootstrap: u8 1 | encoded state            (ignored once there is a cluster)
  *   upsertNode: u8 2 | instanceId | addresses  (a new instance gets the next node id; a known one new addresses)
  *
- * Result: u8 0 (ran) | u32 node id (0 for bootstrap) | encoded state after the command.
+ * Result: u8 0 (ran; 6: malformed, and nothing follows) | u32 node id (0 for bootstrap) | encoded state after the command.
  */
 import { ByteReader, ByteWriter } from '../base/index.js';
 import type { NodeAddresses } from '../base/index.js';

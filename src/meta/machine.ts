@@ -2,10 +2,20 @@
  * Group 0's state machine: entries framed like a shard's, commands of commands.ts, and a state that is small enough
  * to be its own snapshot.
  */
-import { ByteReader, ByteWriter, ENTRY_VERSION, type LogIndex, type Term } from '../base/index.js';
+import {
+  ByteReader,
+  ByteWriter,
+  ENTRY_VERSION,
+  ShortBytesError,
+  type LogIndex,
+  type Term,
+} from '../base/index.js';
 import type { EntryResults, SnapshotLoader, SnapshotSource, StateMachine } from '../ports/index.js';
 import { applyMetaCommand } from './commands.js';
 import { decodeMetaState, EMPTY_META, encodeMetaState, type MetaState } from './state.js';
+
+/** First byte of the result of a command that could not be read. */
+const MALFORMED = 6;
 
 export class MetaMachine implements StateMachine {
   private current: MetaState = EMPTY_META;
@@ -26,15 +36,25 @@ export class MetaMachine implements StateMachine {
     this.stampMs = Math.max(this.stampMs, r.u64());
     const count = r.u32();
     for (let position = 0; position < count; position++) {
-      const outcome = applyMetaCommand(this.current, r.view(r.u32()));
-      this.current = outcome.state;
       this.result.reset();
-      this.result.u8(0);
-      this.result.u32(outcome.nodeId);
-      this.result.bytes(encodeMetaState(this.current));
+      this.run(r.view(r.u32()));
       results?.onResult(position, this.result.buffer, 0, this.result.length);
     }
     if (this.current !== before) this.onChange(this.current);
+  }
+
+  /** One command; what can't be read changes nothing, on every replica alike. */
+  private run(command: Uint8Array): void {
+    try {
+      const outcome = applyMetaCommand(this.current, command);
+      this.current = outcome.state;
+      this.result.u8(0);
+      this.result.u32(outcome.nodeId);
+      this.result.bytes(encodeMetaState(this.current));
+    } catch (error) {
+      if (!(error instanceof RangeError || error instanceof ShortBytesError)) throw error;
+      this.result.u8(MALFORMED);
+    }
   }
 
   timestampMs(): number {

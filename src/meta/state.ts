@@ -101,7 +101,10 @@ export function decodeMetaState(bytes: Uint8Array): MetaState {
     const id = r.u32();
     const instanceId = r.string16();
     const addresses = decodeAddresses(r);
-    return { id, instanceId, addresses, state: NODE_STATES[r.u8()] ?? 'joining' };
+    const stateNumber = r.u8();
+    const state = NODE_STATES[stateNumber];
+    if (state === undefined) throw new RangeError(`meta state with a node in state ${stateNumber}`);
+    return { id, instanceId, addresses, state };
   });
   const shards = list(r, (): MetaShard => {
     const id = r.u32();
@@ -109,7 +112,9 @@ export function decodeMetaState(bytes: Uint8Array): MetaState {
     const lastSlot = r.u16();
     return { id, firstSlot, lastSlot, replicas: decodeReplicas(r) };
   });
-  return { clusterId, mapVersion, nextNodeId, replicas, nodes, shards, metaReplicas: decodeReplicas(r) };
+  const metaReplicas = decodeReplicas(r);
+  if (r.remaining > 0) throw new RangeError(`meta state with ${r.remaining} bytes left over`);
+  return { clusterId, mapVersion, nextNodeId, replicas, nodes, shards, metaReplicas };
 }
 
 export function encodeAddresses(w: ByteWriter, addresses: NodeAddresses): void {

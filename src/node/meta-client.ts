@@ -58,6 +58,10 @@ export class MetaClient {
           done({ code: reasonFromNumber(r.u8()), message: r.string16() }, null);
           return;
         }
+        if (bytes[start] !== Tag.ok) {
+          done({ code: 'INTERNAL', message: 'group 0 could not read the change' }, null);
+          return;
+        }
         const nodeId = r.u32();
         done(null, { nodeId, state: decodeMetaState(r.bytes(r.remaining)) });
       },

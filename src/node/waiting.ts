@@ -23,6 +23,8 @@ import type {
 
 /** An instance not heard of for this long is not waiting any more. */
 const WAITING_MS = 5000;
+/** …and after this long it is not asked any more either. */
+const FORGET_MS = 60_000;
 const HELLO_MS = 300;
 const CALL_MS = 2000;
 /** A claim without a genesis is forgotten after this long: its founder died. */
@@ -93,6 +95,8 @@ export class Waiting {
 
   private sayHello(): void {
     if (this.over) return;
+    const nowMs = this.deps.clock.monoMs();
+    for (const [id, { atMs }] of this.heard) if (nowMs - atMs > FORGET_MS) this.heard.delete(id);
     const addresses = new Set(this.deps.join);
     for (const { instance } of this.heard.values()) addresses.add(instance.addresses.grpc);
     addresses.delete(this.deps.self.addresses.grpc);
@@ -154,7 +158,8 @@ export class Waiting {
     switch (request.step) {
       case 'claim':
         this.note(founder);
-        if (this.founding?.decided === true) refuse('it is founding a cluster itself');
+        if (this.over) refuse('it is becoming a member of a cluster');
+        else if (this.founding?.decided === true) refuse('it is founding a cluster itself');
         else if (this.founding !== null && founder.instanceId > this.deps.self.instanceId) {
           refuse('it is founding a cluster itself');
         } else if (this.claimedByOther(founder)) {
