@@ -136,7 +136,7 @@ export class Gateway implements CommandGateway, CommandSink {
     for (let slot = 0; slot < this.table.slots; slot++) {
       if (this.table.stateOf(slot) === PendingState.free || this.table.sinkOf(slot) !== sink) continue;
       // What was sent keeps its place in the route's count until it is answered; nobody listens any more.
-      if (this.table.stateOf(slot) === PendingState.sent) this.settle(this.routeOf(this.table.shardOf(slot)));
+      if (this.table.stateOf(slot) === PendingState.sent) this.routeOf(this.table.shardOf(slot)).settle();
       this.table.free(slot);
     }
     this.announceRoom();
@@ -210,22 +210,13 @@ export class Gateway implements CommandGateway, CommandSink {
       this.giveUpOutstanding(route);
     }
     if (route.waiting > 0 && this.leaderOf(route) === 0) return;
-    route.rerouting = false;
     this.moving.delete(route);
-    const waiting = route.takeWaiting();
+    const waiting = route.takeWaiting().filter((item) => this.stillRuns(route, item, nowMs));
+    route.endReroute();
     for (let i = 0; i < waiting.length; i++) {
       const item = waiting[i] as (typeof waiting)[number];
       const slot = this.table.slotOf(item.handle);
       if (slot < 0) continue; // answered by its deadline
-      if (item.sequence < route.ranSequence) {
-        // A later command of this shard ran meanwhile: running this one now would turn their order round.
-        this.fail(item.handle, 'UNAVAILABLE', 'the shard changed its leader, the command was not run', 0);
-        continue;
-      }
-      if (this.table.deadlineOf(slot) <= nowMs) {
-        this.fail(item.handle, 'SHARD_LEADER_UNKNOWN', `shard ${route.shard} had no leader in time`, 0);
-        continue;
-      }
       const sink = this.table.sinkOf(slot);
       // The sink's other commands may be anywhere: reads go the safe way, behind the writes in the log.
       const viaLog = !this.table.isWrite(slot) && sink.pendingWrites > 0;
@@ -238,6 +229,21 @@ export class Gateway implements CommandGateway, CommandSink {
     }
   }
 
+  /** False, and answered, for what must not leave any more. */
+  private stillRuns(route: ShardRoute, item: { handle: number; sequence: number }, nowMs: MonoMs): boolean {
+    const slot = this.table.slotOf(item.handle);
+    if (slot < 0) return false; // answered by its deadline
+    if (route.wasOvertaken(this.table.sinkOf(slot), item.sequence)) {
+      this.fail(item.handle, 'UNAVAILABLE', 'the shard changed its leader, the command was not run', 0);
+      return false;
+    }
+    if (this.table.deadlineOf(slot) <= nowMs) {
+      this.fail(item.handle, 'SHARD_LEADER_UNKNOWN', `shard ${route.shard} had no leader in time`, 0);
+      return false;
+    }
+    return true;
+  }
+
   /** The old target is silent: writes sent there are of unknown outcome, reads may go elsewhere. */
   private giveUpOutstanding(route: ShardRoute): void {
     // A write of unknown outcome may have run: what was refused before it must not come after it.
@@ -246,15 +252,11 @@ export class Gateway implements CommandGateway, CommandSink {
         continue;
       const handle = this.table.handleOf(slot);
       if (this.table.isWrite(slot)) {
-        route.noteRan(this.table.sequenceOf(slot));
+        route.noteRan(this.table.sinkOf(slot), this.table.sequenceOf(slot));
         this.fail(handle, 'OUTCOME_UNKNOWN', 'the leader went silent', 0);
       } else this.fail(handle, 'UNAVAILABLE', 'the leader went silent', 0);
     }
     route.outstanding = 0;
-  }
-
-  private settle(route: ShardRoute): void {
-    if (route.outstanding > 0) route.outstanding--;
   }
 
   // ---- CommandSink: answers of replicas and peers --------------------------------------------------------------
@@ -263,7 +265,7 @@ export class Gateway implements CommandGateway, CommandSink {
     const slot = this.table.slotOf(handle);
     if (slot < 0) return;
     const route = this.routeOf(this.table.shardOf(slot));
-    route.noteRan(this.table.sequenceOf(slot));
+    route.noteRan(this.table.sinkOf(slot), this.table.sequenceOf(slot));
     if (this.table.targetOf(slot) !== this.deps.nodeId) this.deps.metrics.forwardSuccess.inc();
     this.answer(slot, bytes, start, end);
   }
@@ -288,12 +290,7 @@ export class Gateway implements CommandGateway, CommandSink {
       return;
     }
     const sequence = this.table.sequenceOf(slot);
-    if (sequence < route.ranSequence) {
-      // A later command of this shard ran already: running this one now would turn their order round.
-      this.fail(handle, 'UNAVAILABLE', 'the shard changed its leader, the command was not run', leaderNode);
-      return;
-    }
-    this.settle(route);
+    route.settle();
     this.table.setHeld(slot);
     route.holdRefused(handle, sequence, command, start, end);
     route.avoid = target;
@@ -307,7 +304,9 @@ export class Gateway implements CommandGateway, CommandSink {
     if (slot < 0) return;
     if (this.table.isWrite(slot)) {
       this.deps.metrics.forwardFailures('link_lost').inc();
-      this.routeOf(this.table.shardOf(slot)).noteRan(this.table.sequenceOf(slot));
+      const route = this.routeOf(this.table.shardOf(slot));
+      this.reroute(route);
+      route.noteRan(this.table.sinkOf(slot), this.table.sequenceOf(slot));
       this.fail(handle, 'OUTCOME_UNKNOWN', 'the link to the leader broke with the command in flight', 0);
     } else {
       this.onRefused(handle, 'UNAVAILABLE', 0, command, start, end);
@@ -354,6 +353,7 @@ export class Gateway implements CommandGateway, CommandSink {
       const handle = table.handleOf(slot);
       if (state === PendingState.sent && table.isWrite(slot)) {
         if (table.targetOf(slot) !== this.deps.nodeId) this.deps.metrics.forwardTimeouts.inc();
+        this.routeOf(table.shardOf(slot)).noteRan(table.sinkOf(slot), table.sequenceOf(slot));
         this.fail(handle, 'OUTCOME_UNKNOWN', 'no answer by the deadline', 0);
       } else if (state === PendingState.sent) {
         this.fail(handle, 'DEADLINE_EXCEEDED', 'no answer by the deadline', 0);
@@ -402,7 +402,7 @@ export class Gateway implements CommandGateway, CommandSink {
   private answer(slot: number, bytes: Uint8Array, start: number, end: number): void {
     const sink = this.table.sinkOf(slot);
     const token = this.table.tokenOf(slot);
-    if (this.table.stateOf(slot) === PendingState.sent) this.settle(this.routeOf(this.table.shardOf(slot)));
+    if (this.table.stateOf(slot) === PendingState.sent) this.routeOf(this.table.shardOf(slot)).settle();
     this.table.free(slot);
     sink.onResult(token, bytes, start, end);
     if (!this.hadRoom) this.announceRoom();

@@ -6,6 +6,7 @@
  * what was refused goes first, in its old order, and what was held behind it follows. So two pipelined writes never
  * end in the older one (EDGE-CASES 107).
  */
+import type { ResultSink } from './gateway-port.js';
 import { copyBytes, type GroupId, type MonoMs, type NodeId } from '../base/index.js';
 
 interface Held {
@@ -19,9 +20,10 @@ export class ShardRoute {
   target: NodeId = 0;
   /** Sent and not answered. */
   outstanding = 0;
-  /** Number of the next command; the highest that ran. */
+  /** Number of the next command. */
   nextSequence = 1;
-  ranSequence = 0;
+  /** The highest command that ran, or may have, of each connection that has others on their way. */
+  private readonly ran = new Map<ResultSink, number>();
   rerouting = false;
   reroutingSinceMs: MonoMs = 0;
   /** A target that refused, and until when it is not asked again unless a newer hint names it. */
@@ -35,9 +37,26 @@ export class ShardRoute {
 
   constructor(readonly shard: GroupId) {}
 
-  /** A command ran, or may have. */
-  noteRan(sequence: number): void {
-    if (sequence > this.ranSequence) this.ranSequence = sequence;
+  /** A command ran, or may have. A connection without others on their way has none that it could have overtaken. */
+  noteRan(sink: ResultSink, sequence: number): void {
+    if (!this.rerouting && sink.pendingReads + sink.pendingWrites < 2) return;
+    if (sequence > (this.ran.get(sink) ?? 0)) this.ran.set(sink, sequence);
+  }
+
+  /** One command fewer is on its way. */
+  settle(): void {
+    if (this.outstanding > 0) this.outstanding--;
+    if (this.outstanding === 0 && !this.rerouting && this.ran.size > 0) this.ran.clear();
+  }
+
+  /** A later command of the same connection ran: running this one now would turn their order round. */
+  wasOvertaken(sink: ResultSink, sequence: number): boolean {
+    return sequence < (this.ran.get(sink) ?? 0);
+  }
+
+  endReroute(): void {
+    this.rerouting = false;
+    this.ran.clear();
   }
 
   get waiting(): number {
