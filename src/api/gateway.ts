@@ -289,14 +289,13 @@ export class Gateway implements CommandGateway, CommandSink {
       this.fail(handle, this.stopped ? 'UNAVAILABLE' : reason, 'the command was not run', leaderNode);
       return;
     }
-    const sequence = this.table.sequenceOf(slot);
+    this.reroute(route); // before it settles: what overtook this command must be remembered
     route.settle();
     this.table.setHeld(slot);
-    route.holdRefused(handle, sequence, command, start, end);
+    route.holdRefused(handle, this.table.sequenceOf(slot), command, start, end);
     route.avoid = target;
     route.avoidUntilMs = nowMs + AVOID_MS;
     route.suggestion = leaderNode;
-    this.reroute(route);
   }
 
   private onLost(handle: number, command: Uint8Array, start: number, end: number): void {
