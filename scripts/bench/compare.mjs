@@ -73,11 +73,27 @@ function buildEtcdLoad() {
 
 async function etcdRound(binary, round) {
   const folder = join(scratch, `etcd-${round}`);
-  const pids = execFileSync('bash', [join(here, 'etcd3.sh'), folder], { encoding: 'utf8' }).trim().split('\n').map(Number);
+  const pids = execFileSync('bash', [join(here, 'etcd3.sh'), folder], { encoding: 'utf8' })
+    .trim()
+    .split('\n')
+    .map(Number);
   await sleep(3000);
   const endpoints = '127.0.0.1:3280,127.0.0.1:3281,127.0.0.1:3282';
   const drive = (mode) => () => {
-    const args = ['-endpoints', endpoints, '-clients', clients, '-n', requests, '-mode', mode, '-value', VALUE_BYTES, '-keys', KEYS];
+    const args = [
+      '-endpoints',
+      endpoints,
+      '-clients',
+      clients,
+      '-n',
+      requests,
+      '-mode',
+      mode,
+      '-value',
+      VALUE_BYTES,
+      '-keys',
+      KEYS,
+    ];
     const out = execFileSync(binary, args.map(String), { encoding: 'utf8' });
     const { ops_per_s: rate, errors } = JSON.parse(out);
     if (errors > 0) throw new Error(`etcd gave ${errors} errors`);
@@ -89,7 +105,23 @@ async function etcdRound(binary, round) {
 }
 
 function redisBenchmark(command, pipeline) {
-  const args = ['-p', BASE.resp, '-t', command, '-c', clients, '-d', VALUE_BYTES, '-n', requests, '-r', KEYS, '-P', pipeline, '--csv'];
+  const args = [
+    '-p',
+    BASE.resp,
+    '-t',
+    command,
+    '-c',
+    clients,
+    '-d',
+    VALUE_BYTES,
+    '-n',
+    requests,
+    '-r',
+    KEYS,
+    '-P',
+    pipeline,
+    '--csv',
+  ];
   const out = execFileSync('redis-benchmark', args.map(String), { encoding: 'utf8' });
   const row = out.split('\n').find((line) => line.startsWith(`"${command.toUpperCase()}"`));
   if (row === undefined) throw new Error(`no rate in: ${out}`);
@@ -123,24 +155,33 @@ async function quorateRound(round) {
 const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
 
 function report() {
-  console.log(`\n${clients} clients, ${requests} requests a load, ${rounds} rounds in turn; medians (lowest to highest)`);
+  console.log(
+    `\n${clients} clients, ${requests} requests a load, ${rounds} rounds in turn; medians (lowest to highest)`,
+  );
   for (const [key, { perSecond, cpuSeconds: cpu }] of results) {
-    const [low, high] = [Math.min(...perSecond), Math.max(...perSecond)].map((n) => Math.round(n).toLocaleString('en'));
+    const [low, high] = [Math.min(...perSecond), Math.max(...perSecond)].map((n) =>
+      Math.round(n).toLocaleString('en'),
+    );
     const middle = Math.round(median(perSecond)).toLocaleString('en');
-    console.log(`${key.padEnd(44)} ${middle.padStart(9)}/s (${low} to ${high}), servers' CPU ${median(cpu).toFixed(1)} s`);
+    console.log(
+      `${key.padEnd(44)} ${middle.padStart(9)}/s (${low} to ${high}), servers' CPU ${median(cpu).toFixed(1)} s`,
+    );
   }
   for (const load of ['writes', 'linearizable reads']) {
     const ours = results.get(`quorate | ${load}`);
     const theirs = results.get(`etcd | ${load}`);
     if (ours && theirs) {
-      console.log(`ratio of medians, ${load}: ${(median(ours.perSecond) / median(theirs.perSecond)).toFixed(2)} x etcd`);
+      console.log(
+        `ratio of medians, ${load}: ${(median(ours.perSecond) / median(theirs.perSecond)).toFixed(2)} x etcd`,
+      );
     }
   }
 }
 
 try {
   const etcdload = buildEtcdLoad();
-  if (etcdload === null) console.log('etcd is left out: etcd-server, golang and golang-etcd-server-dev are needed');
+  if (etcdload === null)
+    console.log('etcd is left out: etcd-server, golang and golang-etcd-server-dev are needed');
   for (let round = 1; round <= rounds; round++) {
     console.log(`round ${round} of ${rounds}`);
     if (etcdload !== null) await etcdRound(etcdload, round);

@@ -10,7 +10,7 @@ const SEEDS = readFileSync(new URL('./seeds.txt', import.meta.url), 'utf8')
   .filter((line) => line !== '')
   .map(Number);
 
-function run(seed: number, steps = 300): RunReport {
+function run(seed: number, steps = 600): RunReport {
   return runSimulation({ seed, steps, createNode: nodeUnderTest(null) });
 }
 
