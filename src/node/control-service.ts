@@ -51,7 +51,7 @@ export class ControlService {
       reply({ code: 'NOT_INITIALISED', message: 'this node is no member of a cluster yet' }, null);
       return;
     }
-    member.meta.upsertNode(request.from, (failure, outcome) => {
+    member.meta.upsertNode(request.from, 0, (failure, outcome) => {
       if (outcome === null) {
         reply(failure, null);
         return;

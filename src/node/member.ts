@@ -2,7 +2,7 @@
  * A node that belongs to a cluster: host, gateway, front ends and gossip, wired over the ports. Built once per start,
  * after the node's membership is durable.
  */
-import { copyBytes, META_GROUP, type ErrorReason, type GroupId, type NodeId } from '../base/index.js';
+import { copyBytes, META_GROUP, must, type ErrorReason, type GroupId, type NodeId } from '../base/index.js';
 import {
   createGatewayMetrics,
   createRespServer,
@@ -64,6 +64,7 @@ export class Member implements PeerHandlers {
   private stopped = false;
   private bootstrapping = false;
   private telling = false;
+  private tellings = 0;
   /** The visitor below speaks of the peer whose frame is being read. */
   private frameFrom: NodeId = 0;
   private readonly startedAtMs: number;
@@ -287,7 +288,10 @@ export class Member implements PeerHandlers {
     const known = this.view.map.node(nodeId)?.addresses;
     if (this.telling || known === undefined || sameAddresses(known, self.addresses)) return;
     this.telling = true;
-    this.meta.upsertNode(self, (_, outcome) => {
+    // With a new peer address nobody reaches this node yet, so it hears of no leader: any other node will do.
+    const others = this.view.state.nodes.filter((node) => node.id !== nodeId);
+    const fallback = others.length === 0 ? 0 : must(others[this.tellings++ % others.length], 'a node').id;
+    this.meta.upsertNode(self, fallback, (_, outcome) => {
       this.telling = false;
       if (outcome !== null) this.view.update(outcome.state);
     });

@@ -26,8 +26,11 @@ export class MetaClient {
     private readonly client: ControlClient,
   ) {}
 
-  /** Makes an instance a node of the cluster, or tells its new addresses; gives its node id. */
-  upsertNode(instance: Instance, done: Done): void {
+  /**
+   * Makes an instance a node of the cluster, or tells its new addresses; gives its node id. `fallback` is asked when
+   * no leader is known here: it passes the call on to the leader that it knows, and to nobody else.
+   */
+  upsertNode(instance: Instance, fallback: NodeId, done: Done): void {
     const replica = this.host.replica(META_GROUP);
     if (replica !== null && replica.serves) {
       if (!(replica.machine instanceof MetaMachine) || replica.machine.state.clusterId === '') {
@@ -39,8 +42,9 @@ export class MetaClient {
     }
     const leader =
       replica !== null && replica.leaderNode !== 0 ? replica.leaderNode : this.view.hints.nodeOf(META_GROUP);
-    const address = this.view.map.node(leader)?.addresses.grpc;
-    if (address === undefined || leader === this.host.nodeId) {
+    const target = leader === 0 || leader === this.host.nodeId ? fallback : leader;
+    const address = this.view.map.node(target)?.addresses.grpc;
+    if (address === undefined) {
       done({ code: 'SHARD_LEADER_UNKNOWN', message: 'the meta group has no leader at the moment' }, null);
       return;
     }

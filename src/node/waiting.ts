@@ -50,6 +50,7 @@ export interface WaitingDeps {
 interface Founding {
   readonly request: ControlMethods['init']['request'];
   readonly reply: Reply<'init'>;
+  readonly sinceMs: MonoMs;
   readonly untilMs: MonoMs;
   /** Raised once every claim was accepted: from here on it can't be withdrawn. */
   decided: boolean;
@@ -202,6 +203,7 @@ export class Waiting {
     this.founding = {
       request,
       reply,
+      sinceMs: this.deps.clock.monoMs(),
       untilMs: this.deps.clock.monoMs() + request.waitMs,
       decided: false,
     };
@@ -214,6 +216,7 @@ export class Waiting {
     this.founding = {
       request,
       reply: () => undefined,
+      sinceMs: this.deps.clock.monoMs(),
       untilMs: this.deps.clock.monoMs(),
       decided: false,
     };
@@ -236,7 +239,9 @@ export class Waiting {
       else this.deps.timers.after(HELLO_MS, () => this.tryFound());
       return;
     }
-    if ((!enough || missing.length > 0) && !timeUp) {
+    // With enough nodes here, a named address that stays silent is only given the time that a call takes.
+    const graceOver = this.deps.clock.monoMs() - founding.sinceMs >= CALL_MS;
+    if (!timeUp && (!enough || (missing.length > 0 && !graceOver))) {
       this.deps.timers.after(HELLO_MS / 3, () => this.tryFound());
       return;
     }

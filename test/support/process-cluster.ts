@@ -30,6 +30,8 @@ export interface StatusJson {
   readonly nodeId: number;
   readonly ready: boolean;
   readonly missing: readonly string[];
+  readonly replicas?: readonly unknown[];
+  readonly nodes?: readonly { readonly id: number; readonly peer: string }[];
 }
 
 /** A process with its output, as text so far. */
