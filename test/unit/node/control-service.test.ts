@@ -37,7 +37,7 @@ function memberOf(): Member {
     view: { state: STATE },
     knowsGenesis: (bytes: Uint8Array) => decodeMetaState(bytes).clusterId === STATE.clusterId,
     meta: {
-      upsertNode: (_from: unknown, done: (failure: null, outcome: unknown) => void) =>
+      upsertNode: (_from: unknown, _fallback: unknown, done: (failure: null, outcome: unknown) => void) =>
         done(null, { nodeId: 4, state: STATE }),
     },
   };
