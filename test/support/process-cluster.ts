@@ -182,19 +182,30 @@ export async function createNodes(
   );
 }
 
-/** Ports that were free a moment ago. All are held open together, so that no two are the same. */
+/**
+ * Ports that were free a moment ago. Below the range that the system draws from for outgoing connections: else one
+ * node's call to another could sit on the port that a third is about to listen on.
+ */
+const PORT_MIN = 10_240;
+const PORT_MAX = 32_000;
+
+async function isFree(port: number): Promise<boolean> {
+  const server = net.createServer();
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}
+
 export async function freePorts(count: number): Promise<Ports[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count * 4 }, async () => {
-      const server = net.createServer();
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
-  const numbers = servers.map((server) => (server.address() as net.AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  const numbers = new Set<number>();
+  while (numbers.size < count * 4) {
+    const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
+    if (!numbers.has(port) && (await isFree(port))) numbers.add(port);
+  }
+  const list = [...numbers];
   return Array.from({ length: count }, (_, i) => {
-    const [grpc = 0, peer = 0, resp = 0, http = 0] = numbers.slice(i * 4, i * 4 + 4);
+    const [grpc = 0, peer = 0, resp = 0, http = 0] = list.slice(i * 4, i * 4 + 4);
     return { grpc, peer, resp, http };
   });
 }
