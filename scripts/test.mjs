@@ -73,6 +73,6 @@ for (const row of rows) {
 }
 const tests = await runTests();
 for (const kind of ['passed', 'failed', 'skipped']) total[kind] += tests[kind];
-const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : '';
-console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);
+if (total.skipped > 0) console.log(`${total.skipped} tests were skipped; each said above what it needs`);
+console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed > 0 ? 1 : 0;

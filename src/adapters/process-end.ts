@@ -11,6 +11,7 @@ const REFUSALS: ReadonlySet<string> = new Set([
   'NEWER_FORMAT',
   'UNKNOWN_FORMAT',
   'LOG_MISSING',
+  'DAMAGED_NODE_RECORD',
   'WRONG_CLUSTER',
   'OLD_DATA_DIRECTORY',
   'EACCES',

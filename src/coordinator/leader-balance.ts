@@ -24,6 +24,21 @@ export class LeaderBalance {
     private readonly preferred: (group: GroupId) => ReplicaId,
   ) {}
 
+  /**
+   * The node is short of disk: whoever is close behind takes its leaderships. Called once, when it becomes so; if the
+   * others are no better off, the groups stay where they then are.
+   */
+  giveUpLeaderships(): void {
+    for (const replica of this.host.all()) {
+      if (!replica.serves) continue;
+      const { followers, lastIndex } = replica.raft.status();
+      const heir = followers.find(
+        (f) => f.state === 'replicate' && f.recentlyActive && lastIndex - f.match <= LAG_MAX,
+      );
+      if (heir !== undefined && replica.raft.transferLeader(heir.id)) this.host.markDirty(replica);
+    }
+  }
+
   poll(nowMs: MonoMs): void {
     for (const replica of this.host.all()) {
       if (!replica.serves) {

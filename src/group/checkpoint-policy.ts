@@ -16,6 +16,8 @@ import { SnapshotSender } from './snapshot-sender.js';
 export interface CheckpointLimits {
   readonly bytes: number;
   readonly entries: number;
+  /** The log is kept for a slow receiver up to this size. */
+  readonly logBytesMax: number;
 }
 
 export class CheckpointPolicy {
@@ -117,7 +119,17 @@ export class CheckpointPolicy {
   private truncate(): void {
     const older = this.pointers[1];
     if (older === undefined) return;
-    for (const sender of this.senders.values()) if (sender.index < older.index) return;
+    const held = [...this.senders.values()].filter((sender) => sender.index < older.index);
+    if (held.length > 0) {
+      const logBytes = this.host.store.logBytes(this.replica.group);
+      if (logBytes <= this.limits.logBytesMax) return;
+      this.logger.warn('snapshot given up: the log grew past its bound', {
+        group: this.replica.group,
+        logBytes,
+      });
+      for (const sender of held) sender.fail(); // each end comes back here; with the last one gone the log goes
+      return;
+    }
     if (this.replica.raft.status().firstIndex > older.index) return;
     this.host.store.truncatePrefix(this.replica.group, older.index, older.term);
     this.replica.raft.onCompacted(older.index);

@@ -9,6 +9,8 @@ export interface Machine extends StateMachine {
   readAt(bytes: Uint8Array, start: number, end: number, stampMs: number, out: ByteWriter): void;
   /** When the next item expires (ms, log time); Infinity when none does. */
   nextDueMs(): number;
+  /** Items and bytes held, for metrics; absent where there are none to count. */
+  figures?(): { readonly items: number; readonly bytes: number };
   /** Writes one command that drops up to `countMax` items expired at `nowMs`; returns how many it names. */
   encodeReap(nowMs: number, countMax: number, out: ByteWriter): number;
 }

@@ -63,7 +63,7 @@ export class Replica implements EntryResults {
   readonly raft: Raft;
   readonly machine: Machine;
   readonly configuration: Configuration;
-  readonly suspect: string | null;
+  suspect: string | null;
   readonly policy: CheckpointPolicy;
   private readonly host: ReplicaHost;
   private readonly logger: Logger;
@@ -106,7 +106,7 @@ export class Replica implements EntryResults {
 
   /** Leads, and has committed an entry of its own term: reads and writes may be handed in. */
   get serves(): boolean {
-    return this.raft.leaderReady && !this.installing;
+    return this.raft.leaderReady && !this.installing && !this.stopped;
   }
 
   get leaderNode(): NodeId {
@@ -145,11 +145,13 @@ export class Replica implements EntryResults {
   // ---- one turn, called by the host ----------------------------------------------------------------------------
 
   step(message: Message): void {
+    if (this.stopped) return;
     this.raft.step(message);
     this.host.markDirty(this);
   }
 
   tick(decide: boolean): void {
+    if (this.stopped) return;
     this.raft.tick(decide);
     if (this.raft.role === 'leader') this.maybeReap();
     if (this.raft.hasReady()) this.host.markDirty(this);
@@ -158,6 +160,10 @@ export class Replica implements EntryResults {
   /** Proposes what was collected; returns the bytes proposed. Called when no log write is in flight. */
   propose(): number {
     if (!this.hasClientWork) return 0;
+    if (this.stopped) {
+      this.refuseUnproposed('UNAVAILABLE');
+      return 0;
+    }
     if (this.open.count > 0 || this.timeReads.length > 0) this.seal();
     const batches = this.sealed;
     this.sealed = [];
@@ -175,6 +181,10 @@ export class Replica implements EntryResults {
   askReads(): void {
     const batch = this.reads.takeOpen();
     if (batch === null) return;
+    if (this.stopped) {
+      batch.refuse('UNAVAILABLE', 0);
+      return;
+    }
     batch.askedAtMs = this.host.clock.monoMs();
     const result = this.raft.readIndex(batch.id);
     if (result.kind === 'accepted') this.reads.onAsked(batch);
@@ -183,7 +193,7 @@ export class Replica implements EntryResults {
 
   /** Takes everything the core has to say. */
   collect(): void {
-    while (!this.installing && this.raft.hasReady()) this.handleReady(this.raft.ready());
+    while (!this.installing && !this.stopped && this.raft.hasReady()) this.handleReady(this.raft.ready());
   }
 
   onPersisted(number: number): void {
@@ -194,6 +204,7 @@ export class Replica implements EntryResults {
 
   /** Applies committed entries and answers reads until `untilMonoMs`; true when work is left. */
   applySlice(untilMonoMs: number): boolean {
+    if (this.stopped) return false;
     let applied = 0;
     while (this.applyHead < this.applyQueue.length && !this.installing) {
       const entry = this.applyQueue[this.applyHead] as Entry;
@@ -242,6 +253,10 @@ export class Replica implements EntryResults {
     for (const request of ready.fetches) {
       host.store.fetch(this.group, request.lo, request.hi, request.bytesMax, (error, entries) => {
         if (this.stopped) return;
+        if (error !== null && 'code' in error && error.code === 'DAMAGED_ENTRY') {
+          this.fallSilent(`a record of its log is damaged: ${error.message}`);
+          return;
+        }
         if (error !== null) {
           host.fatal('disk', `reading the log of group ${this.group} failed`, error);
           return;
@@ -500,6 +515,16 @@ export class Replica implements EntryResults {
       for (const outcome of ready.reads) this.onReadOutcome(outcome);
       this.host.markDirty(this);
     });
+  }
+
+  /**
+   * A record that can't be trusted: this replica says so, and nothing else any more. The node's others go on. The next
+   * start finds the same damage, and the replica suspect.
+   */
+  private fallSilent(reason: string): void {
+    this.suspect = reason;
+    this.logger.error('replica falls silent', { group: this.group, replica: this.id, reason });
+    this.stop();
   }
 
   /** The node stops: what waits gets an honest answer. */

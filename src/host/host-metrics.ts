@@ -12,6 +12,7 @@ export function createHostMetrics(
   registry: MetricsRegistry,
   replicas: ReadonlyMap<GroupId, Replica>,
   clocks: ClockOffsets,
+  logBytes: (group: GroupId) => number,
 ): HostMetrics {
   const perShard = (name: string, help: string, value: (replica: Replica) => number): void => {
     registry.gauge(name, help, () =>
@@ -35,6 +36,25 @@ export function createHostMetrics(
         }));
       }),
   );
+  perShard('log_bytes', "Bytes of the group's log entries", (r) => logBytes(r.group));
+  const shards = (
+    name: string,
+    help: string,
+    value: (figures: { items: number; bytes: number }) => number,
+  ): void => {
+    registry.gauge(name, help, () =>
+      [...replicas.values()].flatMap((r) => {
+        const figures = r.machine.figures?.();
+        return figures === undefined ? [] : [{ labels: { shard: String(r.group) }, value: value(figures) }];
+      }),
+    );
+  };
+  shards(
+    'cache_items',
+    'Items of the shard on this node, expired ones not yet dropped included',
+    (f) => f.items,
+  );
+  shards('cache_bytes', 'Bytes of keys and values of the shard on this node', (f) => f.bytes);
   registry.gauge('clock_offset_seconds', 'How far a peer’s wall clock is ahead of this one', () =>
     clocks.rows().map(({ node, offsetMs }) => ({ labels: { peer: String(node) }, value: offsetMs / 1000 })),
   );

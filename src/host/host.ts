@@ -107,7 +107,9 @@ export class Host implements ReplicaHost {
     this.observer = options.observer;
     this.fatal = options.fatal;
     this.metrics = createGroupMetrics(options.metrics);
-    this.hostMetrics = createHostMetrics(options.metrics, this.replicas, this.clocks);
+    this.hostMetrics = createHostMetrics(options.metrics, this.replicas, this.clocks, (group) =>
+      options.store.logBytes(group),
+    );
     this.outbox = new Outbox(
       () => this.header(),
       (to, frame) => {

@@ -39,6 +39,8 @@ export interface KvOptions {
 }
 
 export interface Kv extends StateMachine {
+  /** Items and bytes of keys and values, for metrics. */
+  figures(): { items: number; bytes: number };
   /** Items in the table, those expired but not yet reaped included. */
   readonly itemCount: number;
   /** Bytes of their keys and values. */
@@ -168,6 +170,10 @@ class ShardKv implements Kv {
     const items = this.dueForReap(nowMs, countMax);
     if (items.length > 0) encodeReap(out, items);
     return items.length;
+  }
+
+  figures(): { items: number; bytes: number } {
+    return { items: this.itemCount, bytes: this.bytes };
   }
 
   nextDueMs(): number {

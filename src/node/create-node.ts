@@ -65,6 +65,9 @@ class QuorateNode implements Node {
     private readonly seams: NodeSeams,
   ) {
     this.nonce = hex(ports.entropy.bytes(8));
+    ports.metrics.gaugeValue('ready', 'Whether the node is a member and every shard has a leader', () =>
+      this.status().ready ? 1 : 0,
+    );
   }
 
   start(done: (error: Error | null) => void): void {
@@ -109,7 +112,10 @@ class QuorateNode implements Node {
             reserveBytes: settings.disk.reserveBytes,
             ballastBytes: settings.disk.ballastBytes,
           },
-          (state) => ports.logger.warn('disk space', { state }),
+          (state) => {
+            ports.logger.warn('disk space', { state, freeBytes: this.guard?.freeBytes });
+            if (state === 'low') this.member?.onDiskLow();
+          },
         );
         this.guard.start((guardError) => {
           if (guardError !== null)
@@ -375,7 +381,7 @@ function isDiskFull(cause: unknown): boolean {
 }
 
 function portInUse(error: Error): boolean {
-  return 'code' in error && error.code === 'EADDRINUSE';
+  return 'code' in error && (error.code === 'EADDRINUSE' || error.code === 'EADDRNOTAVAIL');
 }
 
 function hex(bytes: Uint8Array): string {

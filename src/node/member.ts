@@ -237,6 +237,12 @@ export class Member implements PeerHandlers {
     }
   }
 
+  /** Room is made by checkpoints, behind which the log can go, and by leading nothing. */
+  onDiskLow(): void {
+    for (const replica of this.host.all()) replica.policy.start();
+    this.balance.giveUpLeaderships();
+  }
+
   // ---- the cluster's state -------------------------------------------------------------------------------------
 
   leaderOf(group: GroupId): NodeId {
@@ -263,7 +269,7 @@ export class Member implements PeerHandlers {
 
   private housekeeping(): void {
     if (this.stopped) return;
-    this.balance.poll(this.options.ports.clock.monoMs());
+    if (this.options.writeRefusal() === null) this.balance.poll(this.options.ports.clock.monoMs());
     this.bootstrapMeta();
     this.tellOwnAddresses();
     this.options.ports.timers.after(HOUSEKEEPING_MS, () => this.housekeeping());

@@ -112,7 +112,11 @@ function buildReplica(
 }
 
 function checkpointLimits(settings: NodeSettings): CheckpointLimits {
-  return { bytes: settings.log.checkpointBytes, entries: settings.log.checkpointEntries };
+  return {
+    bytes: settings.log.checkpointBytes,
+    entries: settings.log.checkpointEntries,
+    logBytesMax: settings.log.bytesMax,
+  };
 }
 
 const MIB = 1024 * 1024;

@@ -53,6 +53,7 @@ export const SETTINGS: Readonly<Record<SettingName, SettingDescription>> = {
   'log.sync': tuning('boolean', 'true|false', 'false is UNSAFE: acknowledged writes die with the power'),
   'log.checkpointBytes': tuning('integer', 'BYTES', 'log bytes of a group after which a checkpoint is due'),
   'log.checkpointEntries': tuning('integer', 'COUNT', 'log entries of a group after which one is due'),
+  'log.bytesMax': tuning('integer', 'BYTES', 'log of a group kept at most for a slow snapshot receiver'),
   'disk.reserveRatio': tuning('number', 'RATIO', 'free share of the disk below which writes are refused'),
   'disk.reserveBytes': tuning('integer', 'BYTES', 'free bytes below which writes are refused'),
   'disk.ballastBytes': tuning('integer', 'BYTES', 'size of the file given up when the disk is full'),

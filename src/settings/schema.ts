@@ -54,6 +54,11 @@ export const nodeSettingsSchema = z.strictObject({
         .int()
         .min(4 * KIB)
         .default(16 * MIB),
+      /** A group's log is kept for a slow snapshot receiver up to this size; past it the transfer starts anew. */
+      bytesMax: z
+        .int()
+        .min(64 * KIB)
+        .default(512 * MIB),
       /** Entries of a group's log after which a checkpoint is due. */
       checkpointEntries: z.int().min(16).default(10_000),
     })

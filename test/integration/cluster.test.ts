@@ -12,7 +12,6 @@ import type { Reply } from '../support/resp-client.js';
 const SHARDS = 8;
 /** One key for each of these lands in every shard with near certainty. */
 const PROBE_KEYS = 400;
-const WRITABLE_AGAIN_MS = 2_000;
 /** On a busy machine a test must not fail for the machine's sake; the figure itself is printed. */
 const WRITABLE_AGAIN_MS_MAX = 10_000;
 const READ_BATCH = 500;
@@ -157,8 +156,9 @@ describe('three processes', () => {
       const others = nodes.filter((node) => node !== victim);
       await victim.kill();
       const blockedMs = await writableAgainMs(others[0] as ServerNode);
-      if (blockedMs > WRITABLE_AGAIN_MS)
-        console.warn(`every shard writable only after ${Math.round(blockedMs)} ms`);
+      console.log(
+        `node ${victim.number} killed: every shard writable again after ${Math.round(blockedMs)} ms`,
+      );
       for (const writer of writers) await writer.stop();
       for (const writer of writers) await expectAll(others[1] as ServerNode, writer.acknowledged);
       victim.start();

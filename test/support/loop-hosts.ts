@@ -83,7 +83,7 @@ export class TestNode {
       configuration: makeConfiguration(voters),
       appliedIndex: 0,
       suspect: null,
-      checkpointLimits: checkpoints,
+      checkpointLimits: { ...checkpoints, logBytesMax: Infinity },
       host: this.host,
       logger: quietLogger,
     });

@@ -122,7 +122,7 @@ export class ReplicaUnderTest {
       configuration: makeConfiguration(voters),
       appliedIndex: 0,
       suspect: null,
-      checkpointLimits: checkpoints,
+      checkpointLimits: { ...checkpoints, logBytesMax: Infinity },
       host: this.host,
       logger: quietLogger,
     });

@@ -29,7 +29,7 @@ export const FAILURE_TEXTS: Readonly<Record<ErrorReason, string>> = {
   STALE_COORDINATOR: 'CLUSTERDOWN the order came from an earlier coordinator; nothing was applied',
   OLD_DATA_DIRECTORY: 'CLUSTERDOWN the node has an outdated data directory; nothing was applied',
   UNAVAILABLE: 'CLUSTERDOWN the shard is not available; nothing was applied',
-  INTERNAL: 'ERR internal error; the command may or may not have been applied',
+  INTERNAL: 'OUTCOMEUNKNOWN internal error; the command may or may not have been applied',
 };
 
 /** A command over several shards was applied on some and not on others: neither yes nor no would be true. */

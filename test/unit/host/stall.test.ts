@@ -72,7 +72,7 @@ function follower(): { timers: ManualTimers; host: Host; replica: Replica; heart
     configuration: makeConfiguration(voters),
     appliedIndex: 0,
     suspect: null,
-    checkpointLimits: { bytes: 1 << 30, entries: 1 << 30 },
+    checkpointLimits: { bytes: 1 << 30, entries: 1 << 30, logBytesMax: Infinity },
     host,
     logger: quietLogger,
   });
