@@ -38,6 +38,8 @@ class PeerAnswers implements CommandSink {
   private readonly scratch = new ByteWriter(128);
   private open = false;
   pendingUnits = 0;
+  /** The link they are owed on broke: another life of the peer may use the same ids for other commands. */
+  dead = false;
 
   constructor(
     private readonly node: NodeId,
@@ -79,6 +81,7 @@ class PeerAnswers implements CommandSink {
   }
 
   private add(id: number, bytes: Uint8Array, start: number, end: number): void {
+    if (this.dead) return;
     if (!this.open) {
       this.open = true;
       this.writer.begin(this.server.mapVersion());
@@ -166,6 +169,14 @@ export class ForwardServer {
   /** A frame that finds no room is lost with its link: the caller counts those commands as unknown. */
   send(node: NodeId, frame: Uint8Array): void {
     if (!this.deps.peers.send(node, 'forward', frame)) this.deps.metrics.overloaded('forward_answers').inc();
+  }
+
+  /** What is owed on a broken link is never sent on the next one. */
+  onLinkDown(node: NodeId): void {
+    const answers = this.answers.get(node);
+    if (answers === undefined) return;
+    answers.dead = true;
+    this.answers.delete(node);
   }
 
   stop(): void {

@@ -50,6 +50,8 @@ export interface ForwarderDeps {
   readonly timers: Timers;
   readonly mapVersion: () => number;
   readonly now: () => MonoMs;
+  /** Where batch numbers begin. */
+  readonly firstBatch: number;
   /** Gets results and refusals by handle. */
   readonly sink: CommandSink;
   /** The link broke with this command in flight. */
@@ -59,12 +61,14 @@ export interface ForwarderDeps {
 export class Forwarder {
   private readonly lanes = new Map<NodeId, Lane>();
   private readonly batches = new Map<number, Batch>();
-  private nextNumber = 0;
+  private nextNumber: number;
   private flushScheduled = false;
   private readonly reader = new ByteReader(new Uint8Array(0));
   stopped = false;
 
-  constructor(private readonly deps: ForwarderDeps) {}
+  constructor(private readonly deps: ForwarderDeps) {
+    this.nextNumber = deps.firstBatch % BATCH_NUMBERS;
+  }
 
   /** Commands sent or about to be sent that have no answer. */
   get pending(): number {

@@ -43,6 +43,8 @@ export interface GatewayDeps {
   readonly hints: LeaderHints;
   readonly map: () => ShardMap;
   readonly metrics: GatewayMetrics;
+  /** Drawn at every start: ids of an earlier life of this node are then not those of the commands of this one. */
+  readonly firstBatch: number;
   /** Commands held without an answer, in bytes; past it `hasRoom` is false. */
   readonly inflightBytesMax: number;
   /** Why client writes are refused just now (disk reserve), or null. */
@@ -70,6 +72,7 @@ export class Gateway implements CommandGateway, CommandSink {
       mapVersion: () => deps.map().version,
       now: () => deps.clock.monoMs(),
       sink: this,
+      firstBatch: deps.firstBatch,
       onLost: (handle, command, start, end) => this.onLost(handle, command, start, end),
     });
     deps.metrics.registerForwardPending(() => this.forwarder.pending);

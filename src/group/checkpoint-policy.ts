@@ -7,11 +7,14 @@
  */
 import { assert, type LogIndex, type NodeId, type ReplicaId } from '../base/index.js';
 import type { Logger } from '../ports/index.js';
-import type { SnapshotMeta } from '../raft/index.js';
+import type { RaftStatus, SnapshotMeta } from '../raft/index.js';
 import type { CheckpointMeta, CheckpointPointer } from '../storage/index.js';
 import type { Replica } from './replica.js';
 import type { ReplicaHost } from './replica-host.js';
 import { SnapshotSender } from './snapshot-sender.js';
+
+/** How long the log is kept for a follower to catch up behind its snapshot. */
+const CATCH_UP_MS = 60_000;
 
 export interface CheckpointLimits {
   readonly bytes: number;
@@ -28,6 +31,8 @@ export class CheckpointPolicy {
   private writing = false;
   private stopped = false;
   private readonly senders = new Map<ReplicaId, SnapshotSender>();
+  /** Followers that got a snapshot, and since when: the log behind it is theirs to catch up with. */
+  private readonly catchingUp = new Map<ReplicaId, number>();
   /** Followers that need a snapshot as soon as there is a checkpoint. */
   private readonly waiting = new Set<ReplicaId>();
   /** Set by the receiver once a file is complete: what `loadReceived` installs. */
@@ -86,7 +91,11 @@ export class CheckpointPolicy {
       configuration: replica.configuration,
       stateHash: replica.machine.stateHash(),
     };
-    assert(meta.term > 0, `group ${replica.group}: no term for applied index ${index}`);
+    if (meta.term === 0) {
+      // A snapshot has replaced the log and waits for its installation: it is the newer checkpoint.
+      finished();
+      return;
+    }
     const bytesBefore = this.bytesSince;
     const entriesBefore = this.entriesSince;
     this.host.checkpoints.write(meta, replica.machine.snapshot(), (error, pointer, bytes) => {
@@ -130,20 +139,35 @@ export class CheckpointPolicy {
       for (const sender of held) sender.fail(); // each end comes back here; with the last one gone the log goes
       return;
     }
-    if (this.replica.raft.status().firstIndex > older.index) return;
+    const status = this.replica.raft.status();
+    if (status.firstIndex > older.index || this.someoneCatchesUp(status, older.index)) return;
     this.host.store.truncatePrefix(this.replica.group, older.index, older.term);
     this.replica.raft.onCompacted(older.index);
   }
 
+  /** Whether a follower still needs entries up to `index` after its snapshot, within bounds of time and size. */
+  private someoneCatchesUp(status: RaftStatus, index: LogIndex): boolean {
+    const nowMs = this.host.clock.monoMs();
+    for (const [id, sinceMs] of this.catchingUp) {
+      const follower = status.followers.find((f) => f.id === id);
+      const done = follower === undefined || follower.match >= index;
+      if (done || nowMs - sinceMs > CATCH_UP_MS) this.catchingUp.delete(id);
+    }
+    return (
+      this.catchingUp.size > 0 && this.host.store.logBytes(this.replica.group) <= this.limits.logBytesMax
+    );
+  }
+
   /** Only once the new pointers are durable: until then a crash comes back to the old ones. */
   private prune(): void {
+    const keep = this.pointers;
     this.host.whenDurable(() => {
-      if (!this.stopped) this.pruneNow();
+      if (!this.stopped) this.pruneAllBut(keep);
     });
   }
 
-  private pruneNow(): void {
-    this.host.checkpoints.prune(this.replica.group, this.pointers, (error) => {
+  private pruneAllBut(keep: readonly CheckpointPointer[]): void {
+    this.host.checkpoints.prune(this.replica.group, keep, (error) => {
       if (error !== null)
         this.logger.warn('pruning checkpoints failed', { group: this.replica.group, error: String(error) });
     });
@@ -166,6 +190,7 @@ export class CheckpointPolicy {
       if (this.senders.get(to) === sender) this.senders.delete(to);
       if (this.stopped) return;
       this.logger.info('snapshot streamed', { group: this.replica.group, to, index: pointer.index, ok });
+      if (ok) this.catchingUp.set(to, this.host.clock.monoMs());
       this.replica.raft.onSnapshotSent(to, pointer.index, ok);
       this.truncate();
       this.host.markDirty(this.replica);
@@ -182,6 +207,7 @@ export class CheckpointPolicy {
   /** Time passes: streams without an answer end. */
   tick(nowMonoMs: number): void {
     for (const sender of this.senders.values()) sender.tick(nowMonoMs);
+    if (this.catchingUp.size > 0) this.truncate();
   }
 
   onLinkDown(node: NodeId): void {
@@ -196,6 +222,7 @@ export class CheckpointPolicy {
 
   /** A verified file stands on disk; the core decides whether to install it. */
   onReceived(meta: CheckpointMeta, pointer: CheckpointPointer): void {
+    if (this.received !== null && this.received.meta.index > meta.index) return;
     this.received = { meta, pointer };
   }
 
@@ -232,6 +259,7 @@ export class CheckpointPolicy {
     for (const sender of this.senders.values()) sender.stop();
     this.senders.clear();
     this.waiting.clear();
+    this.catchingUp.clear();
   }
 
   stop(): void {

@@ -118,6 +118,10 @@ export class Replica implements EntryResults {
     return this.open.count > 0 || this.sealed.length > 0 || this.timeReads.length > 0;
   }
 
+  get hasOpenReads(): boolean {
+    return this.reads.openCount > 0;
+  }
+
   // ---- client work, handed in between turns --------------------------------------------------------------------
 
   /**

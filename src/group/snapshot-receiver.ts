@@ -10,6 +10,9 @@ import type { CheckpointReceiver } from '../storage/index.js';
 import type { Replica } from './replica.js';
 import type { ReplicaHost } from './replica-host.js';
 
+/** A sender that says nothing for this long has given up. */
+const SILENCE_MS = 15_000;
+
 type Offer = Extract<BulkFrame, { kind: 'offer' }>;
 
 export class SnapshotReceiver {
@@ -18,6 +21,8 @@ export class SnapshotReceiver {
   private nextOffset = 0;
   private writing = false;
   private ended = false;
+  private verifying = false;
+  private lastHeardMs: number;
   private readonly w = new ByteWriter(256);
 
   constructor(
@@ -27,7 +32,9 @@ export class SnapshotReceiver {
     readonly offer: Offer,
     private readonly logger: Logger,
     private readonly finished: () => void,
-  ) {}
+  ) {
+    this.lastHeardMs = host.clock.monoMs();
+  }
 
   start(): void {
     const { group, snapshot, bytes, crc } = this.offer;
@@ -48,6 +55,7 @@ export class SnapshotReceiver {
   /** A chunk; the bytes are a view and are copied. */
   onChunk(offset: number, bytes: Uint8Array): void {
     if (this.ended || this.file === null) return;
+    this.lastHeardMs = this.host.clock.monoMs();
     const expected = this.nextOffset + this.queue.reduce((sum, chunk) => sum + chunk.bytes.length, 0);
     if (offset !== expected || offset + bytes.length > this.offer.bytes) {
       this.refuse(`chunk at ${offset}, expected ${expected}`);
@@ -64,6 +72,13 @@ export class SnapshotReceiver {
     this.ended = true;
     this.file?.abort();
     this.finished();
+  }
+
+  /** Verifying a large file takes a while, and the sender waits for a word; a sender that is gone gives its place up. */
+  tick(nowMonoMs: number): void {
+    if (this.verifying)
+      this.send({ kind: 'ack', transfer: this.offer.transfer, nextOffset: this.nextOffset });
+    else if (nowMonoMs - this.lastHeardMs > SILENCE_MS) this.abort();
   }
 
   private writeNext(): void {
@@ -86,6 +101,7 @@ export class SnapshotReceiver {
   }
 
   private complete(): void {
+    this.verifying = true;
     this.file?.finish((error, pointer, meta) => {
       if (this.ended) return;
       if (error !== null || pointer === null || meta === null) {

@@ -135,13 +135,19 @@ export class SnapshotSender {
     if (this.ended) return;
     this.ended = true;
     this.stream?.release();
+    this.tellGivenUp();
   }
 
   private end(ok: boolean): void {
     if (this.ended) return;
     this.ended = true;
     this.stream?.release();
+    if (!ok) this.tellGivenUp();
     this.finished(ok);
+  }
+
+  private tellGivenUp(): void {
+    this.send({ kind: 'done', transfer: this.transfer, ok: false, reason: 'the sender gave up' });
   }
 
   private send(frame: BulkFrame): boolean {

@@ -35,6 +35,11 @@ export class BulkTransfers {
       this.refuse(from, frame.transfer, 'unknown transfer');
       return;
     }
+    if (frame.kind === 'done') {
+      for (const receiver of [...this.receivers.values()]) {
+        if (receiver.node === from && receiver.offer.transfer === frame.transfer) receiver.abort();
+      }
+    }
     for (const replica of this.allReplicas()) {
       const sender = replica.policy.senderOf(frame.transfer);
       if (sender !== null && sender.node === from) {
@@ -42,6 +47,10 @@ export class BulkTransfers {
         return;
       }
     }
+  }
+
+  tick(nowMonoMs: number): void {
+    for (const receiver of [...this.receivers.values()]) receiver.tick(nowMonoMs);
   }
 
   onLinkDown(node: NodeId): void {

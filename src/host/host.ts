@@ -150,6 +150,12 @@ export class Host implements ReplicaHost {
     for (const replica of this.replicas.values()) replica.stop();
   }
 
+  /** The process is about to end: nothing runs on, nobody is answered. */
+  halt(): void {
+    this.stopped = true;
+    this.cancelTick();
+  }
+
   // ---- events from the network ---------------------------------------------------------------------------------
 
   onRaftFrame(from: NodeId, frame: Uint8Array): void {
@@ -255,6 +261,7 @@ export class Host implements ReplicaHost {
       replica.tick(decide || replica.raft.role === 'leader');
       if (this.tickCount % 16 === 0) replica.policy.tick(nowMs);
     }
+    if (this.tickCount % 16 === 0) this.bulk.tick(nowMs);
     if (this.store.dirty) this.wake(); // slices of truncation go out with time, too
   }
 
@@ -313,7 +320,10 @@ export class Host implements ReplicaHost {
   private apply(dirty: readonly Replica[]): void {
     const untilMs = this.clock.monoMs() + APPLY_SLICE_MS;
     for (const replica of dirty) {
-      if (replica.applySlice(untilMs) || replica.raft.hasReady()) this.markDirty(replica);
+      const more = replica.applySlice(untilMs) || replica.raft.hasReady();
+      // A role change may have let held commands through in the middle of this turn.
+      const late = replica.hasOpenReads || (replica.hasClientWork && !this.store.writing);
+      if (more || late) this.markDirty(replica);
     }
   }
 

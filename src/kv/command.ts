@@ -48,6 +48,11 @@ export const ExpiryKind = { none: 0, relative: 1, absolute: 2 } as const;
 export const KEY_BYTES_MAX = 65_535;
 /** Default of `limits.valueBytesMax`. */
 export const VALUE_BYTES_MAX = 8 * 1024 * 1024;
+/**
+ * What `apply` refuses as too large: a constant, because it decides results and so must be the same on every replica
+ * for ever. The setting is held at the front door only, and may differ from node to node and from day to day.
+ */
+export const APPLY_VALUE_BYTES_MAX = 512 * 1024 * 1024;
 
 const HEADER_FLAGS = 0;
 

@@ -1,6 +1,7 @@
 /** Answers control calls, whatever the node is just then: opening, waiting, or a member. */
 import { encodeMetaState } from '../meta/index.js';
 import type { ControlFailure, ControlMethod, ControlMethods, Instance } from '../ports/index.js';
+import { isAddress } from '../settings/index.js';
 import type { Member } from './member.js';
 import type { Waiting } from './waiting.js';
 
@@ -34,6 +35,11 @@ export class ControlService {
   }
 
   handle<M extends ControlMethod>(method: M, request: ControlMethods[M]['request'], reply: Reply<M>): void {
+    const caller = 'from' in request ? request.from : 'founder' in request ? request.founder : null;
+    if (caller !== null && !isInstance(caller)) {
+      reply({ code: 'INVALID_ARGUMENT', message: 'the caller has an address that is not HOST:PORT' }, null);
+      return;
+    }
     this.handlers[method](request, reply);
   }
 
@@ -88,6 +94,12 @@ export class ControlService {
     } else if (waiting !== null) waiting.onFound(request, reply);
     else reply(STARTING, null);
   }
+}
+
+/** Addresses end up in the log and in every node's map: what can't be dialled never gets there. */
+export function isInstance({ instanceId, addresses }: Instance): boolean {
+  const { grpc, peer, resp, http } = addresses;
+  return instanceId.length > 0 && instanceId.length <= 64 && [grpc, peer, resp, http].every(isAddress);
 }
 
 const STARTING: ControlFailure = { code: 'UNAVAILABLE', message: 'this node is still starting' };

@@ -323,6 +323,7 @@ class QuorateNode implements Node {
   /** A full disk: the ballast goes first, so that the next start has room to truncate in. */
   private readonly fatal: Fatal = (reason, message, cause) => {
     const { guard, ports } = this;
+    this.member?.host.halt();
     if (guard === null || !isDiskFull(cause)) ports.fatal(reason, message, cause);
     else guard.giveUpBallast(() => ports.fatal(reason, message, cause));
   };

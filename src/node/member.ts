@@ -14,11 +14,11 @@ import { LeaderBalance } from '../coordinator/index.js';
 import { decodeForwardFrame, MalformedFrame, type ForwardVisitor } from '../codec/index.js';
 import type { Machine } from '../group/index.js';
 import { Host } from '../host/index.js';
-import { createKv } from '../kv/index.js';
+import { APPLY_VALUE_BYTES_MAX, createKv } from '../kv/index.js';
 import { decodeMetaState, encodeBootstrap, sameAddresses, type MetaState } from '../meta/index.js';
 import type { CloseListener, Instance, PeerChannel, PeerHandlers } from '../ports/index.js';
 import type { createRaft } from '../raft/index.js';
-import type { NodeSettings } from '../settings/index.js';
+import { isAddress, type NodeSettings } from '../settings/index.js';
 import type { CheckpointStore, LogStore, RecoveredGroup } from '../storage/index.js';
 import type { NodePorts } from './api.js';
 import { ClusterView } from './cluster-view.js';
@@ -115,6 +115,7 @@ export class Member implements PeerHandlers {
       hints: this.view.hints,
       map: () => this.view.map,
       metrics,
+      firstBatch: ports.entropy.u32(),
       inflightBytesMax: settings.limits.inflightBytesMax,
       writeRefusal: options.writeRefusal,
     });
@@ -222,7 +223,7 @@ export class Member implements PeerHandlers {
     const shard = this.view.map.shard(group);
     return createKv({
       hashSeed: hashSeed(this.options.clusterId, group),
-      valueBytesMax: this.options.settings.limits.valueBytesMax,
+      valueBytesMax: APPLY_VALUE_BYTES_MAX,
       firstSlot: shard?.firstSlot ?? 0,
       lastSlot: shard?.lastSlot ?? 0,
     });
@@ -263,7 +264,8 @@ export class Member implements PeerHandlers {
 
   private announceAddresses(): void {
     for (const node of this.view.state.nodes) {
-      if (node.id !== this.options.nodeId) this.options.ports.peers.setAddress(node.id, node.addresses.peer);
+      if (node.id !== this.options.nodeId && isAddress(node.addresses.peer))
+        this.options.ports.peers.setAddress(node.id, node.addresses.peer);
     }
   }
 
@@ -346,8 +348,10 @@ export class Member implements PeerHandlers {
 
   onLinkDown(node: NodeId, channel: PeerChannel): void {
     if (this.stopped) return;
-    if (channel === 'forward') this.gateway.onLinkDown(node);
-    else this.host.onLinkDown(node, channel);
+    if (channel === 'forward') {
+      this.gateway.onLinkDown(node);
+      this.forwardServer.onLinkDown(node);
+    } else this.host.onLinkDown(node, channel);
   }
 
   onDrain(node: NodeId, channel: PeerChannel): void {

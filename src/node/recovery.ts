@@ -23,8 +23,7 @@ export interface RecoveryDeps {
 
 /** Loads one group and hands its replica to the host. */
 export function recoverGroup(deps: RecoveryDeps, recovered: RecoveredGroup, done: () => void): void {
-  const machine = deps.machineOf(recovered.group);
-  loadNewest(deps, recovered, machine, recovered.checkpoints, (loaded, broken) => {
+  loadNewest(deps, recovered, recovered.checkpoints, (machine, loaded, broken) => {
     for (const pointer of broken) deps.host.store.dropCheckpoint(recovered.group, pointer.file);
     const stateLost = loaded === null && recovered.truncatedIndex > 0;
     const suspect =
@@ -47,20 +46,21 @@ export function recoverGroup(deps: RecoveryDeps, recovered: RecoveredGroup, done
 function loadNewest(
   deps: RecoveryDeps,
   recovered: RecoveredGroup,
-  machine: Machine,
   pointers: readonly CheckpointPointer[],
-  done: (loaded: CheckpointPointer | null, broken: readonly CheckpointPointer[]) => void,
+  done: (machine: Machine, loaded: CheckpointPointer | null, broken: readonly CheckpointPointer[]) => void,
 ): void {
   const broken: CheckpointPointer[] = [];
   const attempt = (i: number): void => {
     const pointer = pointers[i];
+    // A machine of its own for each attempt: what a wrong file left in one must not meet the log.
+    const machine = deps.machineOf(recovered.group);
     if (pointer === undefined) {
-      done(null, broken);
+      done(machine, null, broken);
       return;
     }
     deps.checkpoints.load(recovered.group, pointer, machine.loader(), (error, meta) => {
       if (error === null && meta !== null && meta.stateHash === machine.stateHash()) {
-        done(pointer, broken);
+        done(machine, pointer, broken);
         return;
       }
       deps.logger.error('checkpoint is broken, falling back', {

@@ -9,6 +9,7 @@
  */
 import type { MonoMs, NodeId } from '../base/index.js';
 import { planGenesis } from '../coordinator/index.js';
+import { isAddress } from '../settings/index.js';
 import { decodeMetaState, encodeMetaState, type MetaState } from '../meta/index.js';
 import type {
   Clock,
@@ -83,7 +84,7 @@ export class Waiting {
   }
 
   private note(instance: Instance): void {
-    if (instance.instanceId === this.deps.self.instanceId) return;
+    if (instance.instanceId === this.deps.self.instanceId || !isAddress(instance.addresses.grpc)) return;
     this.heard.set(instance.instanceId, { instance, atMs: this.deps.clock.monoMs() });
   }
 

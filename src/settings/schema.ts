@@ -17,6 +17,11 @@ export const addressSchema = z
     'expected a port from 0 to 65535',
   );
 
+/** Whether a text from elsewhere is an address that can be dialled. */
+export function isAddress(text: string): boolean {
+  return addressSchema.safeParse(text).success;
+}
+
 export const nodeSettingsSchema = z.strictObject({
   /** Data directory. */
   data: z.string().min(1).default('./data'),

@@ -133,6 +133,7 @@ export class GatewayNode {
       hints: this.hints,
       map: () => this.map,
       metrics,
+      firstBatch: 0,
       inflightBytesMax,
       writeRefusal: () => this.refusal,
     });
