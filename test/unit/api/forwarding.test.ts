@@ -339,3 +339,17 @@ test('what was forwarded and not answered is counted, and forgotten in the end',
   w.run(3500);
   expect(pending()).toBe(1);
 });
+
+test('E71 answers owed over a link that broke are never sent over the next one', () => {
+  const w = new GatewayWorld(2);
+  w.lead(1, 2, 1);
+  const sink = new RecordingSink();
+  w.node(1).submit(sink, 1, set('a', 1));
+  w.run(10);
+  // The asking node lives again, and its new life uses ids of its own; the serving one sees only the link break.
+  w.node(2).server.onLinkDown(1);
+  const before = w.peers.frames.length;
+  w.node(2).replica(1).ok();
+  w.run(10);
+  expect(w.peers.frames.slice(before).filter((frame) => frame.from === 2)).toEqual([]);
+});

@@ -112,3 +112,14 @@ test('E48 a member accepts its own genesis again, and nobody else’s claim or g
   expect(claimed).toMatchObject({ accepted: false });
   expect(JSON.stringify(claimed)).toContain('cluster-a');
 });
+
+test('E100 a caller with an address that can’t be dialled is refused before anything is kept', () => {
+  const { ask } = service({ member: memberOf() });
+  const good = makeInstance(9);
+  for (const peer of ['', 'x', 'host', 'host:99999', 'a b:1']) {
+    const bad = { ...good, addresses: { ...good.addresses, peer } };
+    expect(ask('join', { from: bad })).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(ask('hello', { ...HELLO, from: bad })).toMatchObject({ code: 'INVALID_ARGUMENT' });
+  }
+  expect(ask('join', { from: { ...good, instanceId: '' } })).toMatchObject({ code: 'INVALID_ARGUMENT' });
+});
