@@ -328,6 +328,12 @@ class TcpPeers implements PeerNetwork, LinkWorld {
   }
 }
 
+/** Handshake refusals that fence somebody off; the others are mere disagreements. */
+const FENCED_KINDS: ReadonlyMap<string, string> = new Map([
+  ['WRONG_CLUSTER', 'wrong_cluster'],
+  ['OLD_DATA_DIRECTORY', 'old_data_directory'],
+]);
+
 /** Counters per channel; without a registry they count for nobody. */
 class PeerCounters {
   readonly sent: Record<PeerChannel, Counter>;
@@ -359,5 +365,8 @@ class PeerCounters {
     this.registry
       .counter('peer_handshakes_refused_total', 'Handshakes refused, by either side.', { reason })
       .inc();
+    const kind = FENCED_KINDS.get(reason);
+    if (kind === undefined) return;
+    this.registry.counter('fenced_total', 'Peers kept out because they may not speak here.', { kind }).inc();
   }
 }

@@ -9,6 +9,7 @@ import {
   reasonFromNumber,
   ERROR_REASONS,
   type GroupId,
+  type Histogram,
   type MonoMs,
   type NodeId,
 } from '../base/index.js';
@@ -33,6 +34,7 @@ class Batch {
   frame: Uint8Array | null = null;
   left = 0;
   lastDeadlineMs: MonoMs = 0;
+  sentAtMs: MonoMs = 0;
 
   constructor(
     readonly number: number,
@@ -50,6 +52,8 @@ export interface ForwarderDeps {
   readonly timers: Timers;
   readonly mapVersion: () => number;
   readonly now: () => MonoMs;
+  /** Seconds from sending to an answer. */
+  readonly latency: Histogram;
   /** Where batch numbers begin. */
   readonly firstBatch: number;
   /** Gets results and refusals by handle. */
@@ -120,6 +124,7 @@ export class Forwarder {
     if (handle === undefined || handle < 0) return;
     batch.handles[position] = -1;
     batch.left--;
+    this.deps.latency.observe((this.deps.now() - batch.sentAtMs) / 1000);
     if (bytes[start] === Tag.failed) this.onFailed(batch, position, handle, bytes, start, end);
     else this.deps.sink.onResult(handle, bytes, start, end);
     if (batch.left === 0) this.batches.delete(batch.number);
@@ -194,6 +199,7 @@ export class Forwarder {
     lane.batch = null;
     const frame = copyBytes(lane.writer.finish());
     batch.frame = frame;
+    batch.sentAtMs = this.deps.now();
     if (this.deps.peers.send(batch.node, 'forward', frame)) return;
     // Never from inside a submit: a full frame is flushed there, too.
     this.deps.timers.soon(() => {

@@ -1,11 +1,12 @@
 /** Figures of the gateway and the forwarder. */
-import type { Counter, MetricsRegistry } from '../base/index.js';
+import type { Counter, Histogram, MetricsRegistry } from '../base/index.js';
 
 export interface GatewayMetrics {
   readonly forwards: Counter;
   readonly forwardSuccess: Counter;
   readonly forwardFailures: (reason: string) => Counter;
   readonly forwardTimeouts: Counter;
+  readonly forwardLatency: Histogram;
   readonly overloaded: (reason: string) => Counter;
   readonly registerForwardPending: (read: () => number) => void;
 }
@@ -19,6 +20,10 @@ export function createGatewayMetrics(registry: MetricsRegistry): GatewayMetrics 
     forwardTimeouts: registry.counter(
       'forward_timeouts_total',
       'Forwarded commands without an answer in time',
+    ),
+    forwardLatency: registry.histogram(
+      'forward_latency_seconds',
+      'From sending a command to another node to its answer',
     ),
     overloaded: (reason) =>
       registry.counter('overloaded_total', 'Commands refused for want of room', { reason }),

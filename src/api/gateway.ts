@@ -73,6 +73,7 @@ export class Gateway implements CommandGateway, CommandSink {
       now: () => deps.clock.monoMs(),
       sink: this,
       firstBatch: deps.firstBatch,
+      latency: deps.metrics.forwardLatency,
       onLost: (handle, command, start, end) => this.onLost(handle, command, start, end),
     });
     deps.metrics.registerForwardPending(() => this.forwarder.pending);

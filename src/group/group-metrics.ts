@@ -10,6 +10,7 @@ export interface GroupMetrics {
   readonly readIndexLatency: Histogram;
   readonly elections: (reason: string) => Counter;
   readonly leaderChanges: Counter;
+  readonly leaderTenure: Histogram;
   readonly expired: Counter;
   readonly snapshotStreamBytes: (direction: 'in' | 'out') => Counter;
 }
@@ -30,6 +31,12 @@ export function createGroupMetrics(registry: MetricsRegistry): GroupMetrics {
     ),
     elections: (reason) =>
       registry.counter('raft_elections_total', 'Elections started or won by this node', { reason }),
+    leaderTenure: registry.histogram(
+      'shard_leader_tenure_seconds',
+      'How long leaderships of this node lasted that are over',
+      {},
+      [0.1, 1, 10, 60, 600, 3600, 86_400],
+    ),
     leaderChanges: registry.counter('shard_leader_changes_total', 'Changes of leader seen by this node'),
     expired: registry.counter('cache_expired_total', 'Items dropped because their time was over'),
     snapshotStreamBytes: (direction) =>

@@ -36,6 +36,7 @@ import type { Machine } from './machine.js';
 import { Proposals } from './proposals.js';
 import { ReadBatch, ReadBatches } from './read-batches.js';
 import type { ReplicaHost } from './replica-host.js';
+import { ReplicationLag } from './replication-lag.js';
 import type { CommandSink } from './sink.js';
 import { refuseBatch, WriteBatchBuilder, type WriteBatch } from './write-batch.js';
 
@@ -65,6 +66,7 @@ export class Replica implements EntryResults {
   readonly configuration: Configuration;
   suspect: string | null;
   readonly policy: CheckpointPolicy;
+  readonly lag = new ReplicationLag();
   private readonly host: ReplicaHost;
   private readonly logger: Logger;
   private readonly clock = new LogClock();
@@ -88,6 +90,7 @@ export class Replica implements EntryResults {
   dirty = false;
   private unsavedHardState: HardState | null = null;
   private wasLeader = false;
+  private leadsSinceMs = 0;
   private knownLeader: ReplicaId = 0;
   private reapInFlight = false;
 
@@ -157,7 +160,10 @@ export class Replica implements EntryResults {
   tick(decide: boolean): void {
     if (this.stopped) return;
     this.raft.tick(decide);
-    if (this.raft.role === 'leader') this.maybeReap();
+    if (this.raft.role === 'leader') {
+      this.lag.note(this.raft.lastIndex, this.host.clock.monoMs());
+      this.maybeReap();
+    }
     if (this.raft.hasReady()) this.host.markDirty(this);
   }
 
@@ -297,11 +303,14 @@ export class Replica implements EntryResults {
     if (leads && !this.wasLeader) {
       this.clock.restart(this.machine.timestampMs(), host.trustedWallMs(), host.clock.monoMs());
       host.metrics.elections('won').inc();
+      this.leadsSinceMs = host.clock.monoMs();
+      this.lag.clear();
       this.reapInFlight = false;
     } else if (change.role === 'precandidate' || change.role === 'candidate') {
       host.metrics.elections(change.role === 'candidate' ? 'campaign' : 'timeout').inc();
     }
     if (this.wasLeader && !leads) {
+      host.metrics.leaderTenure.observe((host.clock.monoMs() - this.leadsSinceMs) / 1000);
       this.refuseUnproposed('NOT_LEADER');
       this.policy.stopStreams();
     }

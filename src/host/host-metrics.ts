@@ -1,5 +1,5 @@
 /** Figures of the loop: what is dropped, and per replica what is read when somebody scrapes. */
-import type { Counter, GroupId, MetricsRegistry } from '../base/index.js';
+import type { Counter, GroupId, MetricsRegistry, MonoMs } from '../base/index.js';
 import type { Replica } from '../group/index.js';
 import type { ClockOffsets } from './clock-offsets.js';
 
@@ -13,6 +13,7 @@ export function createHostMetrics(
   replicas: ReadonlyMap<GroupId, Replica>,
   clocks: ClockOffsets,
   logBytes: (group: GroupId) => number,
+  nowMs: () => MonoMs,
 ): HostMetrics {
   const perShard = (name: string, help: string, value: (replica: Replica) => number): void => {
     registry.gauge(name, help, () =>
@@ -25,16 +26,30 @@ export function createHostMetrics(
   perShard('raft_term', 'Current term of the replica', (r) => r.raft.term);
   perShard('raft_commit_index', 'Last committed index', (r) => r.raft.commit);
   perShard('raft_applied_index', 'Last applied index', (r) => r.appliedIndex);
-  registry.gauge('raft_replication_lag_entries', 'Entries a follower is behind, on the leader', () =>
-    [...replicas.values()]
-      .filter((r) => r.raft.role === 'leader')
-      .flatMap((r) => {
-        const status = r.raft.status();
-        return status.followers.map((follower) => ({
-          labels: { shard: String(r.group), replica: String(follower.id) },
-          value: Math.max(0, status.lastIndex - follower.match),
-        }));
-      }),
+  const perFollower = (
+    name: string,
+    help: string,
+    value: (replica: Replica, lastIndex: number, match: number) => number,
+  ): void => {
+    registry.gauge(name, help, () =>
+      [...replicas.values()]
+        .filter((r) => r.raft.role === 'leader')
+        .flatMap((r) => {
+          const { followers, lastIndex } = r.raft.status();
+          return followers.map((follower) => ({
+            labels: { shard: String(r.group), replica: String(follower.id) },
+            value: value(r, lastIndex, follower.match),
+          }));
+        }),
+    );
+  };
+  perFollower(
+    'raft_replication_lag_entries',
+    'Entries a follower is behind, on the leader',
+    (_r, last, match) => Math.max(0, last - match),
+  );
+  perFollower('replication_lag_seconds', 'Time a follower is behind, on the leader', (r, _last, match) =>
+    r.lag.of(match, nowMs()),
   );
   perShard('log_bytes', "Bytes of the group's log entries", (r) => logBytes(r.group));
   const shards = (

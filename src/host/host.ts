@@ -107,8 +107,12 @@ export class Host implements ReplicaHost {
     this.observer = options.observer;
     this.fatal = options.fatal;
     this.metrics = createGroupMetrics(options.metrics);
-    this.hostMetrics = createHostMetrics(options.metrics, this.replicas, this.clocks, (group) =>
-      options.store.logBytes(group),
+    this.hostMetrics = createHostMetrics(
+      options.metrics,
+      this.replicas,
+      this.clocks,
+      (group) => options.store.logBytes(group),
+      () => options.clock.monoMs(),
     );
     this.outbox = new Outbox(
       () => this.header(),

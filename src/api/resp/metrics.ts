@@ -36,6 +36,10 @@ export class RespMetrics {
     this.gets = registry.counter('cache_get_total', 'Keys read');
     this.hits = registry.counter('cache_get_hits_total', 'Keys read that were there');
     this.misses = registry.counter('cache_get_misses_total', 'Keys read that were not there');
+    registry.gaugeValue('cache_hit_ratio', 'Share of the keys read that were there, since the start', () => {
+      const looked = this.hits.value + this.misses.value;
+      return looked === 0 ? 0 : this.hits.value / looked;
+    });
     this.puts = registry.counter('cache_put_total', 'Keys whose write was answered, with whatever outcome');
     this.putSuccesses = registry.counter('cache_put_success_total', 'Keys whose write did not fail');
     this.deletes = registry.counter('cache_delete_total', 'Keys named in answered deletes');

@@ -53,3 +53,19 @@ test('a young leadership is left alone', () => {
   hosts.world.run(2000);
   expect(leader.replica(1).serves).toBe(true);
 });
+
+test('E63 a node that is short of disk hands its leaderships to whoever is close behind', () => {
+  const hosts = new TestHosts(3);
+  for (let group = 1; group <= 3; group++) hosts.addGroup(group);
+  hosts.start();
+  for (let group = 1; group <= 3; group++) hosts.leader(group);
+  hosts.world.run(1000);
+  const short = hosts.leader(1);
+  const others = hosts.nodes.filter((node) => node !== short);
+  new LeaderBalance(short.host, () => short.id).giveUpLeaderships();
+  hosts.world.until(
+    () => [1, 2, 3].every((group) => others.some((node) => node.replica(group).serves)),
+    'others lead every group',
+    5000,
+  );
+});
