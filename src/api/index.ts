@@ -1,5 +1,4 @@
 /** Level 7: from a client's command to a shard and back. No sockets here: bytes come and go through ports. */
-export { Forwarder } from './forwarder.js';
 export { ForwardServer } from './forward-server.js';
 export { Gateway, type GatewayDeps } from './gateway.js';
 export { createGatewayMetrics, type GatewayMetrics } from './gateway-metrics.js';

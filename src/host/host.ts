@@ -13,7 +13,6 @@ import {
   BoundedQueue,
   type Fatal,
   type GroupId,
-  type MonoMs,
   type NodeId,
   type ReadyNumber,
   type ReplicaId,
@@ -402,10 +401,5 @@ export class Host implements ReplicaHost {
       wallMs: this.clock.wallMs(),
       mapVersion: this.options.mapVersion(),
     };
-  }
-
-  /** For tests and reports. */
-  get monoMs(): MonoMs {
-    return this.clock.monoMs();
   }
 }

@@ -3,7 +3,7 @@
  * here is told to every node at once; besides, each period one node drawn at random gets everything, so that a node
  * that shares no group with anyone learns of leaders too, and lost frames are made up for.
  */
-import { ByteWriter, type GroupId, type MapVersion, type NodeId } from '../base/index.js';
+import { ByteWriter, META_GROUP, type GroupId, type MapVersion, type NodeId } from '../base/index.js';
 import { encodeMap, encodeMapRequest, GossipWriter } from '../codec/index.js';
 import { decodeMetaState, encodeMetaState } from '../meta/index.js';
 import type { CancelTimer, Entropy, Logger, PeerNetwork, Timers } from '../ports/index.js';
@@ -82,7 +82,7 @@ export class Gossip {
   private tellAll(peer: NodeId): void {
     const { view } = this.deps;
     this.writer.begin(this.deps.nodeId, view.version);
-    const groups = [0, ...view.state.shards.map((shard) => shard.id)];
+    const groups = [META_GROUP, ...view.state.shards.map((shard) => shard.id)];
     for (const group of groups) {
       const hint = view.hints.get(group);
       if (hint !== null && hint.node !== 0) {
