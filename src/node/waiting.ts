@@ -64,6 +64,8 @@ export class Waiting {
   private founding: Founding | null = null;
   private over = false;
   private joining = false;
+  /** The cluster that this node is being made a member of, and who waits for it to be durable. */
+  private becoming: { readonly clusterId: string; readonly done: (() => void)[] } | null = null;
 
   constructor(private readonly deps: WaitingDeps) {}
 
@@ -74,6 +76,7 @@ export class Waiting {
   /** The node became a member (or stops): nothing more happens here. */
   end(): void {
     this.over = true;
+    this.failFounding('UNAVAILABLE', 'this node is stopping');
   }
 
   // ---- hello ---------------------------------------------------------------------------------------------------
@@ -148,7 +151,15 @@ export class Waiting {
       'ALREADY_INITIALISED',
       `another init was first: this node is now ${nodeId} of cluster ${clusterId}`,
     );
-    this.deps.become(clusterId, nodeId, state, done);
+    this.become(clusterId, nodeId, state, done);
+  }
+
+  private become(clusterId: string, nodeId: NodeId, state: MetaState, done: () => void): void {
+    const waiters = [done];
+    this.becoming = { clusterId, done: waiters };
+    this.deps.become(clusterId, nodeId, state, () => {
+      for (const waiter of waiters.splice(0)) waiter();
+    });
   }
 
   // ---- being claimed -------------------------------------------------------------------------------------------
@@ -177,11 +188,15 @@ export class Waiting {
         accept();
         return;
       case 'genesis': {
-        if (this.claimedByOther(founder) || this.founding?.decided === true) {
+        const state = decodeMetaState(request.state);
+        if (this.becoming?.clusterId === state.clusterId) {
+          this.becoming.done.push(accept); // told twice, or it found the cluster by itself first
+          return;
+        }
+        if (this.over || this.claimedByOther(founder) || this.founding?.decided === true) {
           refuse('it is claimed by another founder');
           return;
         }
-        const state = decodeMetaState(request.state);
         this.member(state.clusterId, request.nodeId, state, accept);
         return;
       }
@@ -199,6 +214,11 @@ export class Waiting {
   onInit(request: ControlMethods['init']['request'], reply: Reply<'init'>): void {
     if (this.founding !== null) {
       reply({ code: 'ALREADY_INITIALISED', message: 'another init is under way at this node' }, null);
+      return;
+    }
+    if (this.over) {
+      const message = `this node is just becoming a member of cluster ${this.becoming?.clusterId ?? '?'}`;
+      reply({ code: 'ALREADY_INITIALISED', message }, null);
       return;
     }
     this.founding = {
@@ -301,7 +321,7 @@ export class Waiting {
       nodes: state.nodes.length,
       shards: state.shards.length,
     });
-    this.deps.become(clusterId, own?.id ?? 1, state, () => {
+    this.become(clusterId, own?.id ?? 1, state, () => {
       this.spreadGenesis(state, bytes, () => {
         founding.reply(null, {
           clusterId,

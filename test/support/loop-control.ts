@@ -11,7 +11,13 @@ import type {
   Instance,
 } from '../../src/ports/index.js';
 import { Waiting } from '../../src/node/waiting.js';
-import { applyMetaCommand, encodeMetaState, encodeUpsertNode, type MetaState } from '../../src/meta/index.js';
+import {
+  applyMetaCommand,
+  decodeMetaState,
+  encodeMetaState,
+  encodeUpsertNode,
+  type MetaState,
+} from '../../src/meta/index.js';
 import { makeInstance } from './loop-meta.js';
 import type { LoopWorld } from './loop-world.js';
 import { quietLogger } from './loop-world.js';
@@ -142,7 +148,11 @@ export class TestServer {
     } else if (method === 'found') {
       const found = request as ControlMethods['found']['request'];
       if (this.member === null) this.waiting.onFound(found, reply);
-      else reply(null, { accepted: false, reason: `it belongs to cluster ${this.member.clusterId} already` });
+      else {
+        const { clusterId } = this.member;
+        const accepted = found.step === 'genesis' && decodeMetaState(found.state).clusterId === clusterId;
+        reply(null, { accepted, reason: accepted ? '' : `it belongs to cluster ${clusterId} already` });
+      }
     } else if (method === 'join') {
       this.join(request as ControlMethods['join']['request'], reply);
     }
