@@ -38,6 +38,9 @@ const ONLY = {
 /** npm packages outside adapters/: who may use which. */
 const PACKAGES = { settings: ['zod', 'yaml'], cli: ['commander'] };
 
+/** Entries besides a folder's index.ts: parts that the SDK uses, and that must not bring the rest of the folder along. */
+const SECOND_ENTRIES = '^src/(codec/cache|adapters/sdk)/index\\.ts$';
+
 const folders = Object.keys(LEVELS);
 const anyOf = (names) => `^src/(${names.join('|')})/`;
 
@@ -111,13 +114,38 @@ module.exports = {
       name: 'through-the-index',
       severity: 'error',
       from: { path: '^src/([^/]+)/' },
-      to: { path: '^src/[^/]+/.', pathNot: ['^src/$1/', '^src/[^/]+/index\\.ts$'] },
+      to: { path: '^src/[^/]+/.', pathNot: ['^src/$1/', '^src/[^/]+/index\\.ts$', SECOND_ENTRIES] },
     },
     {
       name: 'through-the-index-from-roots',
       severity: 'error',
       from: { path: '^src/[^/]+\\.ts$' },
-      to: { path: '^src/[^/]+/.', pathNot: '^src/[^/]+/index\\.ts$' },
+      to: { path: '^src/[^/]+/.', pathNot: ['^src/[^/]+/index\\.ts$', SECOND_ENTRIES] },
+    },
+    {
+      name: 'cache-codec-sees-base-alone',
+      severity: 'error',
+      comment: 'It is in the import graph of the SDK',
+      from: { path: '^src/codec/cache/' },
+      to: { path: '^src/', pathNot: ['^src/codec/cache/', '^src/base/'] },
+    },
+    {
+      name: 'cache-codec-users',
+      severity: 'error',
+      comment:
+        'The public protocol is spoken at the front: nobody below knows it, codec/index.ts least of all',
+      from: {
+        path: '^src/[^/]+/',
+        pathNot: ['^src/codec/cache/', anyOf(['client', 'api', 'node', 'adapters'])],
+      },
+      to: { path: '^src/codec/cache/' },
+    },
+    {
+      name: 'client-sees-cache-codec-alone',
+      severity: 'error',
+      comment: 'The rest of codec brings raft along',
+      from: { path: '^src/client/' },
+      to: { path: '^src/codec/', pathNot: '^src/codec/cache/' },
     },
     {
       name: 'node-at-the-edge',

@@ -7,7 +7,7 @@ import {
   crc32,
   createFatal,
   createGrpcControlClient,
-  createGrpcControlServer,
+  createGrpcServer,
   createPinoLogger,
   createPromRenderer,
   createSystemEntropy,
@@ -33,7 +33,8 @@ import type { ServerRequest } from './cli/index.js';
 import { createNode, VERSION } from './node/index.js';
 import type { NodePorts } from './node/index.js';
 import type { Logger } from './ports/index.js';
-import type { LoadedSettings } from './settings/index.js';
+import { describeRespListener } from './settings/index.js';
+import type { LoadedSettings, NodeSettings } from './settings/index.js';
 
 /** A stop in order takes at most this long; what is acknowledged is safe without it. */
 const STOP_MS_MAX = 10_000;
@@ -65,7 +66,7 @@ function runNode(loaded: LoadedSettings, watchParent: boolean, ended: (exitCode:
   }
   if (settings.insecure) logger.warn('insecure: whoever reaches the listening addresses may do anything');
 
-  const node = createNode(createPorts(logger, fatal), settings);
+  const node = createNode(createPorts(settings, logger, fatal), settings);
   onAskedToEnd(watchParent, (why) => {
     logger.info('stopping', { why });
     const timer = setTimeout(() => {
@@ -87,13 +88,13 @@ function runNode(loaded: LoadedSettings, watchParent: boolean, ended: (exitCode:
     logger.info('listening', {
       grpc: settings.grpc,
       peer: settings.peer,
-      resp: settings.resp,
+      resp: settings.resp.map(describeRespListener),
       http: settings.http,
     });
   });
 }
 
-function createPorts(logger: Logger, fatal: Fatal): NodePorts {
+function createPorts(settings: NodeSettings, logger: Logger, fatal: Fatal): NodePorts {
   const metrics = new MetricsRegistry();
   registerProcessMetrics(metrics, VERSION);
   const entropy = createSystemEntropy();
@@ -110,7 +111,7 @@ function createPorts(logger: Logger, fatal: Fatal): NodePorts {
     peers: createTcpPeers({ crc32, logger, metrics, timers: systemTimers, clock: systemClock, entropy }),
     streams: tcpStreams,
     http: httpListeners,
-    controlServer: createGrpcControlServer(),
+    rpcServer: createGrpcServer({ limits: settings.limits, metrics }),
     controlClient: createGrpcControlClient(),
     renderMetrics: createPromRenderer(metrics),
     fatal,

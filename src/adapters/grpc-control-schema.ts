@@ -46,7 +46,7 @@ export function loadControlService(): ServiceClientConstructor {
 }
 
 /** `proto/` stands at the package's root, at another distance from the sources than from what is built of them. */
-function protoFolder(): string {
+export function protoFolder(): string {
   let folder = path.dirname(fileURLToPath(import.meta.url));
   for (;;) {
     const candidate = path.join(folder, 'proto');
@@ -161,6 +161,7 @@ function addresses(value: unknown): NodeAddresses {
     peer: text(wire['peer']),
     resp: text(wire['resp']),
     http: text(wire['http']),
+    respMoved: text(wire['respMoved']),
   };
 }
 

@@ -1,20 +1,12 @@
 /**
- * The control calls over gRPC (grpc-js): a server for a node, a client for nodes and the command line.
+ * The control calls over gRPC (grpc-js): what a server needs to answer them (grpc-server.ts), and a client for nodes
+ * and the command line.
  *
  * A failure crosses as the metadata entry `quorate-reason`; the gRPC status beside it is the nearest one, for tools
  * that know only those. Whatever fails before a handler answered (nobody listens, deadline) is `UNAVAILABLE`: the
  * callers of these few calls repeat them, and every call may be repeated.
  */
-import {
-  Client,
-  credentials,
-  Metadata,
-  Server,
-  ServerCredentials,
-  setLogVerbosity,
-  logVerbosity,
-  status,
-} from '@grpc/grpc-js';
+import { Client, credentials, Metadata, setLogVerbosity, logVerbosity, status } from '@grpc/grpc-js';
 import type {
   sendUnaryData,
   ServerUnaryCall,
@@ -24,13 +16,7 @@ import type {
 
 import { ERROR_REASONS, QuorateError } from '../base/index.js';
 import type { ErrorReason } from '../base/index.js';
-import type {
-  ControlClient,
-  ControlFailure,
-  ControlHandler,
-  ControlMethod,
-  ControlServer,
-} from '../ports/index.js';
+import type { ControlClient, ControlFailure, ControlHandler, ControlMethod } from '../ports/index.js';
 import { CONTROL_CODECS, loadControlService } from './grpc-control-schema.js';
 import type { WireMessage } from './grpc-control-schema.js';
 
@@ -38,8 +24,6 @@ const REASON_KEY = 'quorate-reason';
 const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 /** Addresses this process keeps a channel to; the least recently used is closed beyond that. */
 const CHANNELS_MAX = 64;
-/** Calls under way get this long when the server closes. */
-const CLOSE_GRACE_MS = 500;
 
 /** A node that restarts is back within a second; grpc-js would wait up to two minutes before it looks again. */
 const CHANNEL_OPTIONS = {
@@ -50,72 +34,10 @@ const CHANNEL_OPTIONS = {
   'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
 } as const;
 
-/** No `Partial`: a new reason doesn't compile until it has a status. */
-const STATUS_OF: Readonly<Record<ErrorReason, status>> = {
-  OUTCOME_UNKNOWN: status.UNKNOWN,
-  NOT_LEADER: status.FAILED_PRECONDITION,
-  SHARD_NOT_LOCAL: status.FAILED_PRECONDITION,
-  SHARD_LEADER_UNKNOWN: status.UNAVAILABLE,
-  STALE_MAP: status.FAILED_PRECONDITION,
-  OVERLOADED: status.RESOURCE_EXHAUSTED,
-  OUT_OF_MEMORY: status.RESOURCE_EXHAUSTED,
-  DISK_FULL: status.RESOURCE_EXHAUSTED,
-  DEADLINE_EXCEEDED: status.DEADLINE_EXCEEDED,
-  TOO_MANY_HOPS: status.UNAVAILABLE,
-  INVALID_ARGUMENT: status.INVALID_ARGUMENT,
-  TOO_LARGE: status.INVALID_ARGUMENT,
-  NOT_INITIALISED: status.UNAVAILABLE,
-  ALREADY_INITIALISED: status.ALREADY_EXISTS,
-  WRONG_CLUSTER: status.FAILED_PRECONDITION,
-  REPLICA_REMOVED: status.FAILED_PRECONDITION,
-  SESSION_EXPIRED: status.ABORTED,
-  STALE_COORDINATOR: status.FAILED_PRECONDITION,
-  OLD_DATA_DIRECTORY: status.FAILED_PRECONDITION,
-  UNAVAILABLE: status.UNAVAILABLE,
-  INTERNAL: status.INTERNAL,
-};
-
 const METHODS = Object.keys(CONTROL_CODECS) as ControlMethod[];
 
-export function createGrpcControlServer(): ControlServer {
-  setLogVerbosity(logVerbosity.NONE); // it would write to standard error; what fails here is told to the caller
-  return {
-    listen(address, handler, done) {
-      const server = new Server(CHANNEL_OPTIONS);
-      server.addService(loadControlService().service, implementation(handler));
-      const close = (closed: () => void): void => closeServer(server, closed);
-      server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
-        if (error) done(bindError(error, address), '', close);
-        else done(null, `${address.slice(0, address.lastIndexOf(':'))}:${port}`, close);
-      });
-    },
-  };
-}
-
-function closeServer(server: Server, closed: () => void): void {
-  let isDone = false;
-  const finish = (): void => {
-    if (isDone) return;
-    isDone = true;
-    clearTimeout(timer);
-    closed();
-  };
-  const timer = setTimeout(() => {
-    server.forceShutdown();
-    finish();
-  }, CLOSE_GRACE_MS);
-  server.tryShutdown(finish);
-}
-
-/** grpc-js keeps only the text of a listen error, so the system's code has to be read out of it. */
-function bindError(error: Error, address: string): Error {
-  const code = /\bE[A-Z]{4,}\b/.exec(error.message)?.[0];
-  const told =
-    code === 'EADDRINUSE' ? `${address} is in use` : `can't listen on ${address}: ${error.message}`;
-  return Object.assign(new Error(told, { cause: error }), code === undefined ? {} : { code });
-}
-
-function implementation(handler: ControlHandler): UntypedServiceImplementation {
+/** The service `Control` for a server: decodes, hands over, encodes. */
+export function controlImplementation(handler: ControlHandler): UntypedServiceImplementation {
   return Object.fromEntries(METHODS.map((method) => [method, serve(method, handler)]));
 }
 
@@ -141,7 +63,7 @@ function serve<M extends ControlMethod>(method: M, handler: ControlHandler) {
 function asServiceError(failure: ControlFailure): Partial<ServiceError> {
   const metadata = new Metadata();
   metadata.set(REASON_KEY, failure.code);
-  return { code: STATUS_OF[failure.code], details: failure.message, metadata };
+  return { code: status[ERROR_REASONS[failure.code].grpc], details: failure.message, metadata };
 }
 
 export interface ClosableControlClient extends ControlClient {

@@ -2,8 +2,9 @@
 export { systemClock } from './clock.js';
 export { crc32 } from './crc32.js';
 export { createSystemEntropy } from './entropy.js';
-export { createGrpcControlClient, createGrpcControlServer } from './grpc-control.js';
+export { createGrpcControlClient } from './grpc-control.js';
 export type { ClosableControlClient } from './grpc-control.js';
+export { createGrpcServer, type GrpcServerLimits } from './grpc-server.js';
 export { httpListeners } from './http-listener.js';
 export { openLevelStore } from './level-store.js';
 export { lz4Compressor } from './lz4.js';

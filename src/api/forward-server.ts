@@ -1,8 +1,9 @@
 /**
  * The other end of the forwarder: commands of peers for shards that this node leads. Never forwards again: what is
- * not led here is refused with a hint, so that a loop can't arise. Answers of one turn share a frame.
+ * not led here is refused with a hint, so that a loop can't arise. Answers of one turn share a frame; frames that find
+ * the link full are kept, up to a limit, until it has drained.
  */
-import { ByteWriter, type ErrorReason, type GroupId, type NodeId } from '../base/index.js';
+import { ByteWriter, copyBytes, type ErrorReason, type GroupId, type NodeId } from '../base/index.js';
 import { ForwardResponseWriter } from '../codec/index.js';
 import type { CommandSink } from '../group/index.js';
 import type { Host } from '../host/index.js';
@@ -16,6 +17,8 @@ const HOPS_MAX = 3;
 /** Bytes of peers' commands without an answer; past it they are refused as OVERLOADED. */
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 const FRAME_BYTES_MAX = 4 * 1024 * 1024;
+/** Answers that found a peer's link full. Half of it refuses its commands; past it answers are lost, and counted. */
+const HELD_BYTES_MAX = 64 * 1024 * 1024;
 /** Pending commands are counted in units of this many bytes, at least two: what waits costs more than its bytes. */
 const UNIT_BYTES = 64;
 /** A token is a request's id plus this times the command's units, so that an answer gives them back. */
@@ -38,6 +41,9 @@ class PeerAnswers implements CommandSink {
   private readonly scratch = new ByteWriter(128);
   private open = false;
   pendingUnits = 0;
+  /** Frames that found the link full, oldest first, and their bytes. */
+  private held: Uint8Array[] = [];
+  heldBytes = 0;
   /** The link they are owed on broke: another life of the peer may use the same ids for other commands. */
   dead = false;
 
@@ -77,7 +83,27 @@ class PeerAnswers implements CommandSink {
   flush(): void {
     if (!this.open) return;
     this.open = false;
-    this.server.send(this.node, this.writer.finish());
+    const frame = this.writer.finish();
+    if (this.held.length === 0 && this.server.send(this.node, frame)) return;
+    // The writer's frame is a view of what it writes next.
+    if (this.heldBytes + frame.length > HELD_BYTES_MAX) this.server.onAnswersLost();
+    else this.hold(copyBytes(frame));
+  }
+
+  /** The link has room again: sends what was held, as far as it takes it. */
+  onDrain(): void {
+    let sent = 0;
+    for (const frame of this.held) {
+      if (!this.server.send(this.node, frame)) break;
+      this.heldBytes -= frame.length;
+      sent++;
+    }
+    this.held.splice(0, sent);
+  }
+
+  private hold(frame: Uint8Array): void {
+    this.held.push(frame);
+    this.heldBytes += frame.length;
   }
 
   private add(id: number, bytes: Uint8Array, start: number, end: number): void {
@@ -120,7 +146,7 @@ export class ForwardServer {
     const token = answers.take(id, end - start);
     const viaLog = (hops & HopFlag.viaLog) !== 0;
     if (viaLog || isWriteOp(bytes[start] as number)) {
-      replica.submitWrite(bytes, start, end, (hops & HopFlag.afterReads) !== 0, answers, token);
+      replica.submitWrite(bytes, start, end, (hops & HopFlag.afterReads) !== 0, answers, token, viaLog);
     } else {
       replica.submitRead(bytes, start, end, answers, token);
     }
@@ -142,7 +168,8 @@ export class ForwardServer {
     const replica = this.deps.host.replica(shard);
     if (replica === null) return 'SHARD_NOT_LOCAL';
     if (!replica.serves) return 'NOT_LEADER';
-    if (answers.pendingUnits * UNIT_BYTES + (end - start) > PENDING_BYTES_MAX) {
+    const isBehind = answers.heldBytes > HELD_BYTES_MAX / 2;
+    if (isBehind || answers.pendingUnits * UNIT_BYTES + (end - start) > PENDING_BYTES_MAX) {
       this.deps.metrics.overloaded('forward').inc();
       return 'OVERLOADED';
     }
@@ -166,9 +193,18 @@ export class ForwardServer {
     return this.deps.mapVersion();
   }
 
-  /** A frame that finds no room is lost with its link: the caller counts those commands as unknown. */
-  send(node: NodeId, frame: Uint8Array): void {
-    if (!this.deps.peers.send(node, 'forward', frame)) this.deps.metrics.overloaded('forward_answers').inc();
+  send(node: NodeId, frame: Uint8Array): boolean {
+    return this.deps.peers.send(node, 'forward', frame);
+  }
+
+  /** Those commands are of unknown outcome: their caller's deadline says so. */
+  onAnswersLost(): void {
+    this.deps.metrics.overloaded('forward_answers').inc();
+  }
+
+  /** The link to this peer is up, or has room again. */
+  onDrain(node: NodeId): void {
+    this.answers.get(node)?.onDrain();
   }
 
   /** What is owed on a broken link is never sent on the next one. */

@@ -2,7 +2,8 @@
  * What a front end (RESP, later gRPC and the SDK's streams) sees of the cluster. The gateway implements it; a front
  * end's tests use a fake.
  */
-import type { MonoMs, Slot } from '../base/index.js';
+import type { GroupId, MonoMs, NodeId, Slot, Term } from '../base/index.js';
+import type { ShardMap } from '../topology/index.js';
 
 /** Takes results of submitted commands. `bytes[start, end)` is one result (kv/result.ts), valid during the call. */
 export interface ResultSink {
@@ -44,4 +45,17 @@ export interface CommandGateway {
   /** Whether new work should be taken now: false means "stop reading from clients until `onRoom`". */
   readonly hasRoom: boolean;
   onRoom(listener: () => void): void;
+}
+
+/** Who leads what, and where nodes are: for redirects, hints, and the maps that clients are told. */
+export interface ClusterDirectory {
+  readonly nodeId: NodeId;
+  clusterId(): string;
+  map(): ShardMap;
+  /** The node that leads a shard as far as is known here, 0 for none. This node only while its replica serves. */
+  leaderOf(shard: GroupId): NodeId;
+  /** Term of that leadership; 0 when unknown. */
+  leaderTermOf(shard: GroupId): Term;
+  /** `listener` runs after each change of the map or of a leader. */
+  onChange(listener: () => void): void;
 }

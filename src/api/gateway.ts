@@ -192,7 +192,7 @@ export class Gateway implements CommandGateway, CommandSink {
       const replica = this.deps.host.replica(route.shard);
       if (replica === null) return false;
       if (viaLog || this.table.isWrite(slot))
-        replica.submitWrite(bytes, start, end, afterReads, this, handle);
+        replica.submitWrite(bytes, start, end, afterReads, this, handle, viaLog);
       else replica.submitRead(bytes, start, end, this, handle);
     } else {
       const hops = 1 | (viaLog ? HopFlag.viaLog : 0) | (afterReads ? HopFlag.afterReads : 0);

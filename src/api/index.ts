@@ -2,5 +2,6 @@
 export { ForwardServer } from './forward-server.js';
 export { Gateway, type GatewayDeps } from './gateway.js';
 export { createGatewayMetrics, type GatewayMetrics } from './gateway-metrics.js';
-export type { CommandGateway, ResultSink, ShardRange } from './gateway-port.js';
+export type { ClusterDirectory, CommandGateway, ResultSink, ShardRange } from './gateway-port.js';
+export * from './grpc/index.js';
 export * from './resp/index.js';

@@ -6,28 +6,104 @@
  * The numbers travel on the peer links and are never reused.
  */
 export const ERROR_REASONS = {
-  OUTCOME_UNKNOWN: { number: 1, retry: 'unknown_outcome', definite: false },
-  NOT_LEADER: { number: 2, retry: 'redirect', definite: true },
-  SHARD_NOT_LOCAL: { number: 3, retry: 'redirect', definite: true },
-  SHARD_LEADER_UNKNOWN: { number: 4, retry: 'backoff', definite: true },
-  STALE_MAP: { number: 5, retry: 'redirect', definite: true },
-  OVERLOADED: { number: 6, retry: 'backoff', definite: true },
-  OUT_OF_MEMORY: { number: 7, retry: 'backoff', definite: true },
-  DISK_FULL: { number: 8, retry: 'backoff', definite: true },
-  DEADLINE_EXCEEDED: { number: 9, retry: 'backoff', definite: true },
-  TOO_MANY_HOPS: { number: 10, retry: 'backoff', definite: true },
-  INVALID_ARGUMENT: { number: 11, retry: 'never', definite: true },
-  TOO_LARGE: { number: 12, retry: 'never', definite: true },
-  NOT_INITIALISED: { number: 13, retry: 'backoff', definite: true },
-  ALREADY_INITIALISED: { number: 14, retry: 'never', definite: true },
-  WRONG_CLUSTER: { number: 15, retry: 'never', definite: true },
-  REPLICA_REMOVED: { number: 16, retry: 'redirect', definite: true },
-  SESSION_EXPIRED: { number: 17, retry: 'never', definite: true },
-  STALE_COORDINATOR: { number: 18, retry: 'never', definite: true },
-  OLD_DATA_DIRECTORY: { number: 19, retry: 'never', definite: true },
-  UNAVAILABLE: { number: 20, retry: 'backoff', definite: true },
-  INTERNAL: { number: 21, retry: 'never', definite: false },
-} as const satisfies Record<string, { number: number; retry: RetryClass; definite: boolean }>;
+  OUTCOME_UNKNOWN: {
+    number: 1,
+    retry: 'unknown_outcome',
+    definite: false,
+    grpc: 'UNKNOWN',
+    resp: 'OUTCOMEUNKNOWN',
+  },
+  NOT_LEADER: { number: 2, retry: 'redirect', definite: true, grpc: 'UNAVAILABLE', resp: 'CLUSTERDOWN' },
+  SHARD_NOT_LOCAL: { number: 3, retry: 'redirect', definite: true, grpc: 'UNAVAILABLE', resp: 'CLUSTERDOWN' },
+  SHARD_LEADER_UNKNOWN: {
+    number: 4,
+    retry: 'backoff',
+    definite: true,
+    grpc: 'UNAVAILABLE',
+    resp: 'CLUSTERDOWN',
+  },
+  STALE_MAP: {
+    number: 5,
+    retry: 'redirect',
+    definite: true,
+    grpc: 'FAILED_PRECONDITION',
+    resp: 'CLUSTERDOWN',
+  },
+  OVERLOADED: { number: 6, retry: 'backoff', definite: true, grpc: 'RESOURCE_EXHAUSTED', resp: 'TRYAGAIN' },
+  OUT_OF_MEMORY: { number: 7, retry: 'backoff', definite: true, grpc: 'RESOURCE_EXHAUSTED', resp: 'OOM' },
+  DISK_FULL: { number: 8, retry: 'backoff', definite: true, grpc: 'RESOURCE_EXHAUSTED', resp: 'MISCONF' },
+  DEADLINE_EXCEEDED: {
+    number: 9,
+    retry: 'backoff',
+    definite: true,
+    grpc: 'DEADLINE_EXCEEDED',
+    resp: 'TRYAGAIN',
+  },
+  TOO_MANY_HOPS: { number: 10, retry: 'backoff', definite: true, grpc: 'UNAVAILABLE', resp: 'CLUSTERDOWN' },
+  INVALID_ARGUMENT: { number: 11, retry: 'never', definite: true, grpc: 'INVALID_ARGUMENT', resp: 'ERR' },
+  TOO_LARGE: { number: 12, retry: 'never', definite: true, grpc: 'INVALID_ARGUMENT', resp: 'ERR' },
+  NOT_INITIALISED: { number: 13, retry: 'backoff', definite: true, grpc: 'UNAVAILABLE', resp: 'CLUSTERDOWN' },
+  ALREADY_INITIALISED: { number: 14, retry: 'never', definite: true, grpc: 'ALREADY_EXISTS', resp: 'ERR' },
+  WRONG_CLUSTER: {
+    number: 15,
+    retry: 'never',
+    definite: true,
+    grpc: 'FAILED_PRECONDITION',
+    resp: 'CLUSTERDOWN',
+  },
+  REPLICA_REMOVED: {
+    number: 16,
+    retry: 'redirect',
+    definite: true,
+    grpc: 'FAILED_PRECONDITION',
+    resp: 'CLUSTERDOWN',
+  },
+  SESSION_EXPIRED: { number: 17, retry: 'never', definite: true, grpc: 'ABORTED', resp: 'ERR' },
+  STALE_COORDINATOR: {
+    number: 18,
+    retry: 'never',
+    definite: true,
+    grpc: 'FAILED_PRECONDITION',
+    resp: 'CLUSTERDOWN',
+  },
+  OLD_DATA_DIRECTORY: {
+    number: 19,
+    retry: 'never',
+    definite: true,
+    grpc: 'FAILED_PRECONDITION',
+    resp: 'CLUSTERDOWN',
+  },
+  UNAVAILABLE: { number: 20, retry: 'backoff', definite: true, grpc: 'UNAVAILABLE', resp: 'CLUSTERDOWN' },
+  INTERNAL: { number: 21, retry: 'never', definite: false, grpc: 'INTERNAL', resp: 'OUTCOMEUNKNOWN' },
+  NOT_A_NUMBER: { number: 22, retry: 'never', definite: true, grpc: 'FAILED_PRECONDITION', resp: 'ERR' },
+  OVERFLOW: { number: 23, retry: 'never', definite: true, grpc: 'OUT_OF_RANGE', resp: 'ERR' },
+  WRONG_TYPE: { number: 24, retry: 'never', definite: true, grpc: 'FAILED_PRECONDITION', resp: 'WRONGTYPE' },
+} as const satisfies Record<string, ErrorRow>;
+
+/** One row of the table: a reason without any of these does not compile. */
+interface ErrorRow {
+  /** On the wire (peer links, and `Reason` of proto/quorate/v1/cache.proto); never reused. */
+  readonly number: number;
+  readonly retry: RetryClass;
+  readonly definite: boolean;
+  /** gRPC status for callers that know no more. */
+  readonly grpc: GrpcStatus;
+  /** First word of the RESP error. */
+  readonly resp: string;
+}
+
+/** Those of gRPC's status codes that are in use. */
+export type GrpcStatus =
+  | 'UNKNOWN'
+  | 'INVALID_ARGUMENT'
+  | 'DEADLINE_EXCEEDED'
+  | 'ALREADY_EXISTS'
+  | 'RESOURCE_EXHAUSTED'
+  | 'FAILED_PRECONDITION'
+  | 'ABORTED'
+  | 'OUT_OF_RANGE'
+  | 'INTERNAL'
+  | 'UNAVAILABLE';
 
 /** What a caller may do: nothing, go where the hint says, wait and repeat, or find out first whether it happened. */
 export type RetryClass = 'never' | 'redirect' | 'backoff' | 'unknown_outcome';

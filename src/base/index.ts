@@ -8,4 +8,5 @@ export * from './ring.js';
 export * from './metrics.js';
 export type * from './node-addresses.js';
 export * from './fatal.js';
+export * from './glob.js';
 export * from './entry-frame.js';

@@ -56,6 +56,7 @@ interface Family extends MetricFamily {
 
 export class MetricsRegistry {
   private readonly families = new Map<string, Family>();
+  private readonly sharedGauges = new Map<string, Map<string, { labels: Labels; read: () => number }>>();
 
   /** The counter with these labels; the same cell for the same name and labels. */
   counter(name: string, help: string, labels: Labels = {}): Counter {
@@ -69,6 +70,20 @@ export class MetricsRegistry {
   /** A figure that is read when scraped. A second registration of a name replaces the first. */
   gauge(name: string, help: string, read: () => readonly GaugeRow[]): void {
     this.families.set(name, { name, help, kind: 'gauge', cells: [], read });
+  }
+
+  /** One row of a gauge that several registrants share; the same name and labels again replace the row. */
+  gaugeRow(name: string, help: string, labels: Labels, read: () => number): void {
+    let rows = this.sharedGauges.get(name);
+    if (rows === undefined) {
+      rows = new Map();
+      this.sharedGauges.set(name, rows);
+    }
+    rows.set(JSON.stringify(labels), { labels, read });
+    const shared = rows;
+    this.gauge(name, help, () =>
+      [...shared.values()].map((row) => ({ labels: row.labels, value: row.read() })),
+    );
   }
 
   /** A gauge with one value and no labels. */

@@ -3,5 +3,7 @@ export interface NodeAddresses {
   readonly grpc: string;
   readonly peer: string;
   readonly resp: string;
+  /** RESP listener that redirects as Redis Cluster does; empty: the node has none. */
+  readonly respMoved: string;
   readonly http: string;
 }

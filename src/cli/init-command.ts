@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { countBetween, durationMs, hostPort } from './arguments.js';
 import { callControl } from './control-call.js';
 import type { Terminal } from './terminal.js';
+import type { NodeAddresses } from '../base/index.js';
 import type { InitResponse } from '../ports/index.js';
 
 /** Beyond the wait for nodes: time to create the shards and to answer. */
@@ -51,9 +52,19 @@ export function addInitCommand(program: Command, terminal: Terminal, done: (code
 export function describeCluster(cluster: InitResponse): string[] {
   return [
     `cluster ${cluster.clusterId}: ${cluster.nodes.length} nodes, ${cluster.shards} shards, ${cluster.replicas} replicas of each`,
-    ...cluster.nodes.map(
-      ({ id, addresses }) =>
-        `  node ${id}: gRPC ${addresses.grpc}, RESP ${addresses.resp}, HTTP ${addresses.http}`,
-    ),
+    ...cluster.nodes.map(({ id, addresses }) => `  node ${id}: ${describeAddresses(addresses)}`),
   ];
+}
+
+/** Listeners that a node doesn't have are left out. */
+function describeAddresses({ grpc, resp, respMoved, http }: NodeAddresses): string {
+  return [
+    ['gRPC', grpc],
+    ['RESP', resp],
+    ['Redis Cluster', respMoved],
+    ['HTTP', http],
+  ]
+    .filter(([, address]) => address !== '')
+    .map(([name, address]) => `${name} ${address}`)
+    .join(', ');
 }

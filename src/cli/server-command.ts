@@ -15,6 +15,8 @@ Examples:
   quorate server --data ./n3 --grpc 127.0.0.1:7602 --join 127.0.0.1:7600
   quorate init --endpoint 127.0.0.1:7600
       Three nodes, made one cluster.
+  quorate server --data ./n1 --resp 127.0.0.1:7379 --resp 127.0.0.1:7479,routing=moved
+      Two RESP listeners: one for any client, one for clients of Redis Cluster.
   quorate server --data ./n2
       Starts a node again: identity and settings are in its data directory.
 
@@ -47,7 +49,10 @@ function optionOf(name: SettingName): Option {
   const { kind, argument, help } = SETTINGS[name];
   if (kind === 'boolean') return new Option(`--${flagOf(name)} [${argument}]`, help).preset('true');
   const option = new Option(`--${flagOf(name)} <${argument}>`, withDefault(name, help));
-  return option;
+  if (kind !== 'listeners') return option;
+  return option.argParser((text: string, before: string | undefined) =>
+    before === undefined ? text : `${before} ${text}`,
+  );
 }
 
 function withDefault(name: SettingName, help: string): string {

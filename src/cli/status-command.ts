@@ -49,12 +49,27 @@ export function describeStatus(status: StatusResponse): string[] {
     `ready    ${status.ready ? 'yes' : 'no'}`,
     ...status.missing.map((missing) => `missing  ${missing}`),
   ];
-  const replicas = parseStatus(status.json)['replicas'];
+  const { replicas, nodes } = parseStatus(status.json);
+  lines.push(...describeListeners(nodes, status.nodeId));
   if (!Array.isArray(replicas) || replicas.length === 0) return lines;
   const rows = (replicas as Record<string, unknown>[]).map((replica) =>
     COLUMNS.map((column) => cell(replica[column])),
   );
   return [...lines, '', ...alignColumns([[...COLUMNS], ...rows])];
+}
+
+/** Where clients of the asked node's RESP listeners find them, as it tells others. */
+function describeListeners(nodes: unknown, nodeId: number): string[] {
+  if (!Array.isArray(nodes)) return [];
+  const self = (nodes as Record<string, unknown>[]).find((node) => node['id'] === nodeId);
+  const lines: string[] = [];
+  if (isText(self?.['resp'])) lines.push(`resp     ${self['resp']}`);
+  if (isText(self?.['respMoved'])) lines.push(`resp     ${self['respMoved']} (routing=moved)`);
+  return lines;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
 }
 
 function cell(value: unknown): string {

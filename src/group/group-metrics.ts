@@ -7,6 +7,7 @@ export interface GroupMetrics {
   readonly proposalsFailed: (reason: string) => Counter;
   readonly proposeLatency: Histogram;
   readonly readIndex: Counter;
+  readonly readsInLog: Counter;
   readonly readIndexLatency: Histogram;
   readonly elections: (reason: string) => Counter;
   readonly leaderChanges: Counter;
@@ -25,6 +26,10 @@ export function createGroupMetrics(registry: MetricsRegistry): GroupMetrics {
       'From the proposal of an entry to its application on the leader',
     ),
     readIndex: registry.counter('raft_read_index_total', 'Reads confirmed by a ReadIndex round'),
+    readsInLog: registry.counter(
+      'raft_reads_in_log_total',
+      'Reads answered from their place in the log, behind writes of their connection',
+    ),
     readIndexLatency: registry.histogram(
       'raft_read_index_latency_seconds',
       'From asking for a read index to its confirmation',

@@ -129,7 +129,7 @@ export class Replica implements EntryResults {
 
   /**
    * Queues a write (or a read that must come after its connection's pending writes: it then rides in the log).
-   * `afterReads`: the connection has reads pending; this command must not be applied before them.
+   * `afterReads`: the connection has reads pending; this command must not be applied before them. `isRead`: it is one.
    */
   submitWrite(
     command: Uint8Array,
@@ -138,9 +138,10 @@ export class Replica implements EntryResults {
     afterReads: boolean,
     sink: CommandSink,
     token: number,
+    isRead = false,
   ): void {
     if (!this.open.fits(end - start)) this.seal();
-    this.open.add(command, start, end, afterReads ? this.reads.barrier : 0, sink, token);
+    this.open.add(command, start, end, afterReads ? this.reads.barrier : 0, sink, token, isRead);
     this.host.markDirty(this);
   }
 
@@ -419,6 +420,7 @@ export class Replica implements EntryResults {
       if (batch !== null) {
         const proposedAtMs = this.proposals.take(entry.index);
         this.host.metrics.proposeLatency.observe((this.host.clock.monoMs() - proposedAtMs) / 1000);
+        this.host.metrics.readsInLog.inc(batch.reads);
       }
     }
     if (batch === null) this.proposals.answerUpTo(entry.index);

@@ -26,6 +26,8 @@ export interface WriteBatch {
   readonly tokens: readonly number[];
   /** Reads up to this batch id were asked before one of these writes, on the same connection. */
   readonly readBarrier: number;
+  /** How many of them are reads that ride in the log behind their connection's writes. */
+  readonly reads: number;
 }
 
 export class WriteBatchBuilder {
@@ -33,6 +35,7 @@ export class WriteBatchBuilder {
   private sinks: CommandSink[] = [];
   private tokens: number[] = [];
   private readBarrier = 0;
+  private reads = 0;
   count = 0;
 
   constructor() {
@@ -57,7 +60,9 @@ export class WriteBatchBuilder {
     readBarrier: number,
     sink: CommandSink,
     token: number,
+    isRead = false,
   ): void {
+    if (isRead) this.reads++;
     appendCommand(this.writer, command, start, end);
     this.sinks.push(sink);
     this.tokens.push(token);
@@ -74,12 +79,14 @@ export class WriteBatchBuilder {
       sinks: this.sinks,
       tokens: this.tokens,
       readBarrier: this.readBarrier,
+      reads: this.reads,
     };
     this.writer.reset();
     beginEntry(this.writer);
     this.sinks = [];
     this.tokens = [];
     this.readBarrier = 0;
+    this.reads = 0;
     this.count = 0;
     return batch;
   }

@@ -3,14 +3,23 @@
  *
  *   u8 op | u8 flags | u8 namespace | u8 valueType | [u64 session | u64 sequence | u64 lowestUnanswered] | operands
  *
- * `flags` bit 0: the session fields are there (else 0 bytes of them). Namespace is 0, value type 0 (bytes).
+ * `flags` bit 0: the session fields are there (else 0 bytes of them). Bit 1, for commands of one key: the result is
+ * wrapped, `array(2) [result, int version of the key after the command, 0 when absent]`; an `error` result is not.
+ * Namespace is 0, value type 0 (bytes).
  * Operands by op (all lengths big-endian; `key` is u16 length + bytes, `value` is u32 length + bytes):
  *
- *   get strlenLike: key                         set:     u8 setFlags | u8 expiryKind | u64 expiryMs | key | value
+ *   get:     key                                 set:     u8 setFlags | u8 expiryKind | u64 expiryMs | key | value
  *   del, exists, mget: u32 count | key…          mset:    u32 count | (key | value)…
  *   incrby:  i64 delta | key                     expire:  u8 expireFlags | u8 expiryKind | u64 expiryMs | key
  *   ttl:     key                                 persist: key
  *   type:    key                                 dbsize, flush: nothing
+ *   getMeta, strlen, expireTime, getDel: key     append:  key | value
+ *   getRange: i64 start | i64 end | key          setRange: u32 offset | key | value
+ *   getEx:   u8 expiryKind | u64 expiryMs | u8 persist | key
+ *   cas:     u64 expectedVersion | u8 setFlags (keepTtl alone) | u8 expiryKind | u64 expiryMs | key | value
+ *   cad:     u64 expectedVersion | key
+ *   scan:    u32 fromHash | u32 countMax | u8 patternGiven | u16 length + glob pattern
+ *   randomKey: u32 atHash
  *   reap:    u32 count | (u64 hash | u64 version)…   (internal: proposed by a leader, never by a client)
  *
  * `expiryKind`: 0 none, 1 relative to the entry's timestamp, 2 absolute (ms since the epoch).
@@ -26,6 +35,23 @@ export const Op = {
   ttl: 4,
   type: 5,
   dbsize: 6,
+  /** nil, or array(3) [bytes value, int version, int ttlMs (-1: none)]. */
+  getMeta: 7,
+  /** int length, 0 when absent. */
+  strlen: 8,
+  /** bytes, as Redis' GETRANGE. */
+  getRange: 9,
+  /** int: -2 absent, -1 without expiry, else ms since the epoch. */
+  expireTime: 10,
+  /**
+   * A page of the keys in hash order: array(2) [int nextHash (2^32 at the end), array of keys]. Every key of a hash is
+   * in one page. At least `countMax` keys are looked at, unless the end or a bound of the work comes first
+   * (`SCAN_COUNT_MAX`, and those in scan.ts); fewer may match the pattern. Error `tooLarge` for a pattern longer than
+   * `SCAN_PATTERN_BYTES_MAX`.
+   */
+  scan: 11,
+  /** bytes of the first living key at or after `atHash`, going round; nil when the shard is empty (or nearly all expired). */
+  randomKey: 12,
   set: 64,
   del: 65,
   mset: 66,
@@ -33,6 +59,18 @@ export const Op = {
   expire: 68,
   persist: 69,
   flush: 70,
+  /** array(2) [int 1 or 0, int version now]: set if the key's version is the expected one (0: if it is absent). */
+  cas: 71,
+  /** array(2) [int 1 or 0, int version now]. */
+  cad: 72,
+  /** int new length; the expiry stays. */
+  append: 73,
+  /** int new length, as Redis' SETRANGE. */
+  setRange: 74,
+  /** bytes or nil; the key is gone. */
+  getDel: 75,
+  /** bytes or nil; the expiry is set, taken away (`persist`), or left alone (kind none). */
+  getEx: 76,
   reap: 192,
 } as const;
 export type Op = (typeof Op)[keyof typeof Op];
@@ -54,11 +92,22 @@ export const VALUE_BYTES_MAX = 8 * 1024 * 1024;
  */
 export const APPLY_VALUE_BYTES_MAX = 512 * 1024 * 1024;
 
-const HEADER_FLAGS = 0;
+/**
+ * The longest value that APPEND and SETRANGE make. Many times what a client can send at once, but one that still travels
+ * between nodes as a result: a few bytes of SETRANGE must not make what nobody can read.
+ */
+export const GROWN_VALUE_BYTES_MAX = 64 * 1024 * 1024;
+/** The most keys that one `scan` looks at, apart from those of its last hash. */
+export const SCAN_COUNT_MAX = 10_000;
+/** Longer patterns are refused (`tooLarge`): one key of 64 KiB against such a pattern can't be cut into smaller work. */
+export const SCAN_PATTERN_BYTES_MAX = 1024;
 
-export function beginCommand(w: ByteWriter, op: Op): void {
+/** Bits of a command's header. */
+export const HeaderFlag = { session: 1, withVersion: 2 } as const;
+
+export function beginCommand(w: ByteWriter, op: Op, headerFlags = 0): void {
   w.u8(op);
-  w.u8(HEADER_FLAGS);
+  w.u8(headerFlags);
   w.u8(0);
   w.u8(0);
 }
@@ -73,23 +122,142 @@ export function putValue(w: ByteWriter, source: Uint8Array, start = 0, end = sou
   w.bytes(source, start, end);
 }
 
-/** `get`, `ttl`, `type`, `persist`: one key and nothing else. */
-export function encodeKeyCommand(w: ByteWriter, op: Op, key: Uint8Array, start = 0, end = key.length): void {
-  beginCommand(w, op);
+/**
+ * Commands of one key and nothing else: `get`, `ttl`, `type`, `persist`, `getMeta`, `strlen`, `expireTime`, `getDel`.
+ * Here as below, `headerFlags` are bits of `HeaderFlag`, and the key is `key[start, end)`.
+ */
+export function encodeKeyCommand(
+  w: ByteWriter,
+  op: Op,
+  key: Uint8Array,
+  start = 0,
+  end = key.length,
+  headerFlags = 0,
+): void {
+  beginCommand(w, op, headerFlags);
   putKey(w, key, start, end);
 }
 
 /** Everything of a `set` before its key and value; follow with `putKey` and `putValue`. */
-export function beginSet(w: ByteWriter, setFlags: number, expiryKind: number, expiryMs: number): void {
-  beginCommand(w, Op.set);
+export function beginSet(
+  w: ByteWriter,
+  setFlags: number,
+  expiryKind: number,
+  expiryMs: number,
+  headerFlags = 0,
+): void {
+  beginCommand(w, Op.set, headerFlags);
   w.u8(setFlags);
   w.u8(expiryKind);
   w.u64(expiryMs);
 }
 
+/**
+ * Everything of a `cas` before its key and value; follow with `putKey` and `putValue`. `expectedVersion` 0 means absent;
+ * of `SetFlag` only `keepTtl` is allowed, and not beside an expiry.
+ */
+export function beginCas(
+  w: ByteWriter,
+  expectedVersion: number,
+  setFlags: number,
+  expiryKind: number,
+  expiryMs: number,
+  headerFlags = 0,
+): void {
+  beginCommand(w, Op.cas, headerFlags);
+  w.u64(expectedVersion);
+  w.u8(setFlags);
+  w.u8(expiryKind);
+  w.u64(expiryMs);
+}
+
+export function encodeCad(
+  w: ByteWriter,
+  expectedVersion: number,
+  key: Uint8Array,
+  start = 0,
+  end = key.length,
+  headerFlags = 0,
+): void {
+  beginCommand(w, Op.cad, headerFlags);
+  w.u64(expectedVersion);
+  putKey(w, key, start, end);
+}
+
+/** `append` up to its key and value; follow with `putKey` and `putValue`. */
+export function beginAppend(w: ByteWriter, headerFlags = 0): void {
+  beginCommand(w, Op.append, headerFlags);
+}
+
+/** `setRange` up to its key and value; follow with `putKey` and `putValue`. `offset` is in bytes, below 2^32. */
+export function beginSetRange(w: ByteWriter, offset: number, headerFlags = 0): void {
+  beginCommand(w, Op.setRange, headerFlags);
+  w.u32(offset);
+}
+
+/** `first` and `last` are offsets in bytes, both included; negative ones count from the end (-1 is the last byte). */
+export function encodeGetRange(
+  w: ByteWriter,
+  first: bigint,
+  last: bigint,
+  key: Uint8Array,
+  start = 0,
+  end = key.length,
+  headerFlags = 0,
+): void {
+  beginCommand(w, Op.getRange, headerFlags);
+  w.i64(first);
+  w.i64(last);
+  putKey(w, key, start, end);
+}
+
+/** With kind none the expiry is taken away (`persist`) or left alone; `persist` beside an expiry is malformed. */
+export function encodeGetEx(
+  w: ByteWriter,
+  expiryKind: number,
+  expiryMs: number,
+  persist: boolean,
+  key: Uint8Array,
+  start = 0,
+  end = key.length,
+  headerFlags = 0,
+): void {
+  beginCommand(w, Op.getEx, headerFlags);
+  w.u8(expiryKind);
+  w.u64(expiryMs);
+  w.u8(persist ? 1 : 0);
+  putKey(w, key, start, end);
+}
+
+/**
+ * A page of the shard's keys. `fromHash` is 0, or the `nextHash` of the page before (below 2^32); `countMax` at least 1.
+ * `pattern[start, end)` is a glob of at most `SCAN_PATTERN_BYTES_MAX` bytes, null for every key.
+ */
+export function encodeScan(
+  w: ByteWriter,
+  fromHash: number,
+  countMax: number,
+  pattern: Uint8Array | null,
+  start = 0,
+  end = pattern === null ? 0 : pattern.length,
+): void {
+  beginCommand(w, Op.scan);
+  w.u32(fromHash);
+  w.u32(countMax);
+  w.u8(pattern === null ? 0 : 1);
+  if (pattern === null) w.u16(0);
+  else putKey(w, pattern, start, end);
+}
+
+/** `atHash` is a random number below 2^32, drawn by whoever asks. */
+export function encodeRandomKey(w: ByteWriter, atHash: number): void {
+  beginCommand(w, Op.randomKey);
+  w.u32(atHash);
+}
+
 /** `del`, `exists`, `mget` (then `count` keys) and `mset` (then `count` pairs). */
-export function beginMany(w: ByteWriter, op: Op, count: number): void {
-  beginCommand(w, op);
+export function beginMany(w: ByteWriter, op: Op, count: number, headerFlags = 0): void {
+  beginCommand(w, op, headerFlags);
   w.u32(count);
 }
 
@@ -99,8 +267,9 @@ export function encodeIncrBy(
   key: Uint8Array,
   start = 0,
   end = key.length,
+  headerFlags = 0,
 ): void {
-  beginCommand(w, Op.incrby);
+  beginCommand(w, Op.incrby, headerFlags);
   w.i64(delta);
   putKey(w, key, start, end);
 }
@@ -113,8 +282,9 @@ export function encodeExpire(
   key: Uint8Array,
   start = 0,
   end = key.length,
+  headerFlags = 0,
 ): void {
-  beginCommand(w, Op.expire);
+  beginCommand(w, Op.expire, headerFlags);
   w.u8(expireFlags);
   w.u8(expiryKind);
   w.u64(expiryMs);

@@ -27,6 +27,7 @@ import { Run } from './run.js';
 import { KvSnapshotLoader, KvSnapshotSource } from './snapshot.js';
 import { ShardState } from './state.js';
 import type { ItemName } from './table.js';
+import { beginVersioned, finishVersioned, wantsVersion } from './with-version.js';
 import { runWrite } from './writes.js';
 
 export interface KvOptions {
@@ -238,9 +239,12 @@ class ShardKv implements Kv {
     run.nowMs = nowMs;
     try {
       const op = readOp(run.reader.reset(bytes, start, end));
+      const versioned = wantsVersion(bytes, start);
+      if (versioned) beginVersioned(run, op);
       if (!isWriteOp(op)) runRead(run, op);
       else if (writesAllowed) runWrite(run, op);
       else throw malformed(`op ${op} is no read`);
+      if (versioned) finishVersioned(run, mark);
     } catch (error) {
       if (!(error instanceof ShortBytesError)) throw error;
       out.length = mark;

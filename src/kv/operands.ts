@@ -2,10 +2,10 @@
  * Reading a command's operands. Every command reads all of them, to the end, before it changes anything: a malformed
  * one throws `ShortBytesError` here and has then had no effect.
  */
-import { ShortBytesError, type ByteReader } from '../base/index.js';
-import { ExpiryKind } from './command.js';
+import { readU32, ShortBytesError, type ByteReader } from '../base/index.js';
+import { ExpiryKind, HeaderFlag } from './command.js';
 
-const FLAG_SESSION = 1;
+const HEADER_FLAGS = HeaderFlag.session | HeaderFlag.withVersion;
 const SESSION_BYTES = 24;
 const HIGH_WORD_MAX = 0x1fffff;
 const EXPIRY_MS_MAX = Number.MAX_SAFE_INTEGER;
@@ -18,9 +18,9 @@ export function malformed(what: string): ShortBytesError {
 export function readOp(reader: ByteReader): number {
   const op = reader.u8();
   const flags = reader.u8();
-  if ((flags & ~FLAG_SESSION) !== 0) throw malformed(`flags ${flags}`);
+  if ((flags & ~HEADER_FLAGS) !== 0) throw malformed(`flags ${flags}`);
   if (reader.u16() !== 0) throw malformed('namespace or value type');
-  if (flags & FLAG_SESSION) reader.skip(SESSION_BYTES);
+  if (flags & HeaderFlag.session) reader.skip(SESSION_BYTES);
   return op;
 }
 
@@ -74,4 +74,24 @@ export function readExpiry(reader: ByteReader, timestampMs: number, zeroAllowed:
   if (amountMs === 0 && !zeroAllowed) return INVALID_EXPIRY;
   if (kind === ExpiryKind.absolute) return amountMs;
   return amountMs <= EXPIRY_MS_MAX - timestampMs ? timestampMs + amountMs : INVALID_EXPIRY;
+}
+
+/** A yes or no. */
+export function readFlag(reader: ByteReader): boolean {
+  const flag = reader.u8();
+  if (flag > 1) throw malformed(`flag ${flag}`);
+  return flag === 1;
+}
+
+/** A signed 64-bit integer: a number when it is a safe one, so that the usual command makes no BigInt. */
+export function readInt64(reader: ByteReader): number | bigint {
+  const at = reader.position;
+  reader.skip(8);
+  const high = readU32(reader.buffer, at) | 0;
+  const low = readU32(reader.buffer, at + 4);
+  if (high >= -0x200000 && high <= HIGH_WORD_MAX) {
+    const value = high * 4294967296 + low;
+    if (Number.isSafeInteger(value)) return value;
+  }
+  return (BigInt(high) << 32n) | BigInt(low);
 }

@@ -60,6 +60,20 @@ export class Page {
     }
   }
 
+  /** Slots of the items of this hash and higher ones, by hash, then by version. */
+  slotsFrom(hash: number): number[] {
+    const { hashes, records } = this;
+    const slots: number[] = [];
+    if (this.count === 0) return slots;
+    for (let i = 0; i < records.length; i++) {
+      if (records[i] !== null && (hashes[i] as number) >= hash) slots.push(i);
+    }
+    return slots.sort((a, b) => {
+      const order = (hashes[a] as number) - (hashes[b] as number);
+      return order !== 0 ? order : versionOf(records[a] as Record) - versionOf(records[b] as Record);
+    });
+  }
+
   insert(hash: number, record: Record, expiryMs: number): void {
     assert(this.count < this.slots - 1, `page of ${this.slots} slots is full`);
     const mask = this.slots - 1;

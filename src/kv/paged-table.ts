@@ -22,6 +22,8 @@ import {
 } from './record.js';
 import type { FrozenItems, ItemName, Table } from './table.js';
 
+/** Hashes are below this. */
+const HASH_COUNT = 2 ** 32;
 /** Pages at this depth grow instead of splitting: 2^20 entries of directory are enough for 400 million items. */
 const DEPTH_MAX = 20;
 /** Pages that one call of `due` looks at: bounds it to less than a millisecond. */
@@ -103,6 +105,18 @@ export class PagedTable implements Table {
     this.contentBytes = 0;
     this.sumA = 0;
     this.sumB = 0;
+  }
+
+  scan(fromHash: number, into: Item, visit: () => boolean): void {
+    for (let at = fromHash; at < HASH_COUNT;) {
+      const page = this.pageOf(at);
+      for (const slot of page.slotsFrom(at)) {
+        viewRecord(page.records[slot] as Record, page.hashes[slot] as number, into);
+        if (!visit()) return;
+      }
+      const width = 2 ** (32 - page.depth);
+      at = (Math.floor(at / width) + 1) * width;
+    }
   }
 
   freeze(): FrozenItems {

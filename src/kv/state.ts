@@ -26,11 +26,11 @@ export class ShardState {
   /** The version that the latest mutation got; 0 before the first. */
   lastVersion = 0;
 
-  /** What the last successful `find` found. */
+  /** What the last successful `find` found, or what a scan of the table shows. */
   readonly found = new Item();
   /** What the next `put` takes; its holder fills in key, value and expiry. */
   readonly draft = new Item();
-  /** Raised by `find`, lowered by whoever starts a read: see there. */
+  /** Raised by `find` and `lives`, lowered by whoever starts a read: see there. */
   needsTime = false;
 
   private readonly hasher: KeyHasher;
@@ -50,10 +50,15 @@ export class ShardState {
    */
   find(bytes: Uint8Array, start: number, end: number, nowMs: number): boolean {
     const { found } = this;
-    if (!this.table.find(this.hash(bytes, start, end), bytes, start, end, found)) return false;
-    if (found.expiryMs === 0) return true;
-    if (found.expiryMs <= this.timestampMs) return false;
-    if (found.expiryMs <= nowMs) this.needsTime = true;
+    return this.table.find(this.hash(bytes, start, end), bytes, start, end, found) && this.lives(nowMs);
+  }
+
+  /** Whether the item in `found` lives; the rule of `find`, for whoever came to the item otherwise. */
+  lives(nowMs: number): boolean {
+    const { expiryMs } = this.found;
+    if (expiryMs === 0) return true;
+    if (expiryMs <= this.timestampMs) return false;
+    if (expiryMs <= nowMs) this.needsTime = true;
     return true;
   }
 

@@ -34,6 +34,13 @@ export interface Table {
   /** Removes the item that a `find` has just filled in. */
   remove(item: Item): void;
   clear(): void;
+  /**
+   * Shows the items in the order of their hashes (those of one hash in the order of their versions), from `fromHash`
+   * on: fills `into`, then calls `visit`, until that says false. The order depends on the items alone, not on the way
+   * to them. Nothing may change the table meanwhile. The work is bounded by what is visited, a page of the table more,
+   * and one step for each page of the table that is empty.
+   */
+  scan(fromHash: number, into: Item, visit: () => boolean): void;
   /** The items of this moment, in no particular order; `put` and `remove` go on meanwhile. Costs little. */
   freeze(): FrozenItems;
 

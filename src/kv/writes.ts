@@ -2,26 +2,17 @@
  * Commands that change the state. Each reads all of its operands first, then decides, then changes; a refusal (an
  * `error` result, or malformed operands) leaves everything as it was. Time is the applied timestamp alone.
  */
-import { readU32, type ByteReader } from '../base/index.js';
-import { ExpireFlag, Op, SetFlag } from './command.js';
+import { Op } from './command.js';
+import { runExpire, runGetEx, runPersist } from './expiry-writes.js';
 import { INT64_MAX, INT64_MIN, parseInt64, printBigInt, printInteger } from './int64.js';
-import {
-  expectEnd,
-  INVALID_EXPIRY,
-  malformed,
-  NO_EXPIRY,
-  readExpiry,
-  readKey,
-  readKeyCount,
-  readValue,
-} from './operands.js';
+import { expectEnd, malformed, readInt64, readKey, readKeyCount, readValue } from './operands.js';
 import { findOnlyKey, putFoundValue } from './reads.js';
 import { KvError, putBigInt, putError, putInt } from './result.js';
 import type { Run } from './run.js';
+import { runCad, runCas, runSet } from './set.js';
+import { runAppend, runSetRange } from './string-edits.js';
 
 const REAP_NAME_BYTES = 16;
-const SET_FLAGS = SetFlag.ifAbsent | SetFlag.ifPresent | SetFlag.returnOld | SetFlag.keepTtl;
-const EXPIRE_FLAGS = ExpireFlag.ifNone | ExpireFlag.ifSome | ExpireFlag.ifGreater | ExpireFlag.ifLess;
 
 export function runWrite(run: Run, op: number): void {
   switch (op) {
@@ -39,49 +30,23 @@ export function runWrite(run: Run, op: number): void {
       return runPersist(run);
     case Op.flush:
       return runFlush(run);
+    case Op.cas:
+      return runCas(run);
+    case Op.cad:
+      return runCad(run);
+    case Op.append:
+      return runAppend(run);
+    case Op.setRange:
+      return runSetRange(run);
+    case Op.getDel:
+      return runGetDel(run);
+    case Op.getEx:
+      return runGetEx(run);
     case Op.reap:
       return runReap(run);
     default:
       throw malformed(`op ${op} is unknown`);
   }
-}
-
-function runSet(run: Run): void {
-  const { reader, state } = run;
-  const flags = reader.u8();
-  const expiryMs = readExpiry(reader, state.timestampMs, false);
-  const keyStart = readKey(reader);
-  const keyEnd = reader.position;
-  const valueStart = readValue(reader);
-  const valueEnd = reader.position;
-  expectEnd(reader);
-  checkSetFlags(flags, expiryMs);
-  if (valueEnd - valueStart > run.valueBytesMax) return putError(run.out, KvError.tooLarge);
-  if (expiryMs === INVALID_EXPIRY) return putError(run.out, KvError.invalidExpire);
-
-  const exists = run.find(keyStart, keyEnd);
-  const returnOld = (flags & SetFlag.returnOld) !== 0;
-  const refused = (flags & (exists ? SetFlag.ifAbsent : SetFlag.ifPresent)) !== 0;
-  if (returnOld && exists) putFoundValue(run);
-  else if (returnOld || refused) run.putNil();
-  else run.putOk();
-  if (refused) return;
-
-  if (expiryMs !== NO_EXPIRY && expiryMs <= state.timestampMs) {
-    if (exists) state.removeFound(); // an expiry in the past deletes
-    return;
-  }
-  const keptMs = exists && (flags & SetFlag.keepTtl) !== 0 ? state.found.expiryMs : 0;
-  state.draft.setKey(reader.buffer, keyStart, keyEnd);
-  state.draft.setValue(reader.buffer, valueStart, valueEnd);
-  state.draft.expiryMs = expiryMs === NO_EXPIRY ? keptMs : expiryMs;
-  state.putDraft();
-}
-
-function checkSetFlags(flags: number, expiryMs: number): void {
-  if ((flags & ~SET_FLAGS) !== 0) throw malformed(`set flags ${flags}`);
-  if (hasBoth(flags, SetFlag.ifAbsent, SetFlag.ifPresent)) throw malformed('NX and XX');
-  if ((flags & SetFlag.keepTtl) !== 0 && expiryMs !== NO_EXPIRY) throw malformed('KEEPTTL and an expiry');
 }
 
 function runDel(run: Run): void {
@@ -92,6 +57,12 @@ function runDel(run: Run): void {
     removed++;
   }
   putInt(run.out, removed);
+}
+
+function runGetDel(run: Run): void {
+  if (!findOnlyKey(run)) return run.putNil();
+  putFoundValue(run);
+  run.state.removeFound();
 }
 
 function runMset(run: Run): void {
@@ -109,7 +80,8 @@ function runMset(run: Run): void {
 
   reader.position = start;
   for (let i = 0; i < count; i++) {
-    state.draft.setKey(reader.buffer, readKey(reader), reader.position);
+    run.nameKey(readKey(reader), reader.position);
+    state.draft.setKey(reader.buffer, run.keyStart, run.keyEnd);
     state.draft.setValue(reader.buffer, readValue(reader), reader.position);
     state.draft.expiryMs = 0;
     state.putDraft();
@@ -120,7 +92,7 @@ function runMset(run: Run): void {
 /** Adds to the integer that the value spells; an absent key counts as 0. The expiry stays. */
 function runIncrBy(run: Run): void {
   const { reader, state, digits } = run;
-  const delta = readDelta(reader);
+  const delta = readInt64(reader);
   const keyStart = readKey(reader);
   const keyEnd = reader.position;
   expectEnd(reader);
@@ -141,19 +113,6 @@ function runIncrBy(run: Run): void {
   else putBigInt(run.out, sum);
 }
 
-/** A signed 64-bit integer: a number when it is a safe one, so that the usual INCR makes no BigInt. */
-function readDelta(reader: ByteReader): number | bigint {
-  const at = reader.position;
-  reader.skip(8);
-  const high = readU32(reader.buffer, at) | 0;
-  const low = readU32(reader.buffer, at + 4);
-  if (high >= -0x200000 && high <= 0x1fffff) {
-    const value = high * 4294967296 + low;
-    if (Number.isSafeInteger(value)) return value;
-  }
-  return (BigInt(high) << 32n) | BigInt(low);
-}
-
 /** The sum, as a number when it is a safe one; null when it leaves the 64-bit range. */
 function add(a: number | bigint, b: number | bigint): number | bigint | null {
   if (typeof a === 'number' && typeof b === 'number') {
@@ -162,48 +121,6 @@ function add(a: number | bigint, b: number | bigint): number | bigint | null {
   }
   const sum = BigInt(a) + BigInt(b);
   return sum >= INT64_MIN && sum <= INT64_MAX ? sum : null;
-}
-
-/** Without an expiry a key counts as living for ever: GT never holds for it, LT always. */
-function runExpire(run: Run): void {
-  const { reader, state } = run;
-  const flags = reader.u8();
-  const expiryMs = readExpiry(reader, state.timestampMs, true);
-  const keyStart = readKey(reader);
-  const keyEnd = reader.position;
-  expectEnd(reader);
-  checkExpireFlags(flags);
-  if (expiryMs === NO_EXPIRY) throw malformed('expire without a time');
-  if (expiryMs === INVALID_EXPIRY) return putError(run.out, KvError.invalidExpire);
-
-  if (!run.find(keyStart, keyEnd) || !expireHolds(flags, state.found.expiryMs, expiryMs)) {
-    return putInt(run.out, 0);
-  }
-  if (expiryMs <= state.timestampMs) state.removeFound();
-  else state.putFoundWithExpiry(expiryMs);
-  putInt(run.out, 1);
-}
-
-function checkExpireFlags(flags: number): void {
-  if ((flags & ~EXPIRE_FLAGS) !== 0) throw malformed(`expire flags ${flags}`);
-  if ((flags & ExpireFlag.ifNone) !== 0 && flags !== ExpireFlag.ifNone)
-    throw malformed('NX with XX, GT or LT');
-  if (hasBoth(flags, ExpireFlag.ifGreater, ExpireFlag.ifLess)) throw malformed('GT and LT');
-}
-
-function expireHolds(flags: number, presentMs: number, wantedMs: number): boolean {
-  const endMs = presentMs === 0 ? Infinity : presentMs;
-  if ((flags & ExpireFlag.ifNone) !== 0 && presentMs !== 0) return false;
-  if ((flags & ExpireFlag.ifSome) !== 0 && presentMs === 0) return false;
-  if ((flags & ExpireFlag.ifGreater) !== 0 && wantedMs <= endMs) return false;
-  if ((flags & ExpireFlag.ifLess) !== 0 && wantedMs >= endMs) return false;
-  return true;
-}
-
-function runPersist(run: Run): void {
-  if (!findOnlyKey(run) || run.state.found.expiryMs === 0) return putInt(run.out, 0);
-  run.state.putFoundWithExpiry(0);
-  putInt(run.out, 1);
 }
 
 function runFlush(run: Run): void {
@@ -234,8 +151,4 @@ function runReap(run: Run): void {
     dropped++;
   }
   putInt(run.out, dropped);
-}
-
-function hasBoth(flags: number, one: number, other: number): boolean {
-  return (flags & one) !== 0 && (flags & other) !== 0;
 }

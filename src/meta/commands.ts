@@ -2,7 +2,8 @@
  * What changes group 0's state. Each command is idempotent, so that a retry after an unknown outcome is harmless.
  *
  *   bootstrap: u8 1 | encoded state            (ignored once there is a cluster)
- *   upsertNode: u8 2 | instanceId | addresses  (a new instance gets the next node id; a known one new addresses)
+ *   upsertNode: u8 3 | instanceId | addresses  (a new instance gets the next node id; a known one new addresses)
+ *               u8 2 | the same of version 1, without `respMoved`: no longer written, still applied
  *
  * Result: u8 0 (ran; 6: malformed, and nothing follows) | u32 node id (0 for bootstrap) | encoded state after the command.
  */
@@ -10,6 +11,7 @@ import { ByteReader, ByteWriter } from '../base/index.js';
 import type { NodeAddresses } from '../base/index.js';
 import {
   decodeAddresses,
+  decodeAddressesV1,
   decodeMetaState,
   encodeAddresses,
   encodeMetaState,
@@ -17,7 +19,7 @@ import {
   type MetaState,
 } from './state.js';
 
-const Kind = { bootstrap: 1, upsertNode: 2 } as const;
+const Kind = { bootstrap: 1, upsertNodeV1: 2, upsertNode: 3 } as const;
 
 export function encodeBootstrap(state: MetaState): Uint8Array {
   const w = new ByteWriter(1024);
@@ -53,6 +55,10 @@ export function applyMetaCommand(state: MetaState, bytes: Uint8Array): MetaOutco
       const instanceId = r.string16();
       return upsertNode(state, instanceId, decodeAddresses(r));
     }
+    case Kind.upsertNodeV1: {
+      const instanceId = r.string16();
+      return upsertNode(state, instanceId, decodeAddressesV1(r));
+    }
     default:
       throw new RangeError(`unknown meta command ${kind}`);
   }
@@ -79,5 +85,11 @@ function upsertNode(state: MetaState, instanceId: string, addresses: NodeAddress
 }
 
 export function sameAddresses(a: NodeAddresses, b: NodeAddresses): boolean {
-  return a.grpc === b.grpc && a.peer === b.peer && a.resp === b.resp && a.http === b.http;
+  return (
+    a.grpc === b.grpc &&
+    a.peer === b.peer &&
+    a.resp === b.resp &&
+    a.respMoved === b.respMoved &&
+    a.http === b.http
+  );
 }

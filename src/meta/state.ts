@@ -2,7 +2,8 @@
  * What group 0 knows: the cluster, its nodes, its shards. The only truth about them (ARCHITECTURE section 11), but
  * for a group's members, which the group's own applied configuration says.
  *
- * Encoded: u8 version (1) | clusterId | u64 mapVersion | u32 nextNodeId | u32 replicas | nodes | shards | meta replicas.
+ * Encoded: u8 version (2) | clusterId | u64 mapVersion | u32 nextNodeId | u32 replicas | nodes | shards | meta replicas.
+ * Version 1, whose addresses have no `respMoved`, is still read.
  */
 import {
   ByteReader,
@@ -59,7 +60,8 @@ export const EMPTY_META: MetaState = {
   metaReplicas: [],
 };
 
-const VERSION = 1;
+const VERSION = 2;
+const VERSION_WITHOUT_RESP_MOVED = 1;
 /** Bounds what a malformed count can make us allocate. */
 const COUNT_MAX = 65_536;
 
@@ -91,8 +93,9 @@ export function encodeMetaState(state: MetaState): Uint8Array {
 export function decodeMetaState(bytes: Uint8Array): MetaState {
   const r = new ByteReader(bytes);
   const version = r.u8();
-  if (version !== VERSION)
-    throw new RangeError(`meta state of version ${version}, this program reads ${VERSION}`);
+  if (version !== VERSION && version !== VERSION_WITHOUT_RESP_MOVED)
+    throw new RangeError(`meta state of version ${version}, this program reads 1 to ${VERSION}`);
+  const readAddresses = version === VERSION ? decodeAddresses : decodeAddressesV1;
   const clusterId = r.string16();
   const mapVersion = r.u64();
   const nextNodeId = r.u32();
@@ -100,7 +103,7 @@ export function decodeMetaState(bytes: Uint8Array): MetaState {
   const nodes = list(r, (): MetaNode => {
     const id = r.u32();
     const instanceId = r.string16();
-    const addresses = decodeAddresses(r);
+    const addresses = readAddresses(r);
     const stateNumber = r.u8();
     const state = NODE_STATES[stateNumber];
     if (state === undefined) throw new RangeError(`meta state with a node in state ${stateNumber}`);
@@ -122,10 +125,17 @@ export function encodeAddresses(w: ByteWriter, addresses: NodeAddresses): void {
   w.string16(addresses.peer);
   w.string16(addresses.resp);
   w.string16(addresses.http);
+  w.string16(addresses.respMoved);
 }
 
 export function decodeAddresses(r: ByteReader): NodeAddresses {
-  return { grpc: r.string16(), peer: r.string16(), resp: r.string16(), http: r.string16() };
+  return { ...decodeAddressesV1(r), respMoved: r.string16() };
+}
+
+/** Of a version that knew no listener which redirects. */
+export function decodeAddressesV1(r: ByteReader): NodeAddresses {
+  const [grpc, peer, resp, http] = [r.string16(), r.string16(), r.string16(), r.string16()];
+  return { grpc, peer, resp, respMoved: '', http };
 }
 
 function encodeReplicas(w: ByteWriter, replicas: readonly MetaReplica[]): void {

@@ -4,7 +4,6 @@ import type {
   Clock,
   Compressor,
   ControlClient,
-  ControlServer,
   Crc32,
   Entropy,
   Files,
@@ -13,6 +12,7 @@ import type {
   OpenOrderedStore,
   PeerNetwork,
   ReplicaObserver,
+  RpcServer,
   StreamListeners,
   Timers,
 } from '../ports/index.js';
@@ -32,7 +32,7 @@ export interface NodePorts {
   readonly peers: PeerNetwork;
   readonly streams: StreamListeners;
   readonly http: HttpListeners;
-  readonly controlServer: ControlServer;
+  readonly rpcServer: RpcServer;
   readonly controlClient: ControlClient;
   /** Renders the registry for `/metrics`. */
   readonly renderMetrics: (done: (text: string, contentType: string) => void) => void;

@@ -98,8 +98,13 @@ export class ControlService {
 
 /** Addresses end up in the log and in every node's map: what can't be dialled never gets there. */
 export function isInstance({ instanceId, addresses }: Instance): boolean {
-  const { grpc, peer, resp, http } = addresses;
-  return instanceId.length > 0 && instanceId.length <= 64 && [grpc, peer, resp, http].every(isAddress);
+  const { grpc, peer, resp, respMoved, http } = addresses;
+  return (
+    instanceId.length > 0 &&
+    instanceId.length <= 64 &&
+    [grpc, peer, http].every(isAddress) &&
+    [resp, respMoved].every((address) => address === '' || isAddress(address))
+  );
 }
 
 const STARTING: ControlFailure = { code: 'UNAVAILABLE', message: 'this node is still starting' };

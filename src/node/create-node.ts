@@ -7,8 +7,15 @@
  * Neither the server nor the simulator wires anything besides.
  */
 import { assert, META_GROUP, type ErrorReason, type Fatal, type NodeId } from '../base/index.js';
+import { refuseUninitialised } from '../api/index.js';
 import type { MetaState } from '../meta/index.js';
-import type { CloseListener, ControlHandler, ControlMethods, Instance } from '../ports/index.js';
+import type {
+  CacheHandler,
+  CloseListener,
+  ControlHandler,
+  ControlMethods,
+  Instance,
+} from '../ports/index.js';
 import { createRaft, type Configuration } from '../raft/index.js';
 import type { NodeSettings } from '../settings/index.js';
 import {
@@ -20,7 +27,7 @@ import {
   type RecoveredGroup,
 } from '../storage/index.js';
 import { ControlService } from './control-service.js';
-import { advertisedAddress } from './addresses.js';
+import { advertisedAddress, advertisedResp } from './addresses.js';
 import type { Node, NodePorts, NodeSeams, NodeStatus } from './api.js';
 import { httpPage } from './http-pages.js';
 import { Member } from './member.js';
@@ -160,7 +167,12 @@ class QuorateNode implements Node {
   /** Control and HTTP first: their ports may be drawn by the system, and are part of what the node advertises. */
   private listen(store: LogStore, done: (error: Error | null) => void): void {
     const { ports, settings } = this;
-    ports.controlServer.listen(settings.grpc, this.control, (error, bound, close) => {
+    const handlers = {
+      control: this.control,
+      cache: this.cache,
+      ready: () => this.status().ready,
+    };
+    ports.rpcServer.listen(settings.grpc, handlers, (error, bound, close) => {
       if (error !== null) {
         done(error);
         return;
@@ -192,13 +204,15 @@ class QuorateNode implements Node {
     this.bootNumber = (storedBoot === undefined ? 0 : decodeNumber(storedBoot)) + 1;
     store.putNodeValue(VALUE_INSTANCE, encodeText(instanceId));
     store.putNodeValue(VALUE_BOOT, encodeNumber(this.bootNumber));
-    const advertise = (address: string): string => advertisedAddress(address, this.settings.advertiseHost);
+    const { advertiseHost, resp } = this.settings;
+    const advertise = (address: string): string => advertisedAddress(address, advertiseHost);
     this.self = {
       instanceId,
       addresses: {
         grpc: advertise(this.bound.grpc),
         peer: advertise(this.settings.peer),
-        resp: advertise(this.settings.resp),
+        resp: advertisedResp(resp, 'forward', advertiseHost),
+        respMoved: advertisedResp(resp, 'moved', advertiseHost),
         http: advertise(this.bound.http),
       },
     };
@@ -331,6 +345,20 @@ class QuorateNode implements Node {
   private writeRefusal(): ErrorReason | null {
     return this.guard?.state === 'low' ? 'DISK_FULL' : null;
   }
+
+  // ---- calls of clients ----------------------------------------------------------------------------------------
+
+  private readonly uninitialised = refuseUninitialised();
+
+  private get cacheNow(): CacheHandler {
+    return this.member?.cache ?? this.uninitialised;
+  }
+
+  private readonly cache: CacheHandler = {
+    unary: (method, request, deadlineMs, answer) => this.cacheNow.unary(method, request, deadlineMs, answer),
+    pipeline: (stream) => this.cacheNow.pipeline(stream),
+    watchShardMap: (request, stream) => this.cacheNow.watchShardMap(request, stream),
+  };
 
   // ---- control calls -------------------------------------------------------------------------------------------
 

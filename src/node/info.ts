@@ -27,7 +27,6 @@ export function infoFacts(member: Member, uptimeMs: number): InfoFacts {
           ['suspect_replicas_here', replicas.filter((replica) => replica.suspect !== null).length],
         ],
       },
-      { name: 'Cluster', rows: [['cluster_enabled', 0]] },
     ],
   };
 }

@@ -4,10 +4,12 @@
  */
 import { copyBytes, META_GROUP, must, type ErrorReason, type GroupId, type NodeId } from '../base/index.js';
 import {
+  createCacheServer,
   createGatewayMetrics,
   createRespServer,
   ForwardServer,
   Gateway,
+  type CacheServer,
   type RespServer,
 } from '../api/index.js';
 import { LeaderBalance } from '../coordinator/index.js';
@@ -22,6 +24,7 @@ import { isAddress, type NodeSettings } from '../settings/index.js';
 import type { CheckpointStore, LogStore, RecoveredGroup } from '../storage/index.js';
 import type { NodePorts } from './api.js';
 import { ClusterView } from './cluster-view.js';
+import { Directory } from './directory.js';
 import { Gossip } from './gossip.js';
 import { infoFacts, configRows } from './info.js';
 import { MetaClient } from './meta-client.js';
@@ -56,11 +59,14 @@ export class Member implements PeerHandlers {
   readonly view: ClusterView;
   readonly gossip: Gossip;
   readonly meta: MetaClient;
+  readonly directory: Directory;
   private readonly gateway: Gateway;
   private readonly forwardServer: ForwardServer;
   private readonly resp: RespServer;
+  /** What gRPC clients reach; the listener is the node's. */
+  readonly cache: CacheServer;
   private readonly balance: LeaderBalance;
-  private closeResp: CloseListener | null = null;
+  private closersOfResp: CloseListener[] = [];
   private stopped = false;
   private bootstrapping = false;
   private telling = false;
@@ -90,6 +96,7 @@ export class Member implements PeerHandlers {
       nodeOf: (group, replica) => this.view.nodeOf(group, replica),
       mapVersion: () => this.view.version,
       onRoleChange: (replica, change) => {
+        this.directory.changed();
         if (change.leader === 0) return;
         const node = this.view.nodeOf(replica.group, change.leader);
         this.gossip.note(replica.group, change.term, replica.configuration.version, node);
@@ -103,7 +110,16 @@ export class Member implements PeerHandlers {
       timers: ports.timers,
       entropy: ports.entropy,
       logger: ports.logger,
-      onHints: () => this.gateway.poll(),
+      onHints: () => {
+        this.gateway.poll();
+        this.directory.changed();
+      },
+    });
+    this.directory = new Directory({
+      nodeId: options.nodeId,
+      host: this.host,
+      view: this.view,
+      timers: ports.timers,
     });
     const metrics = createGatewayMetrics(ports.metrics);
     this.gateway = new Gateway({
@@ -130,13 +146,24 @@ export class Member implements PeerHandlers {
     });
     this.resp = createRespServer({
       gateway: this.gateway,
+      directory: this.directory,
       clock: ports.clock,
       timers: ports.timers,
+      entropy: ports.entropy,
       logger: ports.logger,
       metrics: ports.metrics,
       limits: settings.limits,
       info: () => infoFacts(this, ports.clock.monoMs() - this.startedAtMs),
       config: configRows(settings),
+    });
+    this.cache = createCacheServer({
+      gateway: this.gateway,
+      directory: this.directory,
+      clock: ports.clock,
+      timers: ports.timers,
+      logger: ports.logger,
+      metrics: ports.metrics,
+      limits: settings.limits,
     });
     this.meta = new MetaClient(this.host, this.view, ports.controlClient);
     this.balance = new LeaderBalance(this.host, (group) => this.view.preferredLeader(group));
@@ -164,31 +191,52 @@ export class Member implements PeerHandlers {
         this.host.start();
         this.gossip.start();
         this.housekeeping();
-        ports.streams.listen(
-          settings.resp,
-          (stream) => this.resp.accept(stream),
-          (listenError, _bound, close) => {
-            this.closeResp = close;
-            done(listenError);
-          },
-        );
+        this.listenResp(0, done);
       });
     });
+  }
+
+  /** One listener after the other; the first that can't listen is the error. */
+  private listenResp(index: number, done: (error: Error | null) => void): void {
+    const listener = this.options.settings.resp[index];
+    if (listener === undefined || this.stopped) {
+      done(null);
+      return;
+    }
+    this.options.ports.streams.listen(
+      listener.address,
+      (stream) => this.resp.accept(stream, listener.routing),
+      (error, _bound, close) => {
+        if (error !== null) {
+          done(error);
+          return;
+        }
+        this.closersOfResp.push(close);
+        this.listenResp(index + 1, done);
+      },
+    );
   }
 
   stop(done: () => void): void {
     if (this.stopped) return;
     this.stopped = true;
     this.gossip.stop();
+    this.directory.stop();
     // What waits is answered first, then connections close; the host stops in between, so that nothing new runs.
     this.gateway.stop();
     this.forwardServer.stop();
     this.host.stop();
     const closeStreams = (next: () => void): void => {
-      if (this.closeResp === null) next();
-      else this.closeResp(next);
+      const close = this.closersOfResp.pop();
+      if (close === undefined) next();
+      else close(() => closeStreams(next));
     };
-    this.resp.close(() => closeStreams(() => this.options.ports.peers.stop(done)));
+    let open = 2;
+    const closed = (): void => {
+      if (--open === 0) this.options.ports.peers.stop(done);
+    };
+    this.cache.close(closed);
+    this.resp.close(() => closeStreams(closed));
   }
 
   private recoverAll(done: () => void): void {
@@ -260,6 +308,7 @@ export class Member implements PeerHandlers {
   private onMap(state: MetaState): void {
     this.options.remember(state);
     this.announceAddresses();
+    this.directory.changed();
   }
 
   private announceAddresses(): void {
@@ -342,8 +391,9 @@ export class Member implements PeerHandlers {
     // Liveness of peers is the groups' own business until quiescence: each leader's messages tell it.
   }
 
-  onLinkUp(): void {
+  onLinkUp(node: NodeId, channel: PeerChannel): void {
     this.gateway.poll();
+    if (channel === 'forward' && !this.stopped) this.forwardServer.onDrain(node);
   }
 
   onLinkDown(node: NodeId, channel: PeerChannel): void {
@@ -356,6 +406,7 @@ export class Member implements PeerHandlers {
 
   onDrain(node: NodeId, channel: PeerChannel): void {
     if (channel === 'bulk') this.host.onBulkDrain(node);
+    else if (channel === 'forward' && !this.stopped) this.forwardServer.onDrain(node);
   }
 }
 

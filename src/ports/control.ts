@@ -1,4 +1,6 @@
 import type { ErrorReason, NodeAddresses, NodeId } from '../base/index.js';
+import type { CacheHandler } from './cache-calls.js';
+import type { CloseListener } from './listeners.js';
 
 /**
  * The control calls between nodes before they share a cluster, and from the CLI: gRPC in production
@@ -101,10 +103,21 @@ export type ControlHandler = <M extends ControlMethod>(
   reply: (failure: ControlFailure | null, response: ControlMethods[M]['response'] | null) => void,
 ) => void;
 
-export interface ControlServer {
+/** Who answers the calls that come to one gRPC listener. */
+export interface RpcHandlers {
+  readonly control: ControlHandler;
+  /** While the node is no member of a cluster it refuses every call with `NOT_INITIALISED`. */
+  readonly cache: CacheHandler;
+  /** What the standard health service says, asked at every check and a few times a second for its watchers. */
+  readonly ready: () => boolean;
+}
+
+/** The listener of clients, administrators and nodes: control calls, the cache, health and reflection. */
+export interface RpcServer {
+  /** `done` gets the bound address; an address in use is an error with `code: 'EADDRINUSE'`. */
   listen(
     address: string,
-    handler: ControlHandler,
-    done: (error: Error | null, bound: string, close: (done: () => void) => void) => void,
+    handlers: RpcHandlers,
+    done: (error: Error | null, bound: string, close: CloseListener) => void,
   ): void;
 }

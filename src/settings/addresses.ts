@@ -4,6 +4,7 @@
  */
 import type { NodeSettings } from './schema.js';
 
+/** Listeners whose address follows from the gRPC one where it isn't given. */
 export const LISTENERS = ['grpc', 'peer', 'resp', 'http'] as const;
 export type ListenerName = (typeof LISTENERS)[number];
 
@@ -58,20 +59,47 @@ export function checkAddresses(settings: NodeSettings): string[] {
   if (/[\s/]|:\d+$/.test(settings.advertiseHost) && !settings.advertiseHost.includes('::')) {
     problems.push(`advertiseHost: expected a host without a port, got "${settings.advertiseHost}"`);
   }
-  for (const listener of LISTENERS) {
-    const address = settings[listener];
-    const { host } = splitAddress(address);
+  const names = new Map<string, string>();
+  for (const { name: listener, address, advertise } of listeningAddresses(settings)) {
+    const { host, port } = splitAddress(address);
+    const other = names.get(address);
+    if (other !== undefined && port !== 0) {
+      problems.push(
+        `${listener}: ${address} is given to ${other} already; each listener needs one of its own`,
+      );
+    }
+    names.set(address, listener);
+    if (advertise !== '' && isUnspecified(splitAddress(advertise).host)) {
+      problems.push(`${listener}: expected a host in advertise= that others can reach, got ${advertise}`);
+    }
     if (!isLoopback(host) && !settings.insecure) {
       problems.push(
         `${listener}: ${address} can be reached from other machines, and there is no authentication yet; ` +
           'listen on 127.0.0.1, or accept that with --insecure',
       );
     }
-    if (isUnspecified(host) && advertised === '') {
+    if (isUnspecified(host) && advertised === '' && advertise === '') {
       problems.push(
         `${listener}: ${address} means nothing to other nodes; say with --advertise-host HOST where they find this one`,
       );
     }
   }
   return problems;
+}
+
+interface Listening {
+  readonly name: ListenerName;
+  readonly address: string;
+  /** Empty: follows from `advertiseHost`. */
+  readonly advertise: string;
+}
+
+function listeningAddresses(settings: NodeSettings): Listening[] {
+  const { grpc, peer, resp, http } = settings;
+  return [
+    { name: 'grpc', address: grpc, advertise: '' },
+    { name: 'peer', address: peer, advertise: '' },
+    ...resp.map(({ address, advertise }): Listening => ({ name: 'resp', address, advertise })),
+    { name: 'http', address: http, advertise: '' },
+  ];
 }

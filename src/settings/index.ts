@@ -1,5 +1,8 @@
 /** Level 1: settings of a node. */
 export * from './schema.js';
+export { addressSchema, isAddress } from './address-schema.js';
+export { describeRespListener, RESP_ROUTINGS } from './resp-listeners.js';
+export type { RespListener, RespRouting } from './resp-listeners.js';
 export * from './names.js';
 export * from './addresses.js';
 export { dataFolderOf, loadSettings } from './load.js';

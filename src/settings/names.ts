@@ -15,7 +15,8 @@ type LeafNames<T, Prefix extends string> = {
 }[keyof T & string];
 
 export type SettingName = LeafNames<NodeSettings, ''>;
-export type SettingKind = 'text' | 'integer' | 'number' | 'boolean' | 'list';
+/** `listeners`: several, separated by blanks; the flag may be repeated instead. */
+export type SettingKind = 'text' | 'integer' | 'number' | 'boolean' | 'list' | 'listeners';
 
 export interface SettingDescription {
   readonly kind: SettingKind;
@@ -38,7 +39,12 @@ export const SETTINGS: Readonly<Record<SettingName, SettingDescription>> = {
   data: everyday('text', 'DIR', 'data directory; holds identity, settings and all data'),
   grpc: everyday('text', 'HOST:PORT', 'gRPC of clients and administrators'),
   peer: everyday('text', 'HOST:PORT', 'links between nodes (default: the gRPC port + 50)'),
-  resp: everyday('text', 'HOST:PORT', "Redis' protocol (default: the gRPC port - 221)"),
+  resp: everyday(
+    'listeners',
+    'LISTENER',
+    "Redis' protocol: HOST:PORT, and behind it ,routing=moved to redirect as Redis Cluster does and " +
+      ',advertise=HOST:PORT for what others are told; may be repeated (default: the gRPC port - 221)',
+  ),
   http: everyday('text', 'HOST:PORT', '/healthz, /readyz, /metrics (default: the gRPC port + 100)'),
   advertiseHost: everyday('text', 'HOST', 'host that others are told (default: the listening host)'),
   join: everyday('list', 'HOST:PORT,…', 'gRPC addresses of nodes to ask for a cluster'),
@@ -61,8 +67,16 @@ export const SETTINGS: Readonly<Record<SettingName, SettingDescription>> = {
   'limits.commandBytesMax': tuning('integer', 'BYTES', 'all arguments of one command'),
   'limits.connectionsMax': tuning('integer', 'COUNT', 'client connections'),
   'limits.outputBytesMax': tuning('integer', 'BYTES', 'replies a client may leave unread'),
+  'limits.outputSoftBytesMax': tuning(
+    'integer',
+    'BYTES',
+    'replies a client may leave unread for ten seconds',
+  ),
   'limits.inflightBytesMax': tuning('integer', 'BYTES', 'commands a node holds unanswered'),
   'limits.requestTimeoutMs': tuning('integer', 'MS', 'time limit of a request'),
+  'limits.grpcConnectionsMax': tuning('integer', 'COUNT', 'gRPC connections, of nodes and tools included'),
+  'limits.grpcStreamsMax': tuning('integer', 'COUNT', 'open calls of one gRPC connection'),
+  'limits.grpcMessageBytesMax': tuning('integer', 'BYTES', 'largest gRPC message, after decompression'),
 };
 
 export const SETTING_NAMES: readonly SettingName[] = Object.keys(SETTINGS) as SettingName[];

@@ -5,22 +5,23 @@
  */
 import { z } from 'zod';
 
+import { addressSchema } from './address-schema.js';
+import { readRespListeners } from './resp-listeners.js';
+import type { RespListener } from './resp-listeners.js';
+
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** HOST:PORT; an IPv6 host stands in brackets. Port 0 asks for a free one. */
-export const addressSchema = z
-  .string()
-  .regex(/^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):\d{1,5}$/, 'expected HOST:PORT, for example 127.0.0.1:7600')
-  .refine(
-    (text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65535,
-    'expected a port from 0 to 65535',
-  );
-
-/** Whether a text from elsewhere is an address that can be dialled. */
-export function isAddress(text: string): boolean {
-  return addressSchema.safeParse(text).success;
-}
+/** Every form that `readRespListeners` knows becomes a list; the default follows the pattern of the other listeners. */
+const respSchema = z
+  .unknown()
+  .transform((value, context): readonly RespListener[] => {
+    const read = readRespListeners(value);
+    if (read.ok) return read.listeners;
+    context.addIssue({ code: 'custom', message: read.problem });
+    return z.NEVER;
+  })
+  .prefault('127.0.0.1:7379');
 
 export const nodeSettingsSchema = z.strictObject({
   /** Data directory. */
@@ -28,7 +29,7 @@ export const nodeSettingsSchema = z.strictObject({
   /** Listening addresses. `peer` defaults to the gRPC port + 50, `resp` and `http` follow the same pattern. */
   grpc: addressSchema.default('127.0.0.1:7600'),
   peer: addressSchema.default('127.0.0.1:7650'),
-  resp: addressSchema.default('127.0.0.1:7379'),
+  resp: respSchema,
   http: addressSchema.default('127.0.0.1:7700'),
   /** Host that others are told; empty: the listening host. */
   advertiseHost: z.string().default(''),
@@ -100,12 +101,26 @@ export const nodeSettingsSchema = z.strictObject({
         .int()
         .min(KIB)
         .default(32 * MIB),
+      /** Past it for ten seconds on end a client is closed, too. */
+      outputSoftBytesMax: z
+        .int()
+        .min(KIB)
+        .default(8 * MIB),
       /** Bytes of commands that this node holds unanswered. */
       inflightBytesMax: z
         .int()
         .min(KIB)
         .default(64 * MIB),
       requestTimeoutMs: z.int().min(10).default(5_000),
+      grpcConnectionsMax: z.int().min(1).default(10_000),
+      /** Calls that one gRPC connection may have open at a time, streams included. */
+      grpcStreamsMax: z.int().min(1).max(65_536).default(256),
+      /** One gRPC message, after decompression. */
+      grpcMessageBytesMax: z
+        .int()
+        .min(MIB)
+        .max(1024 * MIB)
+        .default(16 * MIB),
     })
     .prefault({}),
 });

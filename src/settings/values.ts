@@ -4,6 +4,7 @@
  */
 import { isSettingName, SETTINGS } from './names.js';
 import type { SettingName } from './names.js';
+import { splitListeners } from './resp-listeners.js';
 
 export type Parsed =
   { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly expected: string };
@@ -17,6 +18,8 @@ export function parseSettingText(name: SettingName, text: string): Parsed {
       return { ok: true, value: text };
     case 'list':
       return { ok: true, value: splitList(text) };
+    case 'listeners':
+      return { ok: true, value: splitListeners(text) };
     case 'boolean':
       if (text === 'true' || text === 'false') return { ok: true, value: text === 'true' };
       return { ok: false, expected: 'true or false' };

@@ -44,7 +44,9 @@ export interface ShardEntry {
   readonly replicas: readonly ReplicaEntry[];
 }
 
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
+/** Its addresses had no `respMoved`. */
+const FORMAT_VERSION_1 = 1;
 const NO_SHARD = 0xffff;
 
 export class ShardMap {
@@ -113,8 +115,9 @@ export const EMPTY_SHARD_MAP = new ShardMap(0, [], []);
 
 /*
  * u8 format version | u64 map version
- * u32 count | (u32 id | u8 state | instance id | grpc | peer | resp | http)…       strings: u16 length + UTF-8
+ * u32 count | (u32 id | u8 state | instance id | grpc | peer | resp | http | respMoved)…
  * u32 count | (u32 id | u16 firstSlot | u16 lastSlot | u16 count | (u64 replica id | u32 node)…)…
+ * Strings: u16 length + UTF-8. Format 1, without respMoved, is still read.
  */
 export function encodeShardMap(w: ByteWriter, map: ShardMap): void {
   w.u8(FORMAT_VERSION);
@@ -128,11 +131,11 @@ export function encodeShardMap(w: ByteWriter, map: ShardMap): void {
 /** Throws `ShortBytesError` or `RangeError` on malformed bytes. Reads its own bytes only: others may follow. */
 export function decodeShardMap(reader: ByteReader): ShardMap {
   const format = reader.u8();
-  refuseIf(format !== FORMAT_VERSION, `format version ${format} is unknown`);
+  refuseIf(format !== FORMAT_VERSION && format !== FORMAT_VERSION_1, `format version ${format} is unknown`);
   const version = reader.u64();
   // The lists grow as bytes are read, so that a lying count costs no memory.
   const nodes: NodeEntry[] = [];
-  for (let left = reader.u32(); left > 0; left--) nodes.push(decodeNode(reader));
+  for (let left = reader.u32(); left > 0; left--) nodes.push(decodeNode(reader, format));
   const shards: ShardEntry[] = [];
   for (let left = reader.u32(); left > 0; left--) shards.push(decodeShard(reader));
   return new ShardMap(version, nodes, shards);
@@ -148,9 +151,10 @@ function encodeNode(w: ByteWriter, node: NodeEntry): void {
   w.string16(node.addresses.peer);
   w.string16(node.addresses.resp);
   w.string16(node.addresses.http);
+  w.string16(node.addresses.respMoved);
 }
 
-function decodeNode(reader: ByteReader): NodeEntry {
+function decodeNode(reader: ByteReader, format: number): NodeEntry {
   const id = reader.u32();
   const stateNumber = reader.u8();
   const state = NODE_STATES[stateNumber];
@@ -160,7 +164,8 @@ function decodeNode(reader: ByteReader): NodeEntry {
   const peer = reader.string16();
   const resp = reader.string16();
   const http = reader.string16();
-  return { id, addresses: { grpc, peer, resp, http }, instanceId, state };
+  const respMoved = format === FORMAT_VERSION_1 ? '' : reader.string16();
+  return { id, addresses: { grpc, peer, resp, respMoved, http }, instanceId, state };
 }
 
 function encodeShard(w: ByteWriter, shard: ShardEntry): void {

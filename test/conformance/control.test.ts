@@ -1,5 +1,6 @@
 /** Both kinds of control calls do what the suite says. */
-import { createGrpcControlClient, createGrpcControlServer } from '../../src/adapters/grpc-control.js';
+import { createGrpcControlClient } from '../../src/adapters/grpc-control.js';
+import { grpcServer } from '../support/rpc-handlers.js';
 import { Prng } from '../../src/base/index.js';
 import { SimLoop } from '../sim/world/loop.js';
 import { SimNetwork } from '../sim/world/network.js';
@@ -19,7 +20,7 @@ controlSuite('gRPC', () => {
   const client = createGrpcControlClient();
   return {
     ...realWorld,
-    server: createGrpcControlServer(),
+    server: grpcServer(),
     client,
     listen: '127.0.0.1:0',
     close: () => client.close(),

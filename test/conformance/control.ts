@@ -1,18 +1,19 @@
-/** What every pair of `ControlServer` and `ControlClient` does, on the simulated and on the real one (control.test.ts). */
+/** What every pair of `RpcServer` and `ControlClient` does with control calls, on the simulated and on the real one (control.test.ts). */
 import { afterEach, describe, expect, it } from 'vitest';
 import type {
   ControlClient,
   ControlFailure,
   ControlHandler,
-  ControlServer,
   HelloRequest,
   HelloResponse,
   JoinResponse,
+  RpcServer,
 } from '../../src/ports/index.js';
+import { onlyControl } from '../support/rpc-handlers.js';
 import type { ConformanceWorld } from './world.js';
 
 export interface ControlWorld extends ConformanceWorld {
-  readonly server: ControlServer;
+  readonly server: RpcServer;
   readonly client: ControlClient;
   /** An address with port 0. */
   readonly listen: string;
@@ -20,7 +21,7 @@ export interface ControlWorld extends ConformanceWorld {
   close(): void;
 }
 
-const addresses = { grpc: 'a:1', peer: 'a:2', resp: 'a:3', http: 'a:4' };
+const addresses = { grpc: 'a:1', peer: 'a:2', resp: 'a:3', respMoved: 'a:5', http: 'a:4' };
 const instance = { instanceId: 'i-1', addresses };
 const hello: HelloRequest = { from: instance, clusterId: 'alpha' };
 const helloAnswer: HelloResponse = {
@@ -37,7 +38,7 @@ export function controlSuite(name: string, createWorld: () => ControlWorld): voi
     async function serve(handler: ControlHandler): Promise<string> {
       world = createWorld();
       let bound = '';
-      world.server.listen(world.listen, handler, (error, address, closer) => {
+      world.server.listen(world.listen, onlyControl(handler), (error, address, closer) => {
         if (error) throw error;
         bound = address;
         close = closer;

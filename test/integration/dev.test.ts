@@ -12,6 +12,7 @@ interface DevJson {
     pid: number;
     grpc: string;
     resp: string;
+    moved: string;
     http: string;
     data: string;
   }[];
@@ -30,9 +31,9 @@ afterEach(() => sandbox.close());
 async function baseFlags(): Promise<string[]> {
   const start = 10_000 + (process.pid % 1000) * 20;
   for (let base = start; base < 32_000; base += 20) {
-    const all = [0, 1, 2, 5, 6, 7, 10, 11, 12, 15, 16, 17].map((offset) => base + offset);
+    const all = [0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 16, 17, 18].map((offset) => base + offset);
     if (await areFree(all)) {
-      const [grpc, peer, resp, http] = [base, base + 5, base + 10, base + 15].map(String);
+      const [grpc, peer, resp, moved, http] = [0, 4, 8, 12, 16].map((offset) => base + offset);
       return [
         '--base-grpc',
         `${grpc}`,
@@ -40,6 +41,8 @@ async function baseFlags(): Promise<string[]> {
         `${peer}`,
         '--base-resp',
         `${resp}`,
+        '--base-moved',
+        `${moved}`,
         '--base-http',
         `${http}`,
       ];
@@ -78,6 +81,10 @@ describe('quorate dev', () => {
       const client = await RespClient.connect(node.resp);
       expect(await client.call('SET', `from:${node.id}`, 'kept')).toBe('OK');
       client.close();
+      const ofCluster = await RespClient.connect(node.moved);
+      expect(await ofCluster.call('CLUSTER', 'INFO')).toContain('cluster_state:ok');
+      expect(await ofCluster.call('CLUSTER', 'NODES')).toContain(`${node.moved}@`);
+      ofCluster.close();
       expect((await fetch(`http://${node.http}/readyz`)).status).toBe(200);
     }
     expect((await first.kill('SIGINT')).code).toBe(0);

@@ -22,10 +22,13 @@ import {
 
 const VALUE_BYTES_MAX = 64;
 const START_MS = 1_000_000;
+/** Commands that the test draws for any number of keys, or none. */
+const NOT_OF_ONE_KEY = new Set<number>([Op.del, Op.exists, Op.mget, Op.mset, Op.flush]);
 const INT64 = (value: bigint): boolean => value >= -(2n ** 63n) && value < 2n ** 63n;
 
 interface Cell {
   readonly value: string;
+  readonly version: number;
   /** Infinity: never. */
   readonly expiryMs: number;
 }
@@ -34,6 +37,8 @@ interface Cell {
 class Model {
   readonly cells = new Map<string, Cell>();
   nowMs = START_MS;
+  /** Mutations so far. */
+  lastVersion = 0;
 
   live(key: string): Cell | undefined {
     const cell = this.cells.get(key);
@@ -54,7 +59,17 @@ class Model {
   /** A time in the past deletes what lives; what is dead already stays for the reaper. */
   store(key: string, value: string, expiryMs: number): void {
     if (expiryMs <= this.nowMs) this.del([key]);
-    else this.cells.set(key, { value, expiryMs });
+    else this.cells.set(key, { value, expiryMs, version: ++this.lastVersion });
+  }
+
+  version(key: string): bigint {
+    return BigInt(this.live(key)?.version ?? 0);
+  }
+
+  clear(): Shown {
+    this.cells.clear();
+    this.lastVersion++;
+    return 'OK';
   }
 
   set(key: string, value: string, flags: number, expiryMs: number): Shown {
@@ -99,9 +114,72 @@ class Model {
     for (const key of keys) {
       if (this.live(key) === undefined) continue;
       this.cells.delete(key);
+      this.lastVersion++;
       count++;
     }
     return count;
+  }
+
+  getMeta(key: string): Shown {
+    const cell = this.live(key);
+    return cell === undefined ? null : ['$' + cell.value, BigInt(cell.version), this.ttl(key)];
+  }
+
+  expireTime(key: string): Shown {
+    const cell = this.live(key);
+    if (cell === undefined) return -2n;
+    return cell.expiryMs === Infinity ? -1n : BigInt(cell.expiryMs);
+  }
+
+  getRange(key: string, first: number, last: number): Shown {
+    const value = this.live(key)?.value ?? '';
+    if (first < 0 && last < 0 && first > last) return '$';
+    const place = (index: number): number => Math.max(0, index < 0 ? value.length + index : index);
+    return '$' + value.slice(place(first), place(last) + 1);
+  }
+
+  cas(key: string, expected: bigint, value: string, flags: number, expiryMs: number): Shown {
+    if (value.length > VALUE_BYTES_MAX) return '-tooLarge';
+    if (this.version(key) !== expected) return [0n, this.version(key)];
+    this.set(key, value, flags, expiryMs);
+    return [1n, this.version(key)];
+  }
+
+  cad(key: string, expected: bigint): Shown {
+    if (this.version(key) !== expected) return [0n, this.version(key)];
+    this.del([key]);
+    return [1n, 0n];
+  }
+
+  splice(key: string, offset: number | 'end', part: string): Shown {
+    const old = this.live(key);
+    const value = old?.value ?? '';
+    if (offset !== 'end' && part === '') return BigInt(value.length);
+    const from = offset === 'end' ? value.length : offset;
+    if (from + part.length > VALUE_BYTES_MAX) return '-tooLarge';
+    const spliced = value.slice(0, from).padEnd(from, '\0') + part + value.slice(from + part.length);
+    this.store(key, spliced, old?.expiryMs ?? Infinity);
+    return BigInt(spliced.length);
+  }
+
+  getDel(key: string): Shown {
+    const answer = this.get(key);
+    this.del([key]);
+    return answer;
+  }
+
+  /** `expiryMs` 0: stays as it is. */
+  getEx(key: string, expiryMs: number): Shown {
+    const old = this.live(key);
+    const changes = expiryMs !== 0 && (expiryMs !== Infinity || old?.expiryMs !== Infinity);
+    const answer = this.get(key);
+    if (old !== undefined && changes) this.store(key, old.value, expiryMs);
+    return answer;
+  }
+
+  /** Every living key, in no order. */
+  keys(): string[] {
+    return [...this.cells.keys()].filter((key) => this.live(key) !== undefined);
   }
 
   /** What a reap of everything due leaves behind. */
@@ -110,6 +188,7 @@ class Model {
     for (const [key, cell] of this.cells) {
       if (cell.expiryMs > this.nowMs) continue;
       this.cells.delete(key);
+      this.lastVersion++;
       count++;
     }
     return count;
@@ -124,9 +203,89 @@ class Commands {
     private readonly keyCount: number,
   ) {}
 
+  /** Some commands of one key ask for its version, too. */
   next(): [Uint8Array, () => Shown] {
-    const { prng, model } = this;
     const key = this.key();
+    const [command, answer] = this.prng.chance(0.4) ? this.nextEdit(key) : this.nextPlain(key);
+    if (NOT_OF_ONE_KEY.has(command[0] as number) || !this.prng.chance(0.3)) return [command, answer];
+    return [
+      cmd.versioned(command),
+      () => {
+        const plain = answer();
+        const refused = typeof plain === 'string' && plain.startsWith('-');
+        return refused ? plain : [plain, this.model.version(latin1(key))];
+      },
+    ];
+  }
+
+  /** Reads and edits of one key's bytes and version. */
+  private nextEdit(key: Uint8Array): [Uint8Array, () => Shown] {
+    const { prng, model } = this;
+    const name = latin1(key);
+    switch (prng.below(10)) {
+      case 0:
+        return [cmd.getMeta(key), () => model.getMeta(name)];
+      case 1:
+        return [cmd.strlen(key), () => BigInt(model.live(name)?.value.length ?? 0)];
+      case 2:
+        return [cmd.expireTime(key), () => model.expireTime(name)];
+      case 3:
+        return [cmd.getDel(key), () => model.getDel(name)];
+      case 4: {
+        const [first, last] = [prng.between(0, 160) - 80, prng.between(0, 160) - 80];
+        return [cmd.getRange(key, BigInt(first), BigInt(last)), () => model.getRange(name, first, last)];
+      }
+      case 5: {
+        const part = this.value().subarray(0, 20);
+        return [cmd.append(key, part), () => model.splice(name, 'end', latin1(part))];
+      }
+      case 6: {
+        const part = this.value().subarray(0, 20);
+        const offset = prng.below(VALUE_BYTES_MAX + 3);
+        return [cmd.setRange(key, offset, part), () => model.splice(name, offset, latin1(part))];
+      }
+      case 7:
+        return this.getEx(key, name);
+      case 8:
+        return this.cas(key, name);
+      default: {
+        const expected = this.expectedVersion(name);
+        return [cmd.cad(key, expected), () => model.cad(name, BigInt(expected))];
+      }
+    }
+  }
+
+  /** Often the version of before this entry, which may be another one when the command's turn comes. */
+  private expectedVersion(name: string): number {
+    const { prng, model } = this;
+    if (prng.chance(0.6)) return Number(model.version(name));
+    return prng.chance(0.5) ? 0 : prng.below(model.lastVersion + 2);
+  }
+
+  private getEx(key: Uint8Array, name: string): [Uint8Array, () => Shown] {
+    const { prng, model } = this;
+    if (prng.chance(0.3)) return [cmd.getEx(key), () => model.getEx(name, 0)];
+    if (prng.chance(0.3)) return [cmd.getEx(key, { persist: true }), () => model.getEx(name, Infinity)];
+    const [options, expiryMs] = this.expiry(1);
+    return [cmd.getEx(key, options), () => model.getEx(name, expiryMs)];
+  }
+
+  private cas(key: Uint8Array, name: string): [Uint8Array, () => Shown] {
+    const { prng, model } = this;
+    const value = this.value();
+    const expected = this.expectedVersion(name);
+    let options: SetOptions = {};
+    let expiryMs = Infinity;
+    if (prng.chance(0.5)) [options, expiryMs] = this.expiry(1);
+    else if (prng.chance(0.5)) options = { flags: SetFlag.keepTtl };
+    return [
+      cmd.cas(key, expected, value, options),
+      () => model.cas(name, BigInt(expected), latin1(value), options.flags ?? 0, expiryMs),
+    ];
+  }
+
+  private nextPlain(key: Uint8Array): [Uint8Array, () => Shown] {
+    const { prng, model } = this;
     const name = latin1(key);
     switch (prng.below(14)) {
       case 0:
@@ -147,7 +306,7 @@ class Commands {
       case 8:
         return this.mset();
       case 9:
-        return prng.chance(0.01) ? [cmd.flush(), () => (model.cells.clear(), 'OK')] : this.many();
+        return prng.chance(0.01) ? [cmd.flush(), () => model.clear()] : this.many();
       default:
         return this.set(key, name);
     }
@@ -243,6 +402,17 @@ class Commands {
 
 const OPTIONS = { ...DEFAULTS, valueBytesMax: VALUE_BYTES_MAX };
 
+/** All keys of the shard, a page of `countMax` at a time, sorted. */
+function allKeys(driver: KvDriver, countMax: number): string[] {
+  const keys: string[] = [];
+  for (let fromHash = 0; fromHash < 2 ** 32;) {
+    const [next, page] = driver.read(cmd.scan(fromHash, countMax)) as [bigint, string[]];
+    for (const key of page) keys.push(key.slice(1));
+    fromHash = Number(next);
+  }
+  return keys.sort();
+}
+
 /** Runs random entries on driver and model; the hash after each entry. */
 function runRandom(seed: number, entries: number, keyCount: number): { driver: KvDriver; hashes: string[] } {
   const prng = new Prng(seed);
@@ -259,6 +429,8 @@ function runRandom(seed: number, entries: number, keyCount: number): { driver: K
     note();
     const expected = drawn.map(([, answer]) => answer());
     expect(results, `seed ${seed}, entry ${entry}`).toEqual(expected);
+    expect(driver.kv.lastVersion, `seed ${seed}, entry ${entry}`).toBe(model.lastVersion);
+    if (prng.chance(0.05)) expect(allKeys(driver, prng.between(5, 300))).toEqual(model.keys().sort());
     if (!prng.chance(0.05)) continue;
     expect(driver.reap(100_000), `seed ${seed}, reap after entry ${entry}`).toBe(model.dropExpired());
     if (hashes.length < driver.log.length) note();

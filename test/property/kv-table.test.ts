@@ -84,6 +84,7 @@ function exercise(seed: number, hashMask: number, keyCount: number, steps: numbe
       table.put(item);
       model.set(name(key), { key, value, version, expiryMs });
     }
+    if (prng.chance(0.001)) checkScan(table, model, hashOf, prng.below(2 ** 32), 1 + prng.below(400));
     if (frozen === null && prng.chance(0.0005)) frozen = { items: table.freeze(), expected: new Map(model) };
     else if (frozen !== null && prng.chance(0.002)) {
       expectSame(drain(frozen.items), frozen.expected);
@@ -91,6 +92,7 @@ function exercise(seed: number, hashMask: number, keyCount: number, steps: numbe
     }
   }
   checkTotals(table, model);
+  checkScan(table, model, hashOf, 0, Infinity);
   checkDue(table, model, hashOf, prng);
 }
 
@@ -99,6 +101,30 @@ function checkTotals(table: PagedTable, model: ReadonlyMap<string, Model>): void
   for (const { key, value } of model.values()) bytes += key.length + value.length;
   expect([table.itemCount, table.contentBytes]).toEqual([model.size, bytes]);
   expectSame(drain(table.freeze()), model);
+}
+
+/** A scan shows, in order, the first `countMax` items of the hash and higher ones. */
+function checkScan(
+  table: PagedTable,
+  model: ReadonlyMap<string, Model>,
+  hashOf: (key: Uint8Array) => number,
+  fromHash: number,
+  countMax: number,
+): void {
+  const expected = [...model.values()]
+    .map((each) => ({ each, hash: hashOf(each.key) }))
+    .filter(({ hash }) => hash >= fromHash)
+    .sort((a, b) => a.hash - b.hash || a.each.version - b.each.version)
+    .slice(0, countMax);
+  const item = new Item();
+  let count = 0;
+  table.scan(fromHash, item, () => {
+    const next = expected[count++];
+    if (next === undefined) throw new Error(`item ${count} is one too many`);
+    if (item.hash !== next.hash || !sameItem(item, next.each)) throw new Error(`item ${count} is another`);
+    return count < countMax;
+  });
+  expect(count).toBe(expected.length);
 }
 
 /** Everything due, and nothing else, is found and removed by name. */

@@ -36,6 +36,16 @@ const RULES: Readonly<Record<string, Rule>> = {
       'root-imported': ['nobody-imports-roots'],
       'ports-as-values': ['ports-as-types'],
       'client-sees-server': ['sees-only-client'],
+      'second-entry-behind': [
+        'through-the-index: src/client/index.ts',
+        'through-the-index-from-roots: src/sdk.ts',
+      ],
+      'cache-codec-mixed': [
+        'cache-codec-sees-base-alone',
+        'cache-codec-users: src/codec',
+        'cache-codec-users: src/host',
+      ],
+      'client-sees-frames': ['client-sees-cache-codec-alone'],
       'node-inside': ['node-at-the-edge'],
       'package-inside': ['packages-storage'],
       'folder-without-level': ['every-folder-has-a-level'],

@@ -156,6 +156,9 @@ export class GatewayNode {
       onLinkDown: (node, channel) => {
         if (channel === 'forward') this.gateway.onLinkDown(node);
       },
+      onDrain: (node, channel) => {
+        if (channel === 'forward') this.server.onDrain(node);
+      },
       onLinkUp: () => this.gateway.poll(),
     });
   }

@@ -10,6 +10,7 @@ export function makeAddresses(i: number, host = '127.0.0.1'): NodeAddresses {
     grpc: `${host}:${7600 + i}`,
     peer: `${host}:${7650 + i}`,
     resp: `${host}:${7379 + i}`,
+    respMoved: `${host}:${7479 + i}`,
     http: `${host}:${7700 + i}`,
   };
 }

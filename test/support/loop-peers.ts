@@ -23,6 +23,8 @@ export class MemoryPeers {
   readonly frames: SentFrame[] = [];
   /** Keeps frames back for as long as it returns false; they arrive in order all the same. */
   latencyMs: (from: NodeId, to: NodeId, channel: PeerChannel) => number = () => 1;
+  /** Nodes that take nothing from others until `drain`: their links are full. */
+  private readonly full = new Set<NodeId>();
 
   constructor(
     private readonly loop: SimLoop,
@@ -48,7 +50,7 @@ export class MemoryPeers {
       stop: (done) => done(),
       send: (to, channel, frame) => {
         const pair = pairOf(node, to);
-        if (!this.handlers.has(to) || this.down.has(pair)) return false;
+        if (!this.handlers.has(to) || this.down.has(pair) || this.full.has(to)) return false;
         const bytes = frame.slice();
         if (this.remember) this.frames.push({ from: node, to, channel, bytes });
         const cut = this.cuts.get(pair) ?? 0;
@@ -64,6 +66,19 @@ export class MemoryPeers {
         return true;
       },
     };
+  }
+
+  /** Every link to this node is full from now on. */
+  fill(node: NodeId): void {
+    this.full.add(node);
+  }
+
+  /** They have room again, and who sends there hears of it. */
+  drain(node: NodeId): void {
+    this.full.delete(node);
+    for (const [other, handlers] of this.handlers) {
+      if (other !== node) for (const channel of PEER_CHANNELS) handlers.onDrain(node, channel);
+    }
   }
 
   /** The links between two nodes go down: what is in flight is lost, and both sides hear of it. */

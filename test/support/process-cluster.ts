@@ -16,6 +16,8 @@ export interface Ports {
   readonly grpc: number;
   readonly peer: number;
   readonly resp: number;
+  /** RESP for clients of Redis Cluster. */
+  readonly moved: number;
   readonly http: number;
 }
 
@@ -141,16 +143,27 @@ export class ServerNode {
     return `127.0.0.1:${this.ports.resp}`;
   }
 
-  /** The first time with every flag; after that the data directory alone must do. */
-  start(wrap: readonly string[] = []): void {
+  get moved(): string {
+    return `127.0.0.1:${this.ports.moved}`;
+  }
+
+  /** The first time with every flag; after that the data directory alone must do, or with what is to change. */
+  start(wrap: readonly string[] = [], changes: readonly string[] = []): void {
     const flags = (['grpc', 'peer', 'resp', 'http'] as const).flatMap((name) => [
       `--${name}`,
       `127.0.0.1:${this.ports[name]}`,
     ]);
+    flags.push('--resp', `${this.moved},routing=moved`);
     const join =
       this.join.length > 0 ? ['--join', this.join.map((ports) => `127.0.0.1:${ports.grpc}`).join(',')] : [];
     const isFirst = this.running === null;
-    const words = ['server', '--data', this.folder, ...(isFirst ? [...flags, ...join, ...this.extra] : [])];
+    const words = [
+      'server',
+      '--data',
+      this.folder,
+      ...(isFirst ? [...flags, ...join, ...this.extra] : []),
+      ...changes,
+    ];
     this.running = this.sandbox.start(words, { wrap, logTo: this.logFile });
   }
 
@@ -199,14 +212,14 @@ async function isFree(port: number): Promise<boolean> {
 
 export async function freePorts(count: number): Promise<Ports[]> {
   const numbers = new Set<number>();
-  while (numbers.size < count * 4) {
+  while (numbers.size < count * 5) {
     const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
     if (!numbers.has(port) && (await isFree(port))) numbers.add(port);
   }
   const list = [...numbers];
   return Array.from({ length: count }, (_, i) => {
-    const [grpc = 0, peer = 0, resp = 0, http = 0] = list.slice(i * 4, i * 4 + 4);
-    return { grpc, peer, resp, http };
+    const [grpc = 0, peer = 0, resp = 0, moved = 0, http = 0] = list.slice(i * 5, i * 5 + 5);
+    return { grpc, peer, resp, moved, http };
   });
 }
 
@@ -217,9 +230,32 @@ export async function statusOf(sandbox: Sandbox, grpc: string): Promise<StatusJs
 }
 
 /** Whether `/readyz` says so. */
-export async function isReady(node: ServerNode): Promise<boolean> {
+export function isReady(node: ServerNode): Promise<boolean> {
+  return answersHttp(`http://127.0.0.1:${node.ports.http}/readyz`);
+}
+
+/** Starts the nodes, makes one cluster of them, and waits until each is ready. */
+export async function startCluster(
+  sandbox: Sandbox,
+  nodes: readonly ServerNode[],
+  shards: number,
+): Promise<void> {
+  for (const node of nodes) node.start();
+  const init = ['init', '--endpoint', nodes[0]?.grpc ?? '', '--shards', String(shards), '--wait', '40s'];
+  const { ports } = nodes[0] ?? {};
+  await until(() => answersHttp(`http://127.0.0.1:${ports?.http}/healthz`), 'the first node listens', 40_000);
+  const { code, err } = await sandbox.run(...init);
+  if (code !== 0) throw new Error(`init ended with ${code}: ${err}`);
+  await until(
+    async () => (await Promise.all(nodes.map(isReady))).every(Boolean),
+    'all nodes are ready',
+    40_000,
+  );
+}
+
+async function answersHttp(url: string): Promise<boolean> {
   try {
-    return (await fetch(`http://127.0.0.1:${node.ports.http}/readyz`)).status === 200;
+    return (await fetch(url)).status === 200;
   } catch (error) {
     if (error instanceof TypeError) return false; // nobody listens
     throw error;

@@ -3,12 +3,15 @@
  * implements it; the command functions know nothing of sockets or order.
  *
  * A command function ends in exactly one of: `beginReply` … `endReply`, one of the `reply…` shorthands, `submit`,
- * or `beginGather` and as many `submitPart` as it has parts.
+ * `iterate`, or `beginGather` and as many `submitPart` as it has parts.
  */
 import type { ByteWriter, ErrorReason, MonoMs, Slot } from '../../base/index.js';
-import type { CommandGateway } from '../gateway-port.js';
+import type { Clock, Entropy } from '../../ports/index.js';
+import type { RespRouting } from '../../settings/index.js';
+import type { ClusterDirectory, CommandGateway, ShardRange } from '../gateway-port.js';
 import type { CommandTable } from './command-table.js';
 import type { Join } from './gather.js';
+import type { Iteration } from './iteration.js';
 import type { KeySplitter } from './key-splitter.js';
 import type { Arguments } from './parser.js';
 import type { RespVersion } from './reply-writer.js';
@@ -44,15 +47,25 @@ export interface ClientRow {
   readonly unsentBytes: number;
 }
 
-/** The server behind a connection. */
+/** The server behind a connection, as connections of the same kind of listener see it. */
 export interface ServerView {
   readonly gateway: CommandGateway;
+  readonly directory: ClusterDirectory;
+  /** What the connection's listener does with commands for shards that other nodes lead. */
+  readonly routing: RespRouting;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
   readonly splitter: KeySplitter;
   readonly commands: CommandTable;
   /** Where a command for a shard is encoded; empty when the command function begins. */
   readonly scratch: ByteWriter;
   readonly valueBytesMax: number;
   readonly config: readonly ConfigRow[];
+  /**
+   * The shards that commands on the whole keyspace cover (DBSIZE, FLUSHALL, SCAN, KEYS, RANDOMKEY): every one, or those
+   * whose keys a client is to ask this very node for. May be empty, also when the map is known.
+   */
+  shardsOfKeyspace(): readonly ShardRange[];
   info(): InfoFacts;
   clients(): Iterable<ClientRow>;
   readonly clientCount: number;
@@ -84,6 +97,8 @@ export interface CommandContext {
   beginGather(join: Join, parts: number, keys: number, partOfKey: Int32Array | null): void;
   /** Sends the command in `scratch` as the next part. */
   submitPart(slot: Slot): void;
+  /** Runs a command that asks again after each answer, until it has its reply. */
+  iterate(iteration: Iteration): void;
   /** Takes no further command, and closes once everything was answered. */
   quit(): void;
 }

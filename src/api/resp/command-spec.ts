@@ -17,7 +17,7 @@ export interface CommandSpec {
   readonly flags: readonly string[];
   /** First key, last key (negative: from the end) and step among the arguments; zeros for none. */
   readonly keys: readonly [first: number, last: number, step: number];
-  readonly group: 'string' | 'generic' | 'server' | 'connection';
+  readonly group: 'string' | 'generic' | 'server' | 'connection' | 'cluster';
   readonly since: string;
   readonly complexity: string;
   readonly summary: string;

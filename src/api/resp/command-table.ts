@@ -3,24 +3,32 @@
  * any case, so that no string is made per command.
  */
 import { CLIENT_COMMAND } from './client-command.js';
+import { CLUSTER_COMMANDS } from './cluster-command.js';
 import { COMMAND_COMMAND } from './command-command.js';
 import { lower, type CommandSpec } from './command-spec.js';
 import { CONNECTION_COMMANDS } from './connection-commands.js';
 import { KEY_COMMANDS } from './key-commands.js';
+import { KEYSPACE_COMMANDS } from './keyspace-commands.js';
+import { RANGE_COMMANDS } from './range-commands.js';
 import { SERVER_COMMANDS } from './server-commands.js';
+import { SET_COMMANDS } from './set-commands.js';
 import { STRING_COMMANDS } from './string-commands.js';
 
 const COMMANDS: readonly CommandSpec[] = [
   ...STRING_COMMANDS,
+  ...SET_COMMANDS,
+  ...RANGE_COMMANDS,
   ...KEY_COMMANDS,
+  ...KEYSPACE_COMMANDS,
   ...CONNECTION_COMMANDS,
   CLIENT_COMMAND,
   ...SERVER_COMMANDS,
+  ...CLUSTER_COMMANDS,
   COMMAND_COMMAND,
 ];
 
 /** A power of two, several times the number of commands: most names are found at the first place. */
-const PLACES = 256;
+const PLACES = 512;
 const NONE = 0xffff;
 
 export class CommandTable {

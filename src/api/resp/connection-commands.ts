@@ -1,4 +1,4 @@
-/** Commands about the connection itself: PING, ECHO, HELLO, AUTH, SELECT, QUIT. */
+/** Commands about the connection itself: PING, ECHO, HELLO, AUTH, SELECT, RESET, QUIT. */
 import type { CommandContext } from './command-context.js';
 import {
   isWord,
@@ -69,7 +69,7 @@ function runHello(c: CommandContext): void {
   writeBulkText(w, 'id');
   writeInt(w, c.id);
   writeBulkText(w, 'mode');
-  writeBulkText(w, 'standalone');
+  writeBulkText(w, c.server.routing === 'moved' ? 'cluster' : 'standalone');
   writeBulkText(w, 'role');
   writeBulkText(w, 'master');
   writeBulkText(w, 'modules');
@@ -108,6 +108,14 @@ function runSelect(c: CommandContext): void {
   c.replyOk();
 }
 
+/** Back to what a new connection is; commands that were sent before are still answered. */
+function runReset(c: CommandContext): void {
+  c.name = '';
+  c.version = 2;
+  writeSimple(c.beginReply(), 'RESET');
+  c.endReply(Outcome.ok);
+}
+
 function runQuit(c: CommandContext): void {
   c.replyOk();
   c.quit();
@@ -136,5 +144,13 @@ export const CONNECTION_COMMANDS: readonly CommandSpec[] = [
   },
   { ...LOCAL, name: 'auth', arity: -2, summary: 'Log in; there are no passwords yet', run: runAuth },
   { ...LOCAL, name: 'select', arity: 2, summary: 'Choose the database; there is only 0', run: runSelect },
+  {
+    ...LOCAL,
+    name: 'reset',
+    arity: 1,
+    since: '6.2.0',
+    summary: 'Take back name and protocol version',
+    run: runReset,
+  },
   { ...LOCAL, name: 'quit', arity: -1, summary: 'Close the connection', run: runQuit },
 ];

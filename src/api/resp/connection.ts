@@ -12,12 +12,14 @@ import { assert, type ByteWriter, type ErrorReason, type MonoMs, type Slot } fro
 import type { ByteStream, Clock, StreamHandler } from '../../ports/index.js';
 import type { ResultSink } from '../gateway-port.js';
 import type { ClientRow, CommandContext, ServerView } from './command-context.js';
+import { redirectionOf } from './cluster-redirect.js';
 import { textOf, wrongArityText } from './command-spec.js';
 import { failureText } from './error-table.js';
 import type { Join } from './gather.js';
-import { PENDING_BYTES_MAX, PENDING_COMMANDS_MAX, UNSENT_BYTES_PAUSE } from './limits.js';
+import type { Iteration } from './iteration.js';
+import { OUTPUT_SOFT_MS, PENDING_BYTES_MAX, PENDING_COMMANDS_MAX, UNSENT_BYTES_PAUSE } from './limits.js';
 import { Parsed, RespParser, type ParserLimits } from './parser.js';
-import { ReplyQueue, type ReplyHost } from './reply-queue.js';
+import { ReplyQueue, type LaneAsker, type ReplyHost } from './reply-queue.js';
 import { writeError, writeErrorBytes, writeSimple, type RespVersion } from './reply-writer.js';
 import { Outcome, outcomeOf } from './result-encoder.js';
 import { fitsArity } from './subcommands.js';
@@ -29,22 +31,28 @@ const UNKNOWN_ROW = -1;
 const PREVIEW_BYTES_MAX = 128;
 
 /** What a connection needs of its server. */
-export interface ConnectionHost extends ServerView, ReplyHost {
+export interface ConnectionHost extends Omit<ServerView, 'routing' | 'shardsOfKeyspace'>, ReplyHost {
   readonly commands: ServerView['commands'];
   readonly clock: Clock;
-  readonly limits: ParserLimits & { readonly outputBytesMax: number; readonly requestTimeoutMs: number };
+  readonly limits: ParserLimits & {
+    readonly outputBytesMax: number;
+    readonly outputSoftBytesMax: number;
+    readonly requestTimeoutMs: number;
+  };
   /** Calls `connection.turn` once, in the next turn of the event loop. */
   schedule(connection: Connection): void;
   /** Reading stopped, or stopped again after some commands. */
   onPaused(connection: Connection): void;
   onResumed(connection: Connection): void;
+  /** More is unsent than may stay so for long: `isStillSlow` is to be asked from time to time until it says no. */
+  onSlow(connection: Connection): void;
   onEnded(connection: Connection): void;
   onClosed(connection: Connection): void;
 }
 
 type Phase = 'open' | 'draining' | 'ended' | 'closed';
 
-export class Connection implements StreamHandler, ResultSink, CommandContext, ClientRow {
+export class Connection implements StreamHandler, ResultSink, CommandContext, ClientRow, LaneAsker {
   version: RespVersion = 2;
   name = '';
   /** The gateway's count of what this sink waits for. */
@@ -63,6 +71,8 @@ export class Connection implements StreamHandler, ResultSink, CommandContext, Cl
   private streamBytes = 0;
   /** The stream refused more; `onDrain` will say when it is ready. */
   private streamFull = false;
+  /** Since when the soft output limit is passed; Infinity while it isn't. */
+  private slowSinceMs: MonoMs = Infinity;
   /** Of the command at hand. */
   private row = UNKNOWN_ROW;
   private deadline: MonoMs = 0;
@@ -70,14 +80,12 @@ export class Connection implements StreamHandler, ResultSink, CommandContext, Cl
   constructor(
     private readonly stream: ByteStream,
     private readonly host: ConnectionHost,
+    /** The server as connections of this one's listener see it. */
+    readonly server: ServerView,
   ) {
     this.parser = new RespParser(host.limits);
     this.replies = new ReplyQueue(host);
     this.nowMs = this.sinceMs = host.clock.monoMs();
-  }
-
-  get server(): ServerView {
-    return this.host;
   }
 
   get args(): RespParser {
@@ -125,6 +133,9 @@ export class Connection implements StreamHandler, ResultSink, CommandContext, Cl
   /** Sends what is ready, reads on if there is room again, ends if nothing is left to do. */
   turn(): void {
     this.flush();
+    if (this.phase === 'closed') return;
+    // One step of each iteration per turn: the commands of others come in between.
+    this.replies.askLanes(this);
     if (this.phase === 'open' && !this.reading && this.mayReadAgain()) this.readCommands();
     if (this.phase === 'draining' && this.replies.count === 0 && !this.replies.hasOutput) this.end();
   }
@@ -163,6 +174,10 @@ export class Connection implements StreamHandler, ResultSink, CommandContext, Cl
     const spec = host.commands.rows[this.row];
     if (spec === undefined) return this.refuseUnknown();
     if (!fitsArity(spec.arity, parser.count)) return this.replyError(wrongArityText(spec.name));
+    if (this.server.routing === 'moved') {
+      const redirection = redirectionOf(spec, parser, host.directory);
+      if (redirection !== '') return this.replyError(redirection);
+    }
     host.scratch.reset();
     spec.run(this);
     assert(!this.replies.isWriting, 'a command began a reply and did not end it');
@@ -195,14 +210,33 @@ export class Connection implements StreamHandler, ResultSink, CommandContext, Cl
   }
 
   beginGather(join: Join, parts: number, keys: number, partOfKey: Int32Array | null): void {
-    const bytes = this.parser.end(this.parser.count - 1) - this.parser.start(0);
-    const sequence = this.replies.owe(this.row, this.version, keys, bytes, this.nowMs);
+    const sequence = this.replies.owe(this.row, this.version, keys, this.argumentBytes, this.nowMs);
     this.replies.gatherLast(sequence, join, parts, partOfKey);
   }
 
   submitPart(slot: Slot): void {
     const w = this.host.scratch;
     this.host.gateway.submit(slot, w.buffer, 0, w.length, this.deadline, this, this.replies.owePart());
+  }
+
+  iterate(iteration: Iteration): void {
+    const sequence = this.replies.owe(this.row, this.version, 0, this.argumentBytes, this.nowMs);
+    this.replies.beginIteration(sequence, iteration);
+    this.replies.askLanes(this);
+  }
+
+  /** Each question of an iteration has a time limit of its own: a walk over many keys takes as long as it takes. */
+  askLane(iteration: Iteration, lane: number, token: number): void {
+    const { host } = this;
+    const w = host.scratch;
+    w.reset();
+    const slot = iteration.encodeNext(lane, w);
+    const deadline = host.clock.monoMs() + host.limits.requestTimeoutMs;
+    host.gateway.submit(slot, w.buffer, 0, w.length, deadline, this, token);
+  }
+
+  private get argumentBytes(): number {
+    return this.parser.end(this.parser.count - 1) - this.parser.start(0);
   }
 
   // Replies.
@@ -303,12 +337,35 @@ export class Connection implements StreamHandler, ResultSink, CommandContext, Cl
 
   /** A client that asks and doesn't take the answers is closed: never a part of a reply and then another. */
   private checkUnsent(): void {
-    const { outputBytesMax } = this.host.limits;
-    if (this.unsentBytes <= outputBytesMax) return;
+    const { outputBytesMax, outputSoftBytesMax } = this.host.limits;
+    if (this.unsentBytes <= Math.min(outputBytesMax, outputSoftBytesMax)) return;
     this.streamBytes = this.stream.bufferedBytes();
-    if (this.unsentBytes <= outputBytesMax) return;
-    this.host.metrics.cutOff('output_limit');
+    if (this.unsentBytes > outputBytesMax) {
+      this.host.metrics.cutOff('output_limit');
+      return this.destroy();
+    }
+    if (this.untakenBytes <= outputSoftBytesMax || this.slowSinceMs !== Infinity) return;
+    this.slowSinceMs = this.host.clock.monoMs();
+    this.host.onSlow(this);
+  }
+
+  /** What the client could take, would it read: not what waits here for an earlier reply. */
+  private get untakenBytes(): number {
+    return this.replies.readyBytes + this.streamBytes;
+  }
+
+  /** Whether the soft output limit is still passed; closes the connection when it has been for too long. */
+  isStillSlow(): boolean {
+    if (this.phase === 'closed') return false;
+    this.streamBytes = this.stream.bufferedBytes();
+    if (this.untakenBytes <= this.host.limits.outputSoftBytesMax) {
+      this.slowSinceMs = Infinity;
+      return false;
+    }
+    if (this.host.clock.monoMs() - this.slowSinceMs < OUTPUT_SOFT_MS) return true;
+    this.host.metrics.cutOff('output_soft_limit');
     this.destroy();
+    return false;
   }
 
   private end(): void {

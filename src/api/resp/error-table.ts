@@ -29,6 +29,9 @@ export const FAILURE_TEXTS: Readonly<Record<ErrorReason, string>> = {
   STALE_COORDINATOR: 'CLUSTERDOWN the order came from an earlier coordinator; nothing was applied',
   OLD_DATA_DIRECTORY: 'CLUSTERDOWN the node has an outdated data directory; nothing was applied',
   UNAVAILABLE: 'CLUSTERDOWN the shard is not available; nothing was applied',
+  NOT_A_NUMBER: 'ERR value is not an integer or out of range',
+  OVERFLOW: 'ERR increment or decrement would overflow',
+  WRONG_TYPE: 'WRONGTYPE Operation against a key holding the wrong kind of value',
   INTERNAL: 'OUTCOMEUNKNOWN internal error; the command may or may not have been applied',
 };
 
@@ -43,8 +46,12 @@ const KV_ERROR_TEXTS: Readonly<Record<Exclude<KvError, typeof KvError.invalidExp
   [KvError.tooLarge]: 'ERR the value or the reply is larger than this server allows',
 };
 
+/** Redis' words where a value would grow past the limit. */
+export const STRING_TOO_LONG = 'ERR string exceeds maximum allowed size (proto-max-bulk-len)';
+
 /** Text of a state machine's refusal of the command `name`. */
 export function kvErrorText(error: number, name: string): string {
+  if (error === KvError.tooLarge && (name === 'append' || name === 'setrange')) return STRING_TOO_LONG;
   if (error === KvError.invalidExpire) return invalidExpireText(name);
   return KV_ERROR_TEXTS[error as keyof typeof KV_ERROR_TEXTS] ?? `ERR refused with unknown error ${error}`;
 }

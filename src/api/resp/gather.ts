@@ -16,13 +16,14 @@ import {
 import { KvError, Tag } from '../../kv/index.js';
 import { failureText, kvErrorText, PARTLY_APPLIED_TEXT, worseFailure } from './error-table.js';
 import { writeArray, writeError, writeInt, writeSimple, type RespVersion } from './reply-writer.js';
+import type { PartedCommand } from './part-tokens.js';
 import { Outcome, outcomeOf, readSafeInt, Shape, type ResultEncoder } from './result-encoder.js';
 
 /** How parts become one reply: the sum of integers, OK if all are, or one array in the order of the keys. */
 export const Join = { sum: 0, ok: 1, array: 2 } as const;
 export type Join = (typeof Join)[keyof typeof Join];
 
-export class Gather {
+export class Gather implements PartedCommand {
   /** Of the parts' results that are kept until all are there. */
   keptBytes = 0;
   private submitted = 0;
@@ -56,7 +57,7 @@ export class Gather {
   }
 
   /** Takes the result of one part. Once more than `bytesMax` would be kept, the command is refused as too large. */
-  take(part: number, reader: ByteReader, bytesMax: number): void {
+  take(part: number, reader: ByteReader, bytesMax: number): boolean {
     assert(this.remaining > 0, `part ${part} of a complete command`);
     this.remaining--;
     const start = reader.position;
@@ -73,6 +74,7 @@ export class Gather {
         this.keep(part, reader.buffer, start, reader.end, bytesMax);
       }
     }
+    return false;
   }
 
   /** Appends the reply; all parts are there. Failures leave their reason in the encoder. */

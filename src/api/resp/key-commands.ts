@@ -1,25 +1,17 @@
-/** Commands on keys, whatever their values: life, expiry, type, and the keyspace as a whole. */
-import { encodeExpire, encodeKeyCommand, ExpireFlag, ExpiryKind, Op } from '../../kv/index.js';
-import { slotOfKey } from '../../topology/index.js';
+/** Commands on keys, whatever their values: life, expiry, type. Those on all keys are in keyspace-commands.ts. */
+import { encodeExpire, ExpireFlag, ExpiryKind, Op } from '../../kv/index.js';
 import type { CommandContext } from './command-context.js';
-import { checkKey, isWord, NOT_AN_INTEGER, SYNTAX_ERROR, textOf, type CommandSpec } from './command-spec.js';
+import { checkKey, isWord, NOT_AN_INTEGER, textOf, type CommandSpec } from './command-spec.js';
 import { invalidExpireText } from './error-table.js';
 import { Join } from './gather.js';
 import { parseInteger } from './integers.js';
 import { EXPIRY_MS_MAX } from './limits.js';
-import { runByShard, runOnAllShards } from './many-keys.js';
+import { runByShard } from './many-keys.js';
+import { runKeyCommand, submitForKey } from './one-key.js';
 import { Shape } from './result-encoder.js';
 
-function runKeyCommand(c: CommandContext, op: Op): void {
-  if (!checkKey(c, 1)) return;
-  const { bytes } = c.args;
-  const start = c.args.start(1);
-  const end = c.args.end(1);
-  encodeKeyCommand(c.server.scratch, op, bytes, start, end);
-  c.submit(slotOfKey(bytes, start, end), 1);
-}
-
-function runExpire(c: CommandContext, unitMs: number, name: string): void {
+/** `from`: what the time in argument 2 counts from, ExpiryKind.relative (now) or .absolute (the epoch). */
+function runExpire(c: CommandContext, unitMs: number, from: number, name: string): void {
   if (!checkKey(c, 1)) return;
   const flags = expireFlags(c);
   if (flags < 0) return;
@@ -29,11 +21,10 @@ function runExpire(c: CommandContext, unitMs: number, name: string): void {
   const expiryMs = time * unitMs;
   if (Math.abs(expiryMs) > EXPIRY_MS_MAX) return c.replyError(invalidExpireText(name));
   // A time gone by deletes the key. Being before every other expiry, the epoch stands for all of them.
-  const kind = expiryMs < 0 ? ExpiryKind.absolute : ExpiryKind.relative;
-  const start = args.start(1);
-  const end = args.end(1);
-  encodeExpire(c.server.scratch, flags, kind, Math.max(0, expiryMs), args.bytes, start, end);
-  c.submit(slotOfKey(args.bytes, start, end), 1);
+  const kind = expiryMs < 0 ? ExpiryKind.absolute : from;
+  const timeMs = Math.max(0, expiryMs);
+  encodeExpire(c.server.scratch, flags, kind, timeMs, args.bytes, args.start(1), args.end(1));
+  submitForKey(c);
 }
 
 /** The options behind the time; -1, and the error replied, when they don't fit together. */
@@ -62,13 +53,6 @@ function expireFlags(c: CommandContext): number {
   return flags;
 }
 
-function runFlushall(c: CommandContext): void {
-  const { args } = c;
-  const known = args.count === 1 || isWord(args, 1, 'async') || isWord(args, 1, 'sync');
-  if (!known || args.count > 2) return c.replyError(SYNTAX_ERROR);
-  runOnAllShards(c, Op.flush, Join.ok);
-}
-
 const GENERIC = {
   keys: [1, 1, 1],
   group: 'generic',
@@ -78,7 +62,6 @@ const GENERIC = {
   cache: 'none',
 } as const;
 const MANY = { ...GENERIC, keys: [1, -1, 1], complexity: 'O(N) for N keys' } as const;
-const KEYSPACE = { ...GENERIC, keys: [0, 0, 0], group: 'server', complexity: 'O(S) for S shards' } as const;
 const READ = ['readonly', 'fast'] as const;
 const WRITE = ['write', 'fast'] as const;
 
@@ -94,10 +77,29 @@ export const KEY_COMMANDS: readonly CommandSpec[] = [
   },
   {
     ...MANY,
+    name: 'unlink',
+    arity: -2,
+    flags: WRITE,
+    since: '4.0.0',
+    summary: 'Delete keys; the same as DEL',
+    cache: 'delete',
+    run: (c) => runByShard(c, Op.del, 1, Join.sum),
+  },
+  {
+    ...MANY,
     name: 'exists',
     arity: -2,
     flags: READ,
     summary: 'Count the keys that exist',
+    run: (c) => runByShard(c, Op.exists, 1, Join.sum),
+  },
+  {
+    ...MANY,
+    name: 'touch',
+    arity: -2,
+    flags: READ,
+    since: '3.2.1',
+    summary: 'Count the keys that exist; the same as EXISTS',
     run: (c) => runByShard(c, Op.exists, 1, Join.sum),
   },
   {
@@ -106,7 +108,7 @@ export const KEY_COMMANDS: readonly CommandSpec[] = [
     arity: -3,
     flags: WRITE,
     summary: 'Set the time to live of a key in seconds',
-    run: (c) => runExpire(c, 1000, 'expire'),
+    run: (c) => runExpire(c, 1000, ExpiryKind.relative, 'expire'),
   },
   {
     ...GENERIC,
@@ -115,7 +117,44 @@ export const KEY_COMMANDS: readonly CommandSpec[] = [
     flags: WRITE,
     since: '2.6.0',
     summary: 'Set the time to live of a key in milliseconds',
-    run: (c) => runExpire(c, 1, 'pexpire'),
+    run: (c) => runExpire(c, 1, ExpiryKind.relative, 'pexpire'),
+  },
+  {
+    ...GENERIC,
+    name: 'expireat',
+    arity: -3,
+    flags: WRITE,
+    since: '1.2.0',
+    summary: 'Set the time a key expires at, in seconds since 1970',
+    run: (c) => runExpire(c, 1000, ExpiryKind.absolute, 'expireat'),
+  },
+  {
+    ...GENERIC,
+    name: 'pexpireat',
+    arity: -3,
+    flags: WRITE,
+    since: '2.6.0',
+    summary: 'Set the time a key expires at, in milliseconds since 1970',
+    run: (c) => runExpire(c, 1, ExpiryKind.absolute, 'pexpireat'),
+  },
+  {
+    ...GENERIC,
+    name: 'expiretime',
+    arity: 2,
+    flags: READ,
+    since: '7.0.0',
+    summary: 'Get the time a key expires at, in seconds since 1970',
+    shape: Shape.seconds,
+    run: (c) => runKeyCommand(c, Op.expireTime),
+  },
+  {
+    ...GENERIC,
+    name: 'pexpiretime',
+    arity: 2,
+    flags: READ,
+    since: '7.0.0',
+    summary: 'Get the time a key expires at, in milliseconds since 1970',
+    run: (c) => runKeyCommand(c, Op.expireTime),
   },
   {
     ...GENERIC,
@@ -151,21 +190,5 @@ export const KEY_COMMANDS: readonly CommandSpec[] = [
     flags: READ,
     summary: 'Get the type of the value of a key',
     run: (c) => runKeyCommand(c, Op.type),
-  },
-  {
-    ...KEYSPACE,
-    name: 'dbsize',
-    arity: 1,
-    flags: READ,
-    summary: 'Count all keys',
-    run: (c) => runOnAllShards(c, Op.dbsize, Join.sum),
-  },
-  {
-    ...KEYSPACE,
-    name: 'flushall',
-    arity: -1,
-    flags: ['write'],
-    summary: 'Delete all keys, shard by shard',
-    run: runFlushall,
   },
 ];

@@ -17,6 +17,25 @@ export const PENDING_BYTES_MAX = 4 * 1024 * 1024;
 /** Replies that a client has not taken; past it nothing more is read from it. */
 export const UNSENT_BYTES_PAUSE = 1024 * 1024;
 
+/** A client that stays above the soft output limit for this long is closed. */
+export const OUTPUT_SOFT_MS = 10_000;
+/** How often the unsent replies of such clients are looked at. */
+export const OUTPUT_SOFT_CHECK_MS = 1_000;
+
+/** Keys that one read of a shard looks at: 1,000 take about a millisecond of a loop that serves everybody. */
+export const PAGE_KEYS_MAX = 1_000;
+/** The longest pattern of SCAN and KEYS; the state machine refuses longer ones. */
+export const PATTERN_BYTES_MAX = 1024;
+/** Keys that one SCAN looks at, whatever COUNT says. */
+export const SCAN_KEYS_MAX = 10_000;
+/** A SCAN that has found this much ends early; its cursor goes on behind. */
+export const SCAN_BYTES_ENOUGH = 1024 * 1024;
+/** Past either of them KEYS is refused. */
+export const KEYS_COUNT_MAX = 1_000_000;
+export const KEYS_BYTES_MAX = 64 * 1024 * 1024;
+/** Shards that one KEYS asks at a time. */
+export const KEYS_LANES_MAX = 8;
+
 /** Buffers above this size are given back once empty: 10,000 idle connections must stay cheap. */
 export const IDLE_BUFFER_BYTES_MAX = 16 * 1024;
 /** A reply buffer above this size is handed to the stream as it is; below it is copied and used again. */

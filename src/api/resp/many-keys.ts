@@ -7,6 +7,8 @@ import { beginCommand, beginMany, putKey, putValue } from '../../kv/index.js';
 import type { CommandContext } from './command-context.js';
 import { checkKey } from './command-spec.js';
 import { Join } from './gather.js';
+import { writeInt } from './reply-writer.js';
+import { Outcome } from './result-encoder.js';
 
 /** Arguments from 1 on are keys, or with Op.mset keys and values in turn. */
 export function runByShard(c: CommandContext, op: Op, step: 1 | 2, join: Join): void {
@@ -40,13 +42,21 @@ function encodePart(c: CommandContext, op: Op, step: 1 | 2, part: number): void 
   }
 }
 
-/** A command without operands, to every shard. */
+/** A command without operands, to every shard of the keyspace. */
 export function runOnAllShards(c: CommandContext, op: Op, join: Join): void {
-  const shards = c.server.gateway.shards();
+  const shards = c.server.shardsOfKeyspace();
   const only = shards[0];
-  if (!only) return c.replyFailure('SHARD_LEADER_UNKNOWN');
+  if (!only) return replyForNoShard(c, join);
   beginCommand(c.server.scratch, op);
   if (shards.length === 1) return c.submit(only.firstSlot, 0);
   c.beginGather(join, shards.length, 0, null);
   for (const shard of shards) c.submitPart(shard.firstSlot);
+}
+
+/** A keyspace without shards is an empty one, if the map is known. */
+function replyForNoShard(c: CommandContext, join: Join): void {
+  if (c.server.gateway.shards().length === 0) return c.replyFailure('SHARD_LEADER_UNKNOWN');
+  if (join !== Join.sum) return c.replyOk();
+  writeInt(c.beginReply(), 0);
+  c.endReply(Outcome.ok);
 }

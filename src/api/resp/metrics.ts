@@ -30,9 +30,7 @@ export class RespMetrics {
   ) {
     this.bytesIn = registry.counter('bytes_in_total', 'Bytes received from clients');
     this.bytesOut = registry.counter('bytes_out_total', 'Bytes sent to clients');
-    registry.gauge('connections', 'Open client connections', () => [
-      { labels: { protocol: PROTOCOL }, value: connections() },
-    ]);
+    registry.gaugeRow('connections', 'Open client connections', { protocol: PROTOCOL }, connections);
     this.gets = registry.counter('cache_get_total', 'Keys read');
     this.hits = registry.counter('cache_get_hits_total', 'Keys read that were there');
     this.misses = registry.counter('cache_get_misses_total', 'Keys read that were not there');
@@ -81,7 +79,7 @@ export class RespMetrics {
   }
 
   /** A connection was closed for a fault of its own. */
-  cutOff(reason: 'protocol' | 'output_limit'): void {
+  cutOff(reason: 'protocol' | 'output_limit' | 'output_soft_limit'): void {
     this.registry
       .counter('connections_cut_off_total', 'Client connections closed by the node', { reason })
       .inc();

@@ -7,6 +7,7 @@ import { KvError } from '../../kv/index.js';
 import type { CommandSpec } from './command-spec.js';
 import { kvErrorText } from './error-table.js';
 import { Gather, type Join } from './gather.js';
+import type { Iteration } from './iteration.js';
 import { HANDOVER_BYTES_MIN } from './limits.js';
 import type { RespMetrics } from './metrics.js';
 import { PartTokens } from './part-tokens.js';
@@ -25,6 +26,11 @@ export interface ReplyHost {
   readonly limits: { readonly outputBytesMax: number };
 }
 
+/** Sends the next command of an iteration's lane; `token` names its answer. */
+export interface LaneAsker {
+  askLane(iteration: Iteration, lane: number, token: number): void;
+}
+
 export class ReplyQueue {
   private readonly pending = new PendingReplies();
   private readonly parts = new PartTokens();
@@ -34,6 +40,8 @@ export class ReplyQueue {
   private gatheredBytes = 0;
   /** Sequence of the early reply being written; NOT_HOLDING when it goes straight out. */
   private holding = NOT_HOLDING;
+  /** Lanes of iterations that are to be asked again. */
+  private asking: { iteration: Iteration; lane: number }[] = [];
   /** The command whose parts are being submitted. */
   private gather: Gather | null = null;
 
@@ -57,6 +65,11 @@ export class ReplyQueue {
   /** Bytes of replies kept here: ready, early, or in parts. */
   get keptBytes(): number {
     return this.out.length + this.pending.heldBytes + this.gatheredBytes;
+  }
+
+  /** Bytes of replies that only wait for the client to take them. */
+  get readyBytes(): number {
+    return this.out.length;
   }
 
   get hasOutput(): boolean {
@@ -104,6 +117,22 @@ export class ReplyQueue {
     this.gather = new Gather(sequence, join, isWrite, parts, partOfKey);
   }
 
+  /** Makes what was owed last the reply of an iteration, all of whose lanes are to be asked. */
+  beginIteration(sequence: number, iteration: Iteration): void {
+    iteration.sequence = sequence;
+    for (let lane = 0; lane < iteration.laneCount; lane++) this.asking.push({ iteration, lane });
+  }
+
+  /** Has every lane asked that is to be asked now. */
+  askLanes(asker: LaneAsker): void {
+    if (this.asking.length === 0) return;
+    const lanes = this.asking;
+    this.asking = [];
+    for (const { iteration, lane } of lanes) {
+      asker.askLane(iteration, lane, SEQUENCES + this.parts.take(iteration, lane));
+    }
+  }
+
   /** The token of the next part. */
   owePart(): number {
     const gather = this.gather;
@@ -124,19 +153,20 @@ export class ReplyQueue {
   }
 
   private onPart(index: number, bytes: Uint8Array, start: number, end: number, nowMs: MonoMs): void {
-    const gather = this.parts.gatherOf(index);
+    const command = this.parts.commandOf(index);
     const part = this.parts.partOf(index);
     this.parts.give(index);
-    this.gatheredBytes -= gather.keptBytes;
-    gather.take(part, new ByteReader(bytes, start, end), this.replyBytesMax);
-    if (!gather.isComplete) {
-      this.gatheredBytes += gather.keptBytes;
+    this.gatheredBytes -= command.keptBytes;
+    const goesOn = command.take(part, new ByteReader(bytes, start, end), this.replyBytesMax);
+    if (goesOn) this.asking.push({ iteration: command as Iteration, lane: part });
+    if (!command.isComplete) {
+      this.gatheredBytes += command.keptBytes;
       return;
     }
-    const { sequence } = gather;
+    const { sequence } = command;
     const { name } = this.spec(this.pending.rowOf(sequence));
     const w = this.beginAnswer(sequence);
-    const outcome = gather.encode(w, this.pending.versionOf(sequence), name, this.host.encoder);
+    const outcome = command.encode(w, this.pending.versionOf(sequence), name, this.host.encoder);
     this.endAnswer(sequence, outcome, nowMs);
   }
 

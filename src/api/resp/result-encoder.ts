@@ -16,8 +16,10 @@ import {
   type RespVersion,
 } from './reply-writer.js';
 
-/** How a result's integer is shown: as it is, or milliseconds as Redis rounds them to seconds. */
-export const Shape = { plain: 0, seconds: 1 } as const;
+/**
+ * How a result is shown: as it is; an integer of milliseconds as Redis rounds them to seconds; OK as 1 and nil as 0.
+ */
+export const Shape = { plain: 0, seconds: 1, flag: 2 } as const;
 export type Shape = (typeof Shape)[keyof typeof Shape];
 
 /** What became of a command, for metrics and for joining parts. */
@@ -60,10 +62,12 @@ export class ResultEncoder {
     const tag = reader.u8();
     switch (tag) {
       case Tag.ok:
-        writeSimple(w, 'OK');
+        if (shape === Shape.flag) writeInt(w, 1);
+        else writeSimple(w, 'OK');
         return Outcome.ok;
       case Tag.nil:
-        writeNull(w, version);
+        if (shape === Shape.flag) writeInt(w, 0);
+        else writeNull(w, version);
         this.nulls++;
         return Outcome.ok;
       case Tag.int:

@@ -1,9 +1,9 @@
-/** Commands about the node: INFO and CONFIG GET. */
+/** Commands about the node: INFO, CONFIG GET and TIME. */
 import type { CommandContext, InfoSection } from './command-context.js';
 import { textOf, type CommandSpec } from './command-spec.js';
 import { REDIS_VERSION } from './connection-commands.js';
 import { matchesGlob } from './glob.js';
-import { writeBulkText, writeMap, writeVerbatim } from './reply-writer.js';
+import { writeArray, writeBulkText, writeMap, writeVerbatim } from './reply-writer.js';
 import { Outcome, Shape } from './result-encoder.js';
 import { runSubcommand, type Subcommand } from './subcommands.js';
 
@@ -34,7 +34,7 @@ function infoSections(c: CommandContext): InfoSection[] {
       name: 'Server',
       rows: [
         ['redis_version', REDIS_VERSION],
-        ['redis_mode', 'standalone'],
+        ['redis_mode', c.server.routing === 'moved' ? 'cluster' : 'standalone'],
         ['quorate_version', facts.version],
         ['quorate_node_id', facts.nodeId],
         ['quorate_cluster_id', facts.clusterId],
@@ -45,6 +45,7 @@ function infoSections(c: CommandContext): InfoSection[] {
     { name: 'Clients', rows: [['connected_clients', c.server.clientCount]] },
     // To a plain client every node is the one and only: it takes any command and passes it on.
     { name: 'Replication', rows: [['role', 'master']] },
+    { name: 'Cluster', rows: [['cluster_enabled', c.server.routing === 'moved' ? 1 : 0]] },
   ];
   const merged = own.map((section) => {
     const more = facts.sections.find((s) => s.name.toLowerCase() === section.name.toLowerCase());
@@ -64,6 +65,17 @@ function runConfigGet(c: CommandContext): void {
     writeBulkText(w, name);
     writeBulkText(w, value);
   }
+  c.endReply(Outcome.ok);
+}
+
+/** By this node's wall clock, in seconds and the microseconds beyond them. Nothing in the cluster depends on it. */
+function runTime(c: CommandContext): void {
+  const wallMs = c.server.clock.wallMs();
+  const seconds = Math.floor(wallMs / 1000);
+  const w = c.beginReply();
+  writeArray(w, 2);
+  writeBulkText(w, String(seconds));
+  writeBulkText(w, String(Math.floor((wallMs - seconds * 1000) * 1000)));
   c.endReply(Outcome.ok);
 }
 
@@ -87,6 +99,16 @@ export const SERVER_COMMANDS: readonly CommandSpec[] = [
     complexity: 'O(1)',
     summary: 'Get figures and facts of this node',
     run: runInfo,
+  },
+  {
+    ...SERVER,
+    name: 'time',
+    arity: 1,
+    flags: ['loading', 'stale', 'fast'],
+    since: '2.6.0',
+    complexity: 'O(1)',
+    summary: "Get the time of this node's clock",
+    run: runTime,
   },
   {
     ...SERVER,

@@ -3,13 +3,15 @@
  * and gives each connection with something to do one turn per turn of the event loop.
  */
 import { assert, ByteWriter, encodeUtf8, type MetricsRegistry } from '../../base/index.js';
-import type { ByteStream, Clock, Logger, StreamHandler, Timers } from '../../ports/index.js';
-import type { CommandGateway } from '../gateway-port.js';
+import type { ByteStream, Clock, Entropy, Logger, StreamHandler, Timers } from '../../ports/index.js';
+import type { RespRouting } from '../../settings/index.js';
+import type { ClusterDirectory, CommandGateway } from '../gateway-port.js';
 import type { ClientRow, ConfigRow, InfoFacts } from './command-context.js';
 import { CommandTable } from './command-table.js';
 import { Connection, type ConnectionHost } from './connection.js';
 import { KeySplitter } from './key-splitter.js';
-import { LINGER_MS } from './limits.js';
+import { ListenerView } from './listener-view.js';
+import { LINGER_MS, OUTPUT_SOFT_CHECK_MS } from './limits.js';
 import { RespMetrics } from './metrics.js';
 import { ResultEncoder } from './result-encoder.js';
 
@@ -17,14 +19,19 @@ export interface RespLimits {
   readonly valueBytesMax: number;
   readonly commandBytesMax: number;
   readonly connectionsMax: number;
+  /** Replies that a client has not taken: past it the client is closed at once. */
   readonly outputBytesMax: number;
+  /** The same, past it for ten seconds on end. */
+  readonly outputSoftBytesMax: number;
   readonly requestTimeoutMs: number;
 }
 
 export interface RespServerDeps {
   readonly gateway: CommandGateway;
+  readonly directory: ClusterDirectory;
   readonly clock: Clock;
   readonly timers: Timers;
+  readonly entropy: Entropy;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
   readonly limits: RespLimits;
@@ -34,7 +41,8 @@ export interface RespServerDeps {
 }
 
 export interface RespServer {
-  accept(stream: ByteStream): StreamHandler;
+  /** A new client of a listener of this routing. */
+  accept(stream: ByteStream, routing: RespRouting): StreamHandler;
   /** Takes no new connection or command, answers what waits, closes. `done` once every connection is closed. */
   close(done: () => void): void;
   readonly connectionCount: number;
@@ -50,7 +58,9 @@ export function createRespServer(deps: RespServerDeps): RespServer {
 
 class Server implements RespServer, ConnectionHost {
   readonly gateway: CommandGateway;
+  readonly directory: ClusterDirectory;
   readonly clock: Clock;
+  readonly entropy: Entropy;
   readonly limits: RespLimits;
   readonly config: readonly ConfigRow[];
   readonly encoder = new ResultEncoder();
@@ -58,30 +68,37 @@ class Server implements RespServer, ConnectionHost {
   readonly commands = new CommandTable();
   readonly metrics: RespMetrics;
   scratch = new ByteWriter(1024);
+  private readonly views: Readonly<Record<RespRouting, ListenerView>>;
 
   private readonly connections = new Set<Connection>();
   /** Those that don't read, longest wait first: room goes to them in this order, so that none starves. */
   private readonly paused = new Set<Connection>();
+  /** Those with more unsent than the soft limit allows for long. */
+  private readonly slow = new Set<Connection>();
   /** Connections to be given a turn, and those being given one: two lists that change places. */
   private waiting: Connection[] = [];
   private running: Connection[] = [];
   private turnScheduled = false;
   private readonly runTurn = (): void => this.turn();
+  private readonly runSlowCheck = (): void => this.checkSlow();
   private closed: (() => void) | null = null;
 
   constructor(private readonly deps: RespServerDeps) {
     this.gateway = deps.gateway;
+    this.directory = deps.directory;
     this.clock = deps.clock;
+    this.entropy = deps.entropy;
     this.limits = deps.limits;
     this.config = deps.config;
     this.metrics = new RespMetrics(deps.metrics, this.commands.rows, () => this.connections.size);
+    this.views = { forward: new ListenerView(this, 'forward'), moved: new ListenerView(this, 'moved') };
     deps.gateway.onRoom(() => this.onRoom());
   }
 
-  accept(stream: ByteStream): StreamHandler {
+  accept(stream: ByteStream, routing: RespRouting): StreamHandler {
     if (this.closed !== null) return this.reject(stream, 'stopping');
     if (this.connections.size >= this.limits.connectionsMax) return this.reject(stream, 'limit');
-    const connection = new Connection(stream, this);
+    const connection = new Connection(stream, this, this.views[routing]);
     this.connections.add(connection);
     return connection;
   }
@@ -137,6 +154,11 @@ class Server implements RespServer, ConnectionHost {
     this.paused.delete(connection);
   }
 
+  onSlow(connection: Connection): void {
+    if (this.slow.size === 0) this.deps.timers.after(OUTPUT_SOFT_CHECK_MS, this.runSlowCheck);
+    this.slow.add(connection);
+  }
+
   onEnded(connection: Connection): void {
     this.deps.timers.after(LINGER_MS, () => connection.destroy());
   }
@@ -144,6 +166,7 @@ class Server implements RespServer, ConnectionHost {
   onClosed(connection: Connection): void {
     this.connections.delete(connection);
     this.paused.delete(connection);
+    this.slow.delete(connection);
     if (this.closed !== null && this.connections.size === 0) this.deps.timers.soon(this.closed);
   }
 
@@ -158,6 +181,11 @@ class Server implements RespServer, ConnectionHost {
     running.length = 0;
     this.running = running;
     if (this.scratch.buffer.length > SCRATCH_BYTES_KEPT_MAX) this.scratch = new ByteWriter(1024);
+  }
+
+  private checkSlow(): void {
+    for (const connection of [...this.slow]) if (!connection.isStillSlow()) this.slow.delete(connection);
+    if (this.slow.size > 0) this.deps.timers.after(OUTPUT_SOFT_CHECK_MS, this.runSlowCheck);
   }
 
   private onRoom(): void {

@@ -3,25 +3,23 @@
  * that the spelling was right and the client is not at fault.
  */
 const NAMES = `
-  acl append asking bgrewriteaof bgsave bitcount bitfield bitfield_ro bitop bitpos blmove blmpop
-  blpop brpop brpoplpush bzmpop bzpopmax bzpopmin cluster copy debug discard dump eval eval_ro
-  evalsha evalsha_ro exec expireat expiretime failover fcall fcall_ro flushdb function geoadd
-  geodist geohash geopos georadius georadius_ro georadiusbymember georadiusbymember_ro geosearch
-  geosearchstore getbit getdel getex getrange getset hdel hexists hget hgetall hincrby hincrbyfloat
-  hkeys hlen hmget hmset hrandfield hscan hset hsetnx hstrlen hvals incrbyfloat keys lastsave
-  latency lcs lindex linsert llen lmove lmpop lolwut lpop lpos lpush lpushx lrange lrem lset ltrim
-  memory migrate module monitor move msetnx multi object pexpireat pexpiretime pfadd pfcount pfdebug
-  pfmerge pfselftest psetex psubscribe psync publish pubsub punsubscribe randomkey readonly
-  readwrite rename renamenx replconf replicaof reset restore restore-asking role rpop rpoplpush
-  rpush rpushx sadd save scan scard script sdiff sdiffstore setbit setex setnx setrange shutdown
-  sinter sintercard sinterstore sismember slaveof slowlog smembers smismember smove sort sort_ro
-  spop spublish srandmember srem sscan ssubscribe strlen subscribe substr sunion sunionstore
-  sunsubscribe swapdb sync time touch unlink unsubscribe unwatch wait watch xack xadd xautoclaim
-  xclaim xdel xgroup xinfo xlen xpending xrange xread xreadgroup xrevrange xsetid xtrim zadd zcard
-  zcount zdiff zdiffstore zincrby zinter zintercard zinterstore zlexcount zmpop zmscore zpopmax
-  zpopmin zrandmember zrange zrangebylex zrangebyscore zrangestore zrank zrem zremrangebylex
-  zremrangebyrank zremrangebyscore zrevrange zrevrangebylex zrevrangebyscore zrevrank zscan zscore
-  zunion zunionstore
+  acl bgrewriteaof bgsave bitcount bitfield bitfield_ro bitop bitpos blmove blmpop blpop brpop
+  brpoplpush bzmpop bzpopmax bzpopmin copy debug discard dump eval eval_ro evalsha evalsha_ro
+  exec failover fcall fcall_ro function geoadd geodist geohash geopos georadius georadius_ro
+  georadiusbymember georadiusbymember_ro geosearch geosearchstore getbit hdel hexists hget
+  hgetall hincrby hincrbyfloat hkeys hlen hmget hmset hrandfield hscan hset hsetnx hstrlen hvals
+  incrbyfloat lastsave latency lcs lindex linsert llen lmove lmpop lolwut lpop lpos lpush lpushx
+  lrange lrem lset ltrim memory migrate module monitor move msetnx multi object pfadd pfcount
+  pfdebug pfmerge pfselftest psubscribe psync publish pubsub punsubscribe rename renamenx
+  replconf replicaof restore restore-asking role rpop rpoplpush rpush rpushx sadd save scard
+  script sdiff sdiffstore setbit shutdown sinter sintercard sinterstore sismember slaveof slowlog
+  smembers smismember smove sort sort_ro spop spublish srandmember srem sscan ssubscribe
+  subscribe sunion sunionstore sunsubscribe swapdb sync unsubscribe unwatch wait watch xack xadd
+  xautoclaim xclaim xdel xgroup xinfo xlen xpending xrange xread xreadgroup xrevrange xsetid
+  xtrim zadd zcard zcount zdiff zdiffstore zincrby zinter zintercard zinterstore zlexcount zmpop
+  zmscore zpopmax zpopmin zrandmember zrange zrangebylex zrangebyscore zrangestore zrank zrem
+  zremrangebylex zremrangebyrank zremrangebyscore zrevrange zrevrangebylex zrevrangebyscore
+  zrevrank zscan zscore zunion zunionstore
 `;
 
 const UNSERVED: ReadonlySet<string> = new Set(NAMES.split(/\s+/).filter((name) => name !== ''));

@@ -10,7 +10,6 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { must } from '../../base/index.js';
-import { LISTENERS } from '../../settings/index.js';
 import type { PlannedNode } from './plan.js';
 
 /** A node's own stop is bounded below this. */
@@ -88,7 +87,19 @@ export class NodeProcess {
 /** Every address is given by flag, so that other `--base-*` ports of a later start take effect and are stored. */
 function serverWords(node: PlannedNode, others: readonly PlannedNode[]): string[] {
   const words = ['server', '--watch-parent', '--data', node.folder];
-  for (const listener of LISTENERS) words.push(`--${listener}`, node.addresses[listener]);
+  const { grpc, peer, resp, moved, http } = node.addresses;
+  words.push(
+    '--grpc',
+    grpc,
+    '--peer',
+    peer,
+    '--resp',
+    resp,
+    '--resp',
+    `${moved},routing=moved`,
+    '--http',
+    http,
+  );
   if (others.length > 0) words.push('--join', others.map((other) => other.addresses.grpc).join(','));
   return words;
 }

@@ -30,6 +30,8 @@ export interface RunningNode {
   readonly pid: number;
   readonly grpc: string;
   readonly resp: string;
+  /** RESP listener that redirects as Redis Cluster does. */
+  readonly moved: string;
   readonly http: string;
   readonly data: string;
 }

@@ -1,12 +1,13 @@
 /** `quorate dev`: its flags. */
 import type { Command } from 'commander';
 
-import type { ListenerName } from '../../settings/index.js';
 import { countBetween } from '../arguments.js';
 import type { Terminal } from '../terminal.js';
-import type { DevOptions } from './plan.js';
+import type { DevListener, DevOptions } from './plan.js';
 import { runLocalCluster } from './local-cluster.js';
 
+/** From a node's RESP port to that of its listener for Redis Cluster's clients. */
+const MOVED_FROM_RESP = 100;
 /** Nodes know each other by `--join`, which takes 64 addresses. */
 const NODES_MAX = 64;
 
@@ -17,6 +18,7 @@ interface Flags {
   readonly baseGrpc: number;
   readonly basePeer: number;
   readonly baseResp: number;
+  readonly baseMoved?: number;
   readonly baseHttp: number;
   readonly data: string;
   readonly fresh?: boolean;
@@ -37,6 +39,7 @@ export function addDevCommand(program: Command, terminal: Terminal, done: (code:
     .option('--base-grpc <PORT>', 'gRPC port of the first node; the next has the next', port, 7600)
     .option('--base-peer <PORT>', 'port for links between nodes', port, 7650)
     .option('--base-resp <PORT>', "port for Redis' protocol", port, 7379)
+    .option('--base-moved <PORT>', "port for Redis Cluster's clients (default: the RESP port + 100)", port)
     .option('--base-http <PORT>', 'port for health and metrics', port, 7700)
     .option('--data <DIR>', 'folder of the local cluster', './data/dev')
     .option('--fresh', 'wipe that folder first')
@@ -47,10 +50,11 @@ export function addDevCommand(program: Command, terminal: Terminal, done: (code:
 }
 
 function optionsFrom(flags: Flags): DevOptions {
-  const basePorts: Record<ListenerName, number> = {
+  const basePorts: Record<DevListener, number> = {
     grpc: flags.baseGrpc,
     peer: flags.basePeer,
     resp: flags.baseResp,
+    moved: flags.baseMoved ?? flags.baseResp + MOVED_FROM_RESP,
     http: flags.baseHttp,
   };
   return {

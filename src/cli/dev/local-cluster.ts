@@ -132,11 +132,13 @@ class LocalCluster {
         pid,
         grpc: node.addresses.grpc,
         resp: node.addresses.resp,
+        moved: node.addresses.moved,
         http: node.addresses.http,
         data: node.folder,
       })),
     );
     this.terminal.print(`quorate: ready, ${this.shape.nodes} nodes, ${this.shape.shards} shards`);
+    this.listAddresses();
     this.suggest();
   }
 
@@ -214,6 +216,13 @@ class LocalCluster {
     this.say('all nodes have ended');
   }
 
+  private listAddresses(): void {
+    const list = (name: 'resp' | 'moved'): string =>
+      this.nodes.map((node) => node.addresses[name]).join(', ');
+    this.say(`any Redis client: ${list('resp')}`);
+    this.say(`Redis Cluster clients: ${list('moved')}`);
+  }
+
   private suggest(): void {
     const first = this.nodes[0];
     const last = this.nodes.at(-1);
@@ -223,6 +232,7 @@ class LocalCluster {
       'Try, in another terminal:',
       `  redis-cli -p ${first.ports.resp} set greeting hello`,
       `  redis-cli -p ${last.ports.resp} get greeting`,
+      `  redis-cli -c -p ${first.ports.moved} get greeting`,
       `  ${commandLine(this.terminal.self, ['status', '--endpoint', first.addresses.grpc])}`,
       `  curl http://${first.addresses.http}/metrics`,
       '',

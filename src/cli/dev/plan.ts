@@ -1,8 +1,9 @@
 /** What a local cluster looks like: which node has which ports and which folder. Pure. */
 import path from 'node:path';
 
-import { LISTENERS } from '../../settings/index.js';
-import type { ListenerName } from '../../settings/index.js';
+/** What each node listens for. `resp` forwards; `moved` redirects as Redis Cluster does. */
+export const DEV_LISTENERS = ['grpc', 'peer', 'resp', 'moved', 'http'] as const;
+export type DevListener = (typeof DEV_LISTENERS)[number];
 
 /** Fixed for the life of the data directory. */
 export interface ClusterShape {
@@ -14,15 +15,15 @@ export interface ClusterShape {
 export interface DevOptions {
   /** What the command line asked for; what it left open comes from the directory, or from the defaults. */
   readonly asked: Partial<ClusterShape>;
-  readonly basePorts: Readonly<Record<ListenerName, number>>;
+  readonly basePorts: Readonly<Record<DevListener, number>>;
   readonly data: string;
   readonly fresh: boolean;
 }
 
 export interface PlannedNode {
   readonly number: number;
-  readonly addresses: Readonly<Record<ListenerName, string>>;
-  readonly ports: Readonly<Record<ListenerName, number>>;
+  readonly addresses: Readonly<Record<DevListener, string>>;
+  readonly ports: Readonly<Record<DevListener, number>>;
   readonly folder: string;
   readonly logFile: string;
 }
@@ -68,13 +69,12 @@ export function decideShape(
 
 export function planNodes(options: DevOptions, nodeCount: number): PlannedNode[] {
   return Array.from({ length: nodeCount }, (_, i) => {
-    const ports = Object.fromEntries(LISTENERS.map((name) => [name, options.basePorts[name] + i])) as Record<
-      ListenerName,
-      number
-    >;
+    const ports = Object.fromEntries(
+      DEV_LISTENERS.map((name) => [name, options.basePorts[name] + i]),
+    ) as Record<DevListener, number>;
     const addresses = Object.fromEntries(
-      LISTENERS.map((name) => [name, `${DEV_HOST}:${ports[name]}`]),
-    ) as Record<ListenerName, string>;
+      DEV_LISTENERS.map((name) => [name, `${DEV_HOST}:${ports[name]}`]),
+    ) as Record<DevListener, string>;
     const folder = path.join(options.data, `n${i + 1}`);
     return { number: i + 1, addresses, ports, folder, logFile: `${folder}.log` };
   });
@@ -84,7 +84,7 @@ export function planNodes(options: DevOptions, nodeCount: number): PlannedNode[]
 export function checkPorts(nodes: readonly PlannedNode[]): string | null {
   const owners = new Map<number, string>();
   for (const node of nodes) {
-    for (const listener of LISTENERS) {
+    for (const listener of DEV_LISTENERS) {
       const port = node.ports[listener];
       const owner = `${listener} of node ${node.number}`;
       if (port > 65535) return `port ${port} (${owner}) does not exist; choose a lower --base-${listener}`;

@@ -1,14 +1,13 @@
 /** Finds a taken port before anything is started, so that the error names it instead of a child's log. */
 import { createServer } from 'node:net';
 
-import { LISTENERS } from '../../settings/index.js';
-import { DEV_HOST } from './plan.js';
+import { DEV_HOST, DEV_LISTENERS } from './plan.js';
 import type { PlannedNode } from './plan.js';
 
 /** One line naming the first port in use; null when all are free. */
 export async function findPortInUse(nodes: readonly PlannedNode[]): Promise<string | null> {
   for (const node of nodes) {
-    for (const listener of LISTENERS) {
+    for (const listener of DEV_LISTENERS) {
       const port = node.ports[listener];
       const code = await tryListen(port);
       if (code === null) continue;

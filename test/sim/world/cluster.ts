@@ -73,7 +73,7 @@ export class SimCluster {
 
   /** RESP addresses of all machines, up or down. */
   get addresses(): string[] {
-    return this.machines.map((m) => m.settings.resp);
+    return this.machines.flatMap((m) => m.settings.resp.map(({ address }) => address));
   }
 
   start(machine: Machine): void {
@@ -98,7 +98,7 @@ export class SimCluster {
         peers: network.peers(owner),
         streams: network.streams(owner),
         http: network.http(owner),
-        controlServer: control.server,
+        rpcServer: control.server,
         controlClient: control.client,
         renderMetrics: (done) => done('', 'text/plain'),
         fatal: (reason, message, cause) => this.onFatal(machine, owner, reason, message, cause),

@@ -1,49 +1,54 @@
 /**
- * Simulated control calls: copied deeply, delayed, lost at will. A lost request or answer, or a server that never
+ * A simulated gRPC listener. Control calls are copied deeply, delayed, lost at will; the cache is network-cache.ts's. A lost request or answer, or a server that never
  * replies, is `UNAVAILABLE` at the deadline; an address where nobody listens is so at once.
  */
 import type { Prng } from '../../../src/base/index.js';
 import type {
   ControlClient,
   ControlFailure,
-  ControlHandler,
   ControlMethod,
   ControlMethods,
-  ControlServer,
+  RpcHandlers,
+  RpcServer,
 } from '../../../src/ports/index.js';
 import { WORLD, type Owner } from './loop.js';
+import { listenForCache } from './network-cache.js';
+import type { SimStreamWorld } from './network-streams.js';
 import { addressInUse, type SimListener, type SimWire } from './network-wire.js';
 
-class ControlListener implements SimListener {
+export class ControlListener implements SimListener {
   readonly kind = 'control';
   constructor(
     readonly owner: Owner,
-    readonly handler: ControlHandler,
+    readonly handlers: RpcHandlers,
   ) {}
 }
 
-export class SimControl implements ControlServer, ControlClient {
+export class SimControl implements RpcServer, ControlClient {
   constructor(
     private readonly wire: SimWire,
     private readonly prng: Prng,
     private readonly owner: Owner,
+    private readonly streams: SimStreamWorld,
   ) {}
 
   listen(
     address: string,
-    handler: ControlHandler,
+    handlers: RpcHandlers,
     done: (error: Error | null, bound: string, close: (done: () => void) => void) => void,
   ): void {
     const { loop } = this.wire;
-    const bound = this.wire.bind(address, new ControlListener(this.owner, handler));
+    const bound = this.wire.bind(address, new ControlListener(this.owner, handlers));
     loop.schedule(this.owner, 0, () => {
       if (bound === null) {
         done(addressInUse(address), '', (closed) => closed());
         return;
       }
-      done(null, bound, (closed) => {
-        this.wire.release(bound);
-        loop.schedule(this.owner, 0, closed);
+      listenForCache(this.streams, this.owner, bound, handlers.cache, (closeCache) => {
+        done(null, bound, (closed) => {
+          this.wire.release(bound);
+          closeCache(closed);
+        });
       });
     });
   }
@@ -75,7 +80,7 @@ export class SimControl implements ControlServer, ControlClient {
         return;
       }
       loop.note(`control ${this.owner}>${listener.owner} ${method}`);
-      listener.handler(method, body, (failure, response) => {
+      listener.handlers.control(method, body, (failure, response) => {
         const copy = structuredClone(response);
         if (this.draw(address)) return;
         loop.schedule(this.owner, this.delay(), () => finish(failure, copy));

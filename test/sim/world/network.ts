@@ -4,22 +4,24 @@
  * a process gets its ports from it, by owner. Deterministic: everything random comes from named streams of the prng.
  *
  * This file holds what all kinds of traffic share: who listens where, which node an owner is, what is cut, delays,
- * counters. The kinds are in network-peers.ts, network-streams.ts and network-control.ts.
+ * counters. The kinds are in network-peers.ts, network-streams.ts, network-control.ts and network-cache.ts.
  *
  * A crash: `loop.kill(owner)` drops the events of that life, `network.nodeDown(owner)` closes what it had open.
  */
 import type { NodeId, Prng } from '../../../src/base/index.js';
 import type {
   ByteStream,
+  ClientTransport,
   ControlClient,
-  ControlServer,
   HttpListeners,
   HttpResponse,
   PeerNetwork,
+  RpcServer,
   StreamHandler,
   StreamListeners,
 } from '../../../src/ports/index.js';
 import type { Owner, SimLoop } from './loop.js';
+import { SimCacheTransport } from './network-cache.js';
 import { SimControl } from './network-control.js';
 import { SimHttp } from './network-http.js';
 import { SimPeerWorld } from './network-peers.js';
@@ -81,9 +83,14 @@ export class SimNetwork implements SimWire {
     return this.streamWorld.connect(owner, address, handler);
   }
 
-  control(owner: Owner): { server: ControlServer; client: ControlClient } {
-    const control = new SimControl(this, this.controlPrng, owner);
+  control(owner: Owner): { server: RpcServer; client: ControlClient } {
+    const control = new SimControl(this, this.controlPrng, owner, this.streamWorld);
     return { server: control, client: control };
+  }
+
+  /** The SDK's way to the nodes, for one client. */
+  cacheTransport(owner: Owner): ClientTransport {
+    return new SimCacheTransport(this.streamWorld, owner);
   }
 
   http(owner: Owner): HttpListeners {

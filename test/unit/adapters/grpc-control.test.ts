@@ -2,7 +2,7 @@
 import net from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { createGrpcControlClient, createGrpcControlServer } from '../../../src/adapters/grpc-control.js';
+import { createGrpcControlClient } from '../../../src/adapters/grpc-control.js';
 import { ERROR_REASONS } from '../../../src/base/index.js';
 import type { ErrorReason } from '../../../src/base/index.js';
 import type {
@@ -11,8 +11,9 @@ import type {
   ControlMethod,
   ControlMethods,
 } from '../../../src/ports/index.js';
+import { grpcServer, onlyControl } from '../../support/rpc-handlers.js';
 
-const ADDRESSES = { grpc: 'h:1', peer: 'h:2', resp: '[::1]:3', http: 'h:4' };
+const ADDRESSES = { grpc: 'h:1', peer: 'h:2', resp: '[::1]:3', respMoved: '[::1]:5', http: 'h:4' };
 const INSTANCE = { instanceId: 'i1', addresses: ADDRESSES };
 const STATE = Uint8Array.from({ length: 300 }, (_, i) => i & 255);
 
@@ -56,7 +57,7 @@ afterEach(async () => {
 
 function listen(handler: ControlHandler, address = '127.0.0.1:0'): Promise<string> {
   return new Promise((resolve, reject) => {
-    createGrpcControlServer().listen(address, handler, (error, bound, close) => {
+    grpcServer().listen(address, onlyControl(handler), (error, bound, close) => {
       closers.push(() => new Promise((closed) => close(closed)));
       if (error) reject(error);
       else resolve(bound);

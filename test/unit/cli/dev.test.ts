@@ -27,7 +27,7 @@ import type { DevOptions } from '../../../src/cli/dev/plan.js';
 const SHAPE = { nodes: 3, shards: 16, replicas: 3 };
 const OPTIONS: DevOptions = {
   asked: {},
-  basePorts: { grpc: 7600, peer: 7650, resp: 7379, http: 7700 },
+  basePorts: { grpc: 7600, peer: 7650, resp: 7379, moved: 7479, http: 7700 },
   data: './data/dev',
   fresh: false,
 };
@@ -65,6 +65,7 @@ describe('the ports', () => {
         grpc: '127.0.0.1:7602',
         peer: '127.0.0.1:7652',
         resp: '127.0.0.1:7381',
+        moved: '127.0.0.1:7481',
         http: '127.0.0.1:7702',
       },
       folder: path.join('data', 'dev', 'n3'),
@@ -140,7 +141,8 @@ describe('the folder', () => {
 
   it('lists the running nodes whole, and forgets them', () => {
     prepareFolder(folder, SHAPE, []);
-    const node = { id: 1, pid: process.pid, grpc: 'g', resp: 'r', http: 'h', data: path.join(folder, 'n1') };
+    const addresses = { grpc: 'g', resp: 'r', moved: 'm', http: 'h' };
+    const node = { id: 1, pid: process.pid, ...addresses, data: path.join(folder, 'n1') };
     writeRunning(folder, [node]);
     expect(JSON.parse(readFileSync(path.join(folder, 'dev.json'), 'utf8'))).toEqual({ nodes: [node] });
     expect(findRunning(folder)).toBe(0); // that pid is alive, but no server on that folder

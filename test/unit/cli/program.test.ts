@@ -39,7 +39,7 @@ async function run(
   return { code, ...ran };
 }
 
-const ADDRESSES = { grpc: 'h:1', peer: 'h:2', resp: 'h:3', http: 'h:4' };
+const ADDRESSES = { grpc: 'h:1', peer: 'h:2', resp: 'h:3', respMoved: 'h:5', http: 'h:4' };
 const CLUSTER = { clusterId: 'c1', nodes: [{ id: 1, addresses: ADDRESSES }], shards: 16, replicas: 3 };
 
 describe('usage', () => {
@@ -111,6 +111,13 @@ describe('server', () => {
   });
 });
 
+describe('listeners of a server', () => {
+  it('may be given by repeating --resp', async () => {
+    const { servers } = await run(['server', '--resp', 'a:1', '--resp', 'a:2,routing=moved']);
+    expect(servers[0]?.flags.get('resp')).toBe('a:1 a:2,routing=moved');
+  });
+});
+
 describe('init', () => {
   it('asks the endpoint and prints the cluster', async () => {
     const ran = await run(
@@ -126,7 +133,7 @@ describe('init', () => {
       },
     ]);
     expect(ran.out).toContain('cluster c1: 1 nodes, 16 shards, 3 replicas of each');
-    expect(ran.out).toContain('node 1: gRPC h:1, RESP h:3, HTTP h:4');
+    expect(ran.out).toContain('node 1: gRPC h:1, RESP h:3, Redis Cluster h:5, HTTP h:4');
   });
 
   it('prints JSON when asked', async () => {
@@ -170,6 +177,17 @@ describe('status', () => {
     expect(out).toContain('missing  shard 2 has no leader');
     expect(out).toMatch(/group +replica +role/);
     expect(out).toMatch(/1 +1 +leader +3 +1 +9 +9 +-/);
+  });
+
+  it('tells where the clients of its RESP listeners find it', async () => {
+    const nodes = [
+      { id: 2, resp: 'other:1' },
+      { id: 1, ...ADDRESSES },
+    ];
+    const json = JSON.stringify({ replicas: [replica], nodes });
+    const { out } = await run(['status'], { response: { ...response, json } });
+    expect(out).toContain('resp     h:3\nresp     h:5 (routing=moved)\n');
+    expect(out).not.toContain('other:1');
   });
 
   it('prints all as JSON', async () => {

@@ -63,6 +63,18 @@ describe('malformed bytes', () => {
       cmd.flush(),
       cmd.dbsize(),
       reap.take(),
+      cmd.getMeta('k'),
+      cmd.strlen('k'),
+      cmd.expireTime('k'),
+      cmd.getRange('k', 0n, -1n),
+      cmd.scan(0, 10, 'k*'),
+      cmd.randomKey(7),
+      cmd.cas('k', 1, 'w'),
+      cmd.cad('k', 1),
+      cmd.append('k', 'w'),
+      cmd.setRange('k', 1, 'w'),
+      cmd.getDel('k'),
+      cmd.getEx('k', { px: 5 }),
     ];
     const before = d.kv.stateHash();
     for (const command of commands) {
@@ -71,7 +83,7 @@ describe('malformed bytes', () => {
       }
       expect(d.run(Uint8Array.from([...command, 0]))).toBe('-malformed');
       for (const [at, value] of [
-        [1, 2],
+        [1, 4],
         [1, 0x80],
         [2, 1],
         [3, 1],
@@ -87,7 +99,7 @@ describe('malformed bytes', () => {
 
   test('an unknown op is malformed, and so is a write given to read', () => {
     const d = new KvDriver();
-    for (const op of [0, 7, 63, 71, 191, 193, 255]) {
+    for (const op of [0, 13, 63, 77, 191, 193, 255]) {
       expect(d.run(Uint8Array.from([op, 0, 0, 0]))).toBe('-malformed');
     }
     expect(d.read(cmd.set('k', 'v'))).toBe('-malformed');

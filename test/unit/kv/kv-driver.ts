@@ -9,14 +9,23 @@ import {
   finishEntry,
 } from '../../../src/base/index.js';
 import {
+  beginAppend,
+  beginCas,
   beginMany,
   beginSet,
+  beginSetRange,
   createKv,
+  encodeCad,
   encodeExpire,
+  encodeGetEx,
+  encodeGetRange,
   encodeIncrBy,
   encodeKeyCommand,
+  encodeRandomKey,
+  encodeScan,
   beginCommand,
   ExpiryKind,
+  HeaderFlag,
   KvError,
   Op,
   putKey,
@@ -113,6 +122,44 @@ export const cmd = {
   incrby: (key: Bytes, delta: bigint) => encode((w) => encodeIncrBy(w, delta, toBytes(key))),
   expire: (key: Bytes, { flags = 0, px, pxAt }: SetOptions) =>
     encode((w) => encodeExpire(w, flags, ...expiry(px, pxAt), toBytes(key))),
+  getMeta: (key: Bytes) => encode((w) => encodeKeyCommand(w, Op.getMeta, toBytes(key))),
+  strlen: (key: Bytes) => encode((w) => encodeKeyCommand(w, Op.strlen, toBytes(key))),
+  expireTime: (key: Bytes) => encode((w) => encodeKeyCommand(w, Op.expireTime, toBytes(key))),
+  getDel: (key: Bytes) => encode((w) => encodeKeyCommand(w, Op.getDel, toBytes(key))),
+  getRange: (key: Bytes, first: bigint, last: bigint) =>
+    encode((w) => encodeGetRange(w, first, last, toBytes(key))),
+  scan: (fromHash: number, countMax: number, pattern: Bytes | null = null) =>
+    encode((w) => encodeScan(w, fromHash, countMax, pattern === null ? null : toBytes(pattern))),
+  randomKey: (atHash: number) => encode((w) => encodeRandomKey(w, atHash)),
+  cas: (key: Bytes, expected: number, value: Bytes, { flags = 0, px, pxAt }: SetOptions = {}) =>
+    encode((w) => {
+      beginCas(w, expected, flags, ...expiry(px, pxAt));
+      putKey(w, toBytes(key));
+      putValue(w, toBytes(value));
+    }),
+  cad: (key: Bytes, expected: number) => encode((w) => encodeCad(w, expected, toBytes(key))),
+  append: (key: Bytes, value: Bytes) =>
+    encode((w) => {
+      beginAppend(w);
+      putKey(w, toBytes(key));
+      putValue(w, toBytes(value));
+    }),
+  setRange: (key: Bytes, offset: number, value: Bytes) =>
+    encode((w) => {
+      beginSetRange(w, offset);
+      putKey(w, toBytes(key));
+      putValue(w, toBytes(value));
+    }),
+  getEx: (
+    key: Bytes,
+    { px, pxAt, persist = false }: { px?: number; pxAt?: number; persist?: boolean } = {},
+  ) => encode((w) => encodeGetEx(w, ...expiry(px, pxAt), persist, toBytes(key))),
+  /** The same command, its result wrapped with the key's version. */
+  versioned: (command: Uint8Array) => {
+    const wrapped = command.slice();
+    wrapped[1] = (wrapped[1] as number) | HeaderFlag.withVersion;
+    return wrapped;
+  },
 };
 
 export function encodeEntry(timestampMs: number, commands: readonly Uint8Array[]): Uint8Array {

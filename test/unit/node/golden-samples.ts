@@ -1,4 +1,7 @@
-/** One sample of everything that state machines and nodes write: what test/golden/state-v1.json was made from. */
+/**
+ * One sample of everything that state machines and nodes write: what test/golden/state-v1.json and meta-v2.json were
+ * made from.
+ */
 import { ByteWriter } from '../../../src/base/index.js';
 import {
   beginCommand,
@@ -60,7 +63,7 @@ export const MEMBERSHIP = { clusterId: 'cluster-a', nodeId: 2, state: META_STATE
 export const BOOT_NUMBER = 2 ** 34 + 1;
 
 function addresses(host: string): MetaState['nodes'][number]['addresses'] {
-  return { grpc: `${host}:1`, peer: `${host}:2`, resp: `${host}:3`, http: '' };
+  return { grpc: `${host}:1`, peer: `${host}:2`, resp: `${host}:3`, respMoved: `${host}:4`, http: '' };
 }
 
 export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -161,25 +164,37 @@ function otherResults(): Uint8Array {
   });
 }
 
-/** Everything that is pinned, by name. */
+/** What the state of group 0 was of which version 1 was pinned: it had no `respMoved`. */
+export function withoutRespMoved(state: MetaState): MetaState {
+  const nodes = state.nodes.map((node) => ({ ...node, addresses: { ...node.addresses, respMoved: '' } }));
+  return { ...state, nodes };
+}
+
+/** Everything of group 0 that is pinned, by name. */
+export function makeMetaSamples(): Record<string, Sample> {
+  const meta = makeMeta();
+  const metaResults = resultsOf(meta, [metaEntry()]);
+  return {
+    'meta entry': hex(metaEntry()),
+    'meta results': metaResults,
+    'meta snapshot': snapshotOf(meta),
+    'meta state hash': meta.stateHash(),
+    [VALUE_MEMBER]: hex(encodeMembership(MEMBERSHIP)),
+  };
+}
+
+/** Everything else that is pinned, by name. */
 export function makeSamples(): Record<string, Sample> {
   const kv = makeKv();
   const entries = kvEntries();
   const kvResults = resultsOf(kv, entries);
-  const meta = makeMeta();
-  const metaResults = resultsOf(meta, [metaEntry()]);
   return {
     'kv entries': entries.map(hex),
     'kv results': kvResults,
     'kv snapshot': snapshotOf(kv),
     'kv state hash': kv.stateHash(),
     'other results': hex(otherResults()),
-    'meta entry': hex(metaEntry()),
-    'meta results': metaResults,
-    'meta snapshot': snapshotOf(meta),
-    'meta state hash': meta.stateHash(),
     [VALUE_INSTANCE]: hex(encodeText('instance-a')),
     [VALUE_BOOT]: hex(encodeNumber(BOOT_NUMBER)),
-    [VALUE_MEMBER]: hex(encodeMembership(MEMBERSHIP)),
   };
 }

@@ -124,14 +124,14 @@ describe('addresses', () => {
     const { settings } = load({ flags: { grpc: '127.0.0.1:7602' } });
     expect(settings).toMatchObject({
       peer: '127.0.0.1:7652',
-      resp: '127.0.0.1:7381',
+      resp: [{ address: '127.0.0.1:7381', routing: 'forward', advertise: '' }],
       http: '127.0.0.1:7702',
     });
   });
 
   it('stay free ports when the gRPC port is 0, and keep the host', () => {
     const { settings } = load({ flags: { grpc: '[::1]:0', http: '[::1]:81' } });
-    expect(settings).toMatchObject({ peer: '[::1]:0', resp: '[::1]:0', http: '[::1]:81' });
+    expect(settings).toMatchObject({ peer: '[::1]:0', resp: [{ address: '[::1]:0' }], http: '[::1]:81' });
   });
 
   it('ask for a flag where no port follows', () => {
@@ -152,6 +152,69 @@ describe('addresses', () => {
       '0.0.0.0:7600',
     );
     expect(problems({ flags: { grpc: '[::]:7600', insecure: 'true' } })).toMatch(/--advertise-host/);
+  });
+});
+
+describe('RESP listeners', () => {
+  const PLAIN = { address: '127.0.0.1:1', routing: 'forward', advertise: '' };
+  const MOVED = { address: '[::1]:2', routing: 'moved', advertise: 'cache.example:7002' };
+  const TEXTS = ['127.0.0.1:1', '[::1]:2,routing=moved,advertise=cache.example:7002'];
+
+  it('are one that forwards unless others are given', () => {
+    expect(load({}).settings.resp).toEqual([{ ...PLAIN, address: '127.0.0.1:7379' }]);
+  });
+
+  it('come from flag, environment and file alike', () => {
+    const wanted = [PLAIN, MOVED];
+    expect(load({ flags: { resp: TEXTS.join(' ') } }).settings.resp).toEqual(wanted);
+    expect(load({ environment: { QUORATE_RESP: ` ${TEXTS.join('  ')} ` } }).settings.resp).toEqual(wanted);
+    expect(load({ yaml: `resp:\n  - ${TEXTS[0]}\n  - "${TEXTS[1]}"\n` }).settings.resp).toEqual(wanted);
+    const asObject = `{ address: "[::1]:2", routing: moved, advertise: "cache.example:7002" }`;
+    expect(load({ yaml: `resp: [127.0.0.1:1, ${asObject}]\n` }).settings.resp).toEqual(wanted);
+    expect(load({ yaml: `resp: ${asObject}\n` }).settings.resp).toEqual([MOVED]);
+    expect(load({ yaml: 'resp: 127.0.0.1:1\n' }).settings.resp).toEqual([PLAIN]);
+  });
+
+  it('are stored and read back; the one address that earlier versions stored still loads', () => {
+    const first = load({ flags: { resp: TEXTS.join(' ') } });
+    expect(load({ stored: first.toStore }).settings.resp).toEqual([PLAIN, MOVED]);
+    const before = JSON.stringify({ format: 1, settings: { resp: '127.0.0.1:1' } });
+    expect(load({ stored: before }).settings.resp).toEqual([PLAIN]);
+    expect(load({ stored: load({ stored: before }).toStore }).settings.resp).toEqual([PLAIN]);
+  });
+
+  it.each([
+    ['127.0.0.1:1,routing=direct', 'expected routing=forward or routing=moved, not "direct"'],
+    ['127.0.0.1:1,routes=moved', '"routes=moved" is neither routing=… nor advertise=…'],
+    ['127.0.0.1:1,moved', '"moved" is neither routing=… nor advertise=…'],
+    ['127.0.0.1:1,routing=moved,routing=moved', 'expected routing once'],
+    ['127.0.0.1:1,advertise=nowhere', 'advertise: expected HOST:PORT'],
+    ['127.0.0.1:1,advertise=a:0', 'advertise: expected a port from 1'],
+    ['127.0.0.1:70000', 'expected a port from 0 to 65535'],
+    ['7379', 'expected HOST:PORT'],
+    [' ', 'expected HOST:PORT[,routing=forward|moved][,advertise=HOST:PORT]'],
+    ['127.0.0.1:1 127.0.0.1:1,routing=moved', '127.0.0.1:1 is given to resp already'],
+    ['127.0.0.1:7600', '127.0.0.1:7600 is given to grpc already'],
+    ['127.0.0.1:1,advertise=0.0.0.0:1', 'a host in advertise= that others can reach'],
+    [Array.from({ length: 17 }, (_, i) => `127.0.0.1:${i + 1}`).join(' '), 'at most 16 listeners'],
+  ])('given as %s are refused with what is accepted', (text, problem) => {
+    expect(problems({ flags: { resp: text } })).toMatch(/^resp\b/);
+    expect(problems({ flags: { resp: text } })).toContain(problem);
+  });
+
+  it('are refused by the name of the flag, and in a file with unknown parts', () => {
+    expect(problems({ flags: { resp: 'x' } })).toMatch(/^resp \(--resp\): .*got \["x"\]$/);
+    expect(problems({ yaml: 'resp: [{ address: "a:1", mode: moved }]\n' })).toMatch(
+      /^resp \(quorate\.yaml\): expected address, routing and advertise, not "mode"/,
+    );
+    expect(problems({ yaml: 'resp: []\n' })).toMatch(/^resp \(quorate\.yaml\): expected HOST:PORT/);
+  });
+
+  it('beyond this machine need --insecure; with an address of their own no advertised host', () => {
+    const resp = '0.0.0.0:1,advertise=a.example:1';
+    expect(problems({ flags: { resp } })).toMatch(/resp: 0\.0\.0\.0:1 .*--insecure/);
+    expect(load({ flags: { resp, insecure: 'true' } }).settings.resp[0]?.advertise).toBe('a.example:1');
+    expect(problems({ flags: { resp: '0.0.0.0:1', insecure: 'true' } })).toMatch(/--advertise-host/);
   });
 });
 

@@ -3,6 +3,7 @@
  * With it the simulator proves itself: clients, faults, history and checkers must find nothing wrong with it, and
  * must find each of the lies that it can be told to tell.
  */
+import { refuseUninitialised } from '../../../src/api/index.js';
 import { Prng } from '../../../src/base/index.js';
 import type { CreateNode, Node, NodePorts, NodeStatus } from '../../../src/node/api.js';
 import type { ByteStream, CloseListener, ControlMethods } from '../../../src/ports/index.js';
@@ -65,7 +66,7 @@ class FakeNode implements Node {
   start(done: (error: Error | null) => void): void {
     const { ports, settings, database } = this;
     ports.streams.listen(
-      settings.resp,
+      settings.resp[0]?.address ?? '',
       (stream) => ({
         onData: (bytes) => this.onData(stream, bytes),
         onDrain: () => undefined,
@@ -76,14 +77,18 @@ class FakeNode implements Node {
         done(error);
       },
     );
-    ports.controlServer.listen(
+    ports.rpcServer.listen(
       settings.grpc,
-      (method, request, reply) => {
-        if (method !== 'init') return reply({ code: 'UNAVAILABLE', message: method }, null);
-        database.founded = true;
-        database.shards = (request as ControlMethods['init']['request']).shards;
-        this.tellRole();
-        reply({ code: 'ALREADY_INITIALISED', message: 'done' }, null);
+      {
+        control: (method, request, reply) => {
+          if (method !== 'init') return reply({ code: 'UNAVAILABLE', message: method }, null);
+          database.founded = true;
+          database.shards = (request as ControlMethods['init']['request']).shards;
+          this.tellRole();
+          reply({ code: 'ALREADY_INITIALISED', message: 'done' }, null);
+        },
+        cache: refuseUninitialised(),
+        ready: () => database.founded,
       },
       (_error, _bound, close) => this.closers.push(close),
     );

@@ -7,6 +7,7 @@ import { Prng, type NodeId } from '../../../src/base/index.js';
 import type { PeerChannel, PeerNetwork } from '../../../src/ports/index.js';
 import { SimLoop, type Owner } from '../../sim/world/loop.js';
 import { SimNetwork, type SimNetworkOptions } from '../../sim/world/network.js';
+import { onlyControl } from '../../support/rpc-handlers.js';
 
 interface Life {
   readonly owner: Owner;
@@ -266,7 +267,7 @@ describe('streams and calls', () => {
     let bound = '';
     world.network.control(world.loop.owner()).server.listen(
       'n1:0',
-      (_method, _request, reply) => reply({ code: 'NOT_INITIALISED', message: '' }, null),
+      onlyControl((_method, _request, reply) => reply({ code: 'NOT_INITIALISED', message: '' }, null)),
       (_error, address) => (bound = address),
     );
     world.run(10);

@@ -5,7 +5,13 @@ import type { NodeEntry, ShardEntry } from '../../../src/topology/index.js';
 
 const node = (id: number, state: NodeEntry['state'] = 'up'): NodeEntry => ({
   id,
-  addresses: { grpc: `h${id}:7600`, peer: `h${id}:7650`, resp: `h${id}:7379`, http: `h${id}:7700` },
+  addresses: {
+    grpc: `h${id}:7600`,
+    peer: `h${id}:7650`,
+    resp: `h${id}:7379`,
+    respMoved: `h${id}:7479`,
+    http: `h${id}:7700`,
+  },
   instanceId: `instance-${id}`,
   state,
 });
@@ -50,13 +56,28 @@ test('a map decodes to what was encoded, and leaves what follows it', () => {
   }
 });
 
+test('format 1, whose addresses had no listener that redirects, is still read', () => {
+  const w = new ByteWriter();
+  w.u8(1);
+  w.u64(7);
+  w.u32(1);
+  w.u32(4);
+  w.u8(1);
+  for (const text of ['i4', 'g', 'p', 'r', 'h']) w.string16(text);
+  w.u32(0);
+  const addresses = { grpc: 'g', peer: 'p', resp: 'r', respMoved: '', http: 'h' };
+  expect(decodeShardMap(new ByteReader(w.take())).nodes).toEqual([
+    { id: 4, instanceId: 'i4', addresses, state: 'up' },
+  ]);
+});
+
 test('a cut or unknown encoding is refused', () => {
   const bytes = encoded(example());
   for (let end = 0; end < bytes.length; end++) {
     expect(() => decodeShardMap(new ByteReader(bytes, 0, end))).toThrow();
   }
-  bytes[0] = 2;
-  expect(() => decodeShardMap(new ByteReader(bytes))).toThrow('format version 2');
+  bytes[0] = 3;
+  expect(() => decodeShardMap(new ByteReader(bytes))).toThrow('format version 3');
 });
 
 test('contradictions are refused', () => {

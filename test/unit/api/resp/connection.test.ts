@@ -181,6 +181,45 @@ describe('limits', () => {
     expect(client.text.length % (1024 * 1024 + 12)).toBe(0);
   });
 
+  it('E96 a client above the soft limit for ten seconds on end is closed; one that falls below it in between is not', () => {
+    const world = new RespWorld({ outputSoftBytesMax: 4 * 1024 * 1024 });
+    const [slow, saved] = [world.connect(), world.connect()];
+    world.ask(slow, multibulk('SET', 'big', 'x'.repeat(1024 * 1024)));
+    for (const client of [slow, saved]) {
+      client.takes = false;
+      world.send(client, multibulk('GET', 'big').repeat(8));
+      world.settle();
+    }
+    for (let second = 0; second < 9; second++) world.time.advance(1_000);
+    expect([slow.destroyed, saved.destroyed]).toEqual([false, false]);
+    saved.drain();
+    world.settle();
+    world.time.advance(1_000);
+    expect([slow.destroyed, saved.destroyed]).toEqual([true, false]);
+    expect(world.counter('connections_cut_off_total', { reason: 'output_soft_limit' })).toBe(1);
+    expect(world.counter('connections_cut_off_total', { reason: 'output_limit' })).toBe(0);
+    // Slow once more: the ten seconds begin again.
+    world.send(saved, multibulk('GET', 'big').repeat(8));
+    world.settle();
+    for (let second = 0; second < 9; second++) world.time.advance(1_000);
+    expect(saved.destroyed).toBe(false);
+    world.time.advance(1_000);
+    expect(saved.destroyed).toBe(true);
+  });
+
+  it('E96 replies that wait for an earlier one are no fault of the client', () => {
+    const world = new RespWorld({ outputSoftBytesMax: 1024 * 1024 });
+    const client = world.connect();
+    world.ask(client, multibulk('SET', 'big', 'x'.repeat(1024 * 1024)));
+    client.writes = [];
+    world.send(client, multibulk('GET', 'a') + multibulk('GET', 'big').repeat(3));
+    while (world.gateway.waiting.length > 1) world.gateway.deliver(1);
+    for (let second = 0; second < 60; second++) world.time.advance(1_000);
+    expect(client.destroyed).toBe(false);
+    world.settle();
+    expect(client.text.length).toBe(5 + 3 * (1024 * 1024 + 12));
+  });
+
   it('E96 a client with a megabyte unread is not read from until it has drained', () => {
     const world = new RespWorld();
     const client = world.connect();

@@ -105,6 +105,21 @@ export class KvGateway implements CommandGateway {
     padded.fill(0xee);
   }
 
+  stateHash(shard: number): string {
+    return (this.machines[shard - 1] as Kv).stateHash();
+  }
+
+  /** Another replica takes over: it has the shard's state from a snapshot, in tables of its own making. */
+  changeLeader(shard: number): void {
+    const { firstSlot, lastSlot } = this.ranges[shard - 1] as ShardRange;
+    const next = createKv({ hashSeed: 99, valueBytesMax: 8 * 1024 * 1024, firstSlot, lastSlot });
+    const source = (this.machines[shard - 1] as Kv).snapshot();
+    const loader = next.loader();
+    for (let chunk = source.next(4096); chunk !== null; chunk = source.next(4096)) loader.push(chunk);
+    loader.finish();
+    this.machines[shard - 1] = next;
+  }
+
   private shardAt(slot: Slot): number {
     return this.ranges.findIndex((range) => slot <= range.lastSlot) + 1;
   }

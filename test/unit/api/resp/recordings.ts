@@ -34,19 +34,19 @@ function parse(text: string): Recording[] {
     if (!line.startsWith('>')) continue;
     const reply = lines[++i] as string;
     const closes = lines[i + 1] === 'closed';
-    const request = line.startsWith('>> ') ? unescape(line.slice(3)) : multibulk(...words(line.slice(2)));
-    recordings.at(-1)?.exchanges.push({ line, request, reply: unescape(reply.slice(2)), closes });
+    const request = line.startsWith('>> ') ? unescapeText(line.slice(3)) : multibulk(...words(line.slice(2)));
+    recordings.at(-1)?.exchanges.push({ line, request, reply: unescapeText(reply.slice(2)), closes });
   }
   return recordings;
 }
 
 /** Words between blanks; quotes keep blanks together and take escapes. */
-function words(text: string): string[] {
+export function words(text: string): string[] {
   const found = text.match(/"(?:[^"\\]|\\.)*"|[^ ]+/g) ?? [];
-  return found.map((word) => (word.startsWith('"') ? unescape(word.slice(1, -1)) : word));
+  return found.map((word) => (word.startsWith('"') ? unescapeText(word.slice(1, -1)) : word));
 }
 
-function unescape(text: string): string {
+export function unescapeText(text: string): string {
   return text.replace(/\\(x[0-9a-f]{2}|.)/g, (_whole, code: string) => {
     if (code.length === 3) return String.fromCharCode(parseInt(code.slice(1), 16));
     return { n: '\n', r: '\r', t: '\t' }[code] ?? code;

@@ -1,7 +1,16 @@
 /** A RESP server in a world of the test's making: streams that remember, a clock by hand, turns by hand. */
-import { MetricsRegistry, type Counter } from '../../../../src/base/index.js';
-import type { ByteStream, Clock, Logger, StreamHandler, Timers } from '../../../../src/ports/index.js';
+import { MetricsRegistry, Prng, type Counter } from '../../../../src/base/index.js';
+import type {
+  ByteStream,
+  Clock,
+  Entropy,
+  Logger,
+  StreamHandler,
+  Timers,
+} from '../../../../src/ports/index.js';
 import { createRespServer, type RespLimits, type RespServer } from '../../../../src/api/resp/index.js';
+import type { RespRouting } from '../../../../src/settings/index.js';
+import { FakeDirectory } from './fake-directory.js';
 import { KvGateway } from './kv-gateway.js';
 
 export class ManualTime implements Clock, Timers {
@@ -42,6 +51,23 @@ export class ManualTime implements Clock, Timers {
     const due = this.timers.filter((timer) => timer.at <= this.mono);
     this.timers = this.timers.filter((timer) => timer.at > this.mono);
     for (const timer of due) timer.run?.();
+  }
+}
+
+/** Random numbers that are the same in each run. */
+export class PrngEntropy implements Entropy {
+  private readonly prng = new Prng(1);
+
+  u32(): number {
+    return this.prng.u32();
+  }
+
+  below(limit: number): number {
+    return this.prng.below(limit);
+  }
+
+  bytes(count: number): Uint8Array {
+    return Uint8Array.from({ length: count }, () => this.prng.below(256));
   }
 }
 
@@ -115,6 +141,7 @@ export const LIMITS: RespLimits = {
   commandBytesMax: 64 * 1024 * 1024,
   connectionsMax: 100,
   outputBytesMax: 32 * 1024 * 1024,
+  outputSoftBytesMax: 8 * 1024 * 1024,
   requestTimeoutMs: 5_000,
 };
 
@@ -129,17 +156,23 @@ const SILENT: Logger = {
 export class RespWorld {
   readonly time = new ManualTime();
   readonly metrics = new MetricsRegistry();
+  readonly entropy = new PrngEntropy();
   readonly server: RespServer;
+  /** This node is node 3. */
+  readonly directory: FakeDirectory;
   private nextId = 1;
 
   constructor(
     limits: Partial<RespLimits> = {},
     readonly gateway = new KvGateway(),
   ) {
+    this.directory = new FakeDirectory(gateway.shardCount);
     this.server = createRespServer({
       gateway,
+      directory: this.directory,
       clock: this.time,
       timers: this.time,
+      entropy: this.entropy,
       logger: SILENT,
       metrics: this.metrics,
       limits: { ...LIMITS, ...limits },
@@ -160,10 +193,10 @@ export class RespWorld {
     });
   }
 
-  connect(takes = true): FakeStream {
+  connect(takes = true, routing: RespRouting = 'forward'): FakeStream {
     const stream = new FakeStream(this.nextId++);
     stream.takes = takes;
-    const handler = this.server.accept(stream);
+    const handler = this.server.accept(stream, routing);
     if (stream.ended && takes) handler.onClose();
     else stream.handler = handler;
     return stream;

@@ -1,0 +1,162 @@
+/**
+ * Operations of the public protocol as commands of the state machine. What the front end must refuse is found here,
+ * before anything is submitted; what depends on the key is the state machine's to say.
+ */
+import type { ByteWriter, ErrorReason } from '../../base/index.js';
+import { CacheExpiryKind, CacheSetCondition, OperationKind } from '../../codec/cache/index.js';
+import {
+  beginCas,
+  beginMany,
+  beginSet,
+  encodeCad,
+  encodeExpire,
+  encodeIncrBy,
+  encodeKeyCommand,
+  ExpiryKind,
+  HeaderFlag,
+  KEY_BYTES_MAX,
+  Op,
+  putKey,
+  putValue,
+  SetFlag,
+} from '../../kv/index.js';
+import { EXPIRY_MS_MAX } from './limits.js';
+
+/** One operation with its key and value as places in bytes elsewhere; the stream's reader is one itself. */
+export interface OperationFields {
+  readonly kind: OperationKind;
+  readonly keyStart: number;
+  readonly keyEnd: number;
+  readonly valueStart: number;
+  readonly valueEnd: number;
+  readonly withMeta: boolean;
+  readonly condition: number;
+  readonly keepTtl: boolean;
+  readonly expiryKind: CacheExpiryKind;
+  readonly expiryMs: number;
+  readonly expectedVersion: number;
+  readonly delta: number | bigint;
+}
+
+/** Why an operation can't be submitted. */
+export interface Refusal {
+  readonly reason: ErrorReason;
+  readonly message: string;
+}
+
+function invalid(message: string): Refusal {
+  return { reason: 'INVALID_ARGUMENT', message };
+}
+
+const NO_KIND = invalid('the operation has no kind, or one that this server does not know');
+const KEY_TOO_LARGE: Refusal = { reason: 'TOO_LARGE', message: `a key has at most ${KEY_BYTES_MAX} bytes` };
+const VALUE_TOO_LARGE: Refusal = {
+  reason: 'TOO_LARGE',
+  message: 'the value is larger than limits.valueBytesMax allows',
+};
+const BAD_EXPIRY = invalid(`an expiry is from 1 to ${EXPIRY_MS_MAX} ms`);
+const TWO_EXPIRIES = invalid('keep_ttl and an expiry exclude each other');
+const NO_EXPIRY = invalid('touch needs an expiry; persist takes the time to live away');
+const BAD_CONDITION = invalid('the condition is none that this server knows');
+/** Answer to a header with a session; see `RequestHeader`. */
+export const NO_SESSIONS = invalid('sessions are not granted yet');
+
+/** What a result must be read with. */
+export const ResultFlag = { withMeta: 1, expectsAbsent: 2 } as const;
+
+export function resultFlags(op: OperationFields): number {
+  return (op.withMeta ? ResultFlag.withMeta : 0) | (op.expectedVersion === 0 ? ResultFlag.expectsAbsent : 0);
+}
+
+/** Appends the operation's command; a refusal instead, with nothing written, where it has none. */
+export function encodeOperation(
+  w: ByteWriter,
+  op: OperationFields,
+  keySource: Uint8Array,
+  valueSource: Uint8Array,
+  valueBytesMax: number,
+): Refusal | null {
+  const { keyStart, keyEnd } = op;
+  if (keyEnd - keyStart > KEY_BYTES_MAX) return KEY_TOO_LARGE;
+  switch (op.kind) {
+    case OperationKind.get:
+      encodeKeyCommand(w, op.withMeta ? Op.getMeta : Op.get, keySource, keyStart, keyEnd);
+      return null;
+    case OperationKind.set:
+      return encodeSet(w, op, keySource, valueSource, valueBytesMax);
+    case OperationKind.compareAndSet:
+      return encodeCompareAndSet(w, op, keySource, valueSource, valueBytesMax);
+    case OperationKind.compareAndDelete:
+      encodeCad(w, op.expectedVersion, keySource, keyStart, keyEnd);
+      return null;
+    case OperationKind.delete:
+      beginMany(w, Op.del, 1);
+      putKey(w, keySource, keyStart, keyEnd);
+      return null;
+    case OperationKind.increment:
+      encodeIncrBy(w, BigInt(op.delta), keySource, keyStart, keyEnd, HeaderFlag.withVersion);
+      return null;
+    case OperationKind.touch:
+      if (op.expiryKind === CacheExpiryKind.none) return NO_EXPIRY;
+      if (!isExpiry(op)) return BAD_EXPIRY;
+      encodeExpire(w, 0, EXPIRY_KINDS[op.expiryKind], op.expiryMs, keySource, keyStart, keyEnd);
+      return null;
+    case OperationKind.persist:
+      encodeKeyCommand(w, Op.persist, keySource, keyStart, keyEnd, HeaderFlag.withVersion);
+      return null;
+    case OperationKind.none:
+      return NO_KIND;
+  }
+}
+
+const EXPIRY_KINDS: Readonly<Record<CacheExpiryKind, number>> = {
+  [CacheExpiryKind.none]: ExpiryKind.none,
+  [CacheExpiryKind.ttl]: ExpiryKind.relative,
+  [CacheExpiryKind.at]: ExpiryKind.absolute,
+};
+
+function isExpiry(op: OperationFields): boolean {
+  return op.expiryKind === CacheExpiryKind.none || (op.expiryMs >= 1 && op.expiryMs <= EXPIRY_MS_MAX);
+}
+
+function refuseWrite(op: OperationFields, valueBytesMax: number): Refusal | null {
+  if (op.valueEnd - op.valueStart > valueBytesMax) return VALUE_TOO_LARGE;
+  if (!isExpiry(op)) return BAD_EXPIRY;
+  if (op.keepTtl && op.expiryKind !== CacheExpiryKind.none) return TWO_EXPIRIES;
+  return null;
+}
+
+function encodeSet(
+  w: ByteWriter,
+  op: OperationFields,
+  keySource: Uint8Array,
+  valueSource: Uint8Array,
+  valueBytesMax: number,
+): Refusal | null {
+  const refusal = refuseWrite(op, valueBytesMax);
+  if (refusal !== null) return refusal;
+  let flags: number = op.keepTtl ? SetFlag.keepTtl : 0;
+  if (op.condition === CacheSetCondition.ifAbsent) flags |= SetFlag.ifAbsent;
+  else if (op.condition === CacheSetCondition.ifPresent) flags |= SetFlag.ifPresent;
+  else if (op.condition !== CacheSetCondition.none) return BAD_CONDITION;
+  beginSet(w, flags, EXPIRY_KINDS[op.expiryKind], op.expiryMs, HeaderFlag.withVersion);
+  putKey(w, keySource, op.keyStart, op.keyEnd);
+  putValue(w, valueSource, op.valueStart, op.valueEnd);
+  return null;
+}
+
+function encodeCompareAndSet(
+  w: ByteWriter,
+  op: OperationFields,
+  keySource: Uint8Array,
+  valueSource: Uint8Array,
+  valueBytesMax: number,
+): Refusal | null {
+  const refusal = refuseWrite(op, valueBytesMax);
+  if (refusal !== null) return refusal;
+  const flags = op.keepTtl ? SetFlag.keepTtl : 0;
+  beginCas(w, op.expectedVersion, flags, EXPIRY_KINDS[op.expiryKind], op.expiryMs);
+  putKey(w, keySource, op.keyStart, op.keyEnd);
+  putValue(w, valueSource, op.valueStart, op.valueEnd);
+  return null;
+}

@@ -1,0 +1,126 @@
+/** Options of `connect` and of single calls: their types, and what is made of them. */
+import { CacheConsistency } from '../codec/cache/index.js';
+import type { AbortSource } from './call.js';
+import { parseDuration } from './durations.js';
+import type { Duration } from './durations.js';
+import { checkOptions, invalidArgument } from './invalid-argument.js';
+import { PENDING_COUNT_LIMIT } from './operation-table.js';
+
+export interface ConnectOptions {
+  /** gRPC addresses of nodes, `HOST:PORT`; some of the cluster's are enough, the others are learned. */
+  readonly endpoints: readonly string[];
+  /** Time for `connect`, and for each call that does not say its own. Default 5 s, at most a day. */
+  readonly deadline?: Duration;
+  /** Calls without an answer; past it calls are refused with OVERLOADED. Default 100,000, at most 131,072. */
+  readonly pendingCountMax?: number;
+  /** Bytes of keys and values of calls without an answer, 64 more for each. Default 64 MiB. */
+  readonly pendingBytesMax?: number;
+}
+
+/**
+ * How fresh a read is. `linearizable`: the last acknowledged value. The others allow older ones; servers may serve
+ * them as `linearizable`, and do so for now.
+ */
+export type Consistency = 'linearizable' | 'lease' | 'stale';
+
+export interface CallOptions {
+  /** Time for the whole call, repetitions included. Default: that of `connect`. */
+  readonly deadline?: Duration;
+  /** Rejects the call with the signal's reason. A write may have taken effect then. */
+  readonly signal?: AbortSource;
+}
+
+export interface ReadOptions extends CallOptions {
+  /** Default `linearizable`. */
+  readonly consistency?: Consistency;
+}
+
+/** When a value ends: at most one of the three; none: never. */
+export interface ExpiryOptions {
+  /** From now. */
+  readonly ttl?: Duration;
+  /** Milliseconds since the Unix epoch. */
+  readonly expireAt?: number;
+  /** Keep the time to live that the key has. */
+  readonly keepTtl?: boolean;
+}
+
+export interface WriteOptions extends CallOptions, ExpiryOptions {}
+
+export interface ClientSettings {
+  readonly endpoints: readonly string[];
+  readonly deadlineMs: number;
+  readonly pendingCountMax: number;
+  readonly pendingBytesMax: number;
+}
+
+const DEADLINE_MS_DEFAULT = 5000;
+export const DEADLINE_MS_MAX = 86_400_000;
+const PENDING_COUNT_DEFAULT = 100_000;
+const PENDING_BYTES_DEFAULT = 64 * 1024 * 1024;
+const CONNECT_OPTIONS = ['endpoints', 'deadline', 'pendingCountMax', 'pendingBytesMax'];
+const ENDPOINT = /^(\[[0-9A-Fa-f:.]+\]|[^:\s/[\]]+):([0-9]{1,5})$/;
+
+/** Throws INVALID_ARGUMENT. */
+export function readConnectOptions(options: ConnectOptions): ClientSettings {
+  if (options === undefined) throw invalidArgument('options', options, 'an object with endpoints');
+  checkOptions(options, CONNECT_OPTIONS);
+  const { endpoints, deadline, pendingCountMax, pendingBytesMax } = options;
+  if (!Array.isArray(endpoints) || endpoints.length === 0) {
+    throw invalidArgument('endpoints', endpoints, "an array of addresses such as ['127.0.0.1:7400']");
+  }
+  for (const endpoint of endpoints as readonly unknown[]) {
+    const port = typeof endpoint === 'string' ? Number(ENDPOINT.exec(endpoint)?.[2] ?? 0) : 0;
+    if (port < 1 || port > 65_535) throw invalidArgument('endpoints', endpoint, 'HOST:PORT for each');
+  }
+  return {
+    endpoints: [...new Set(endpoints as readonly string[])],
+    deadlineMs:
+      deadline === undefined ? DEADLINE_MS_DEFAULT : parseDuration('deadline', deadline, DEADLINE_MS_MAX),
+    pendingCountMax: readLimit(
+      'pendingCountMax',
+      pendingCountMax,
+      PENDING_COUNT_DEFAULT,
+      PENDING_COUNT_LIMIT,
+    ),
+    pendingBytesMax: readLimit(
+      'pendingBytesMax',
+      pendingBytesMax,
+      PENDING_BYTES_DEFAULT,
+      Number.MAX_SAFE_INTEGER,
+    ),
+  };
+}
+
+function readLimit(name: string, given: unknown, byDefault: number, max: number): number {
+  if (given === undefined) return byDefault;
+  if (typeof given !== 'number' || !Number.isSafeInteger(given) || given < 1 || given > max) {
+    throw invalidArgument(name, given, `an integer from 1 to ${max}`);
+  }
+  return given;
+}
+
+const CONSISTENCIES: ReadonlyMap<unknown, CacheConsistency> = new Map([
+  ['linearizable', CacheConsistency.linearizable],
+  ['lease', CacheConsistency.lease],
+  ['stale', CacheConsistency.stale],
+]);
+
+/** Throws INVALID_ARGUMENT. */
+export function readConsistency(given: unknown): CacheConsistency {
+  if (given === undefined) return CacheConsistency.linearizable;
+  const consistency = CONSISTENCIES.get(given);
+  if (consistency === undefined) {
+    throw invalidArgument('consistency', given, "'linearizable', 'lease' or 'stale'");
+  }
+  return consistency;
+}
+
+/** Throws INVALID_ARGUMENT for what is no signal. */
+export function readSignal(given: unknown): AbortSource | null {
+  if (given === undefined) return null;
+  const isSignal =
+    typeof given === 'object' && given !== null && 'aborted' in given && 'addEventListener' in given;
+  if (!isSignal) throw invalidArgument('signal', given, 'an AbortSignal');
+  return given as AbortSource;
+}

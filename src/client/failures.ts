@@ -1,0 +1,70 @@
+/** What a failure means for an operation: whether the SDK may send it again by itself, and what its caller is told. */
+import { ERROR_REASONS, QuorateError, reasonFromNumber } from '../base/index.js';
+import type { ErrorReason } from '../base/index.js';
+import type { ErrorMessage } from '../codec/cache/index.js';
+import { isRead } from './operation.js';
+import type { ClientOperation } from './operation.js';
+
+/**
+ * Reads are repeated whatever became of them, writes only when the refusal is definite: the command was in no log
+ * then. A reason that no repetition helps ends both.
+ */
+export function mayRepeat(operation: ClientOperation, reason: ErrorReason): boolean {
+  const { retry, definite } = ERROR_REASONS[reason];
+  if (retry === 'never') return false;
+  return isRead(operation) || definite;
+}
+
+/** The error for a caller. A write that may have happened is `OUTCOME_UNKNOWN`, whatever the server called it. */
+export function errorOf(operation: ClientOperation, message: ErrorMessage): QuorateError {
+  const reason = reasonFromNumber(message.reason);
+  const isUnknown = !ERROR_REASONS[reason].definite && !isRead(operation);
+  const details: Record<string, string | number> = {};
+  if (message.shard !== 0) details['shard'] = message.shard;
+  if (message.leaderNode !== 0) details['leaderNode'] = message.leaderNode;
+  if (message.leaderAddress !== '') details['leaderAddress'] = message.leaderAddress;
+  if (message.mapVersion !== 0) details['mapVersion'] = message.mapVersion;
+  if (message.retryAfterMs !== 0) details['retryAfterMs'] = message.retryAfterMs;
+  if (isUnknown && reason !== 'OUTCOME_UNKNOWN') details['reason'] = reason;
+  return new QuorateError(isUnknown ? 'OUTCOME_UNKNOWN' : reason, message.message || reason, details);
+}
+
+/** The deadline of an operation passed that is on no stream; `refusal` is why it waited. */
+export function notSentInTime(refusal: QuorateError | null): QuorateError {
+  if (refusal === null) {
+    return new QuorateError('DEADLINE_EXCEEDED', 'the deadline passed before the operation could be sent');
+  }
+  return new QuorateError(
+    'DEADLINE_EXCEEDED',
+    `the deadline passed while the operation was refused: ${refusal.message}`,
+    { ...refusal.details, lastReason: refusal.code },
+    { cause: refusal },
+  );
+}
+
+/** The deadline of an operation passed that was sent. */
+export function notAnsweredInTime(operation: ClientOperation, address: string): QuorateError {
+  if (isRead(operation)) {
+    return new QuorateError('DEADLINE_EXCEEDED', `${address} did not answer before the deadline`, {
+      address,
+    });
+  }
+  return new QuorateError(
+    'OUTCOME_UNKNOWN',
+    `${address} did not answer before the deadline: the write may have taken effect, or may yet`,
+    { address },
+  );
+}
+
+/** The stream broke that a write was sent on. */
+export function lostWithStream(address: string, why: string): QuorateError {
+  return new QuorateError(
+    'OUTCOME_UNKNOWN',
+    `the connection to ${address} was lost before the answer: the write may have taken effect (${why})`,
+    { address },
+  );
+}
+
+export function clientIsClosed(): QuorateError {
+  return new QuorateError('UNAVAILABLE', 'the client is closed');
+}

@@ -1,0 +1,53 @@
+/**
+ * A shard's operations, in the order of the calls: those on a stream (`sent`), those refused and to be sent again
+ * (`refused`), those never sent (`fresh`). Operations leave a lane for one stream at a time, so that the server's
+ * order of a stream is the order of the calls; the engine's header has the rules.
+ */
+import type { GroupId, MonoMs } from '../base/index.js';
+import type { NodeLink } from './node-link.js';
+import { createList, Place } from './operation-table.js';
+import type { OperationList } from './operation-table.js';
+
+export interface ShardLane {
+  /** Its place in the engine's list of lanes. */
+  readonly index: number;
+  readonly shard: GroupId;
+  readonly fresh: OperationList;
+  readonly refused: OperationList;
+  readonly sent: OperationList;
+  /** Of `sent`, how many are writes. */
+  sentWrites: number;
+  /** The node that `sent` went to; the last one while there is none. */
+  link: NodeLink | null;
+  /** Nothing that was refused is sent before. */
+  pausedUntil: MonoMs;
+  /** Attempts in a row that met a refusal. */
+  failures: number;
+  /** The refusal that decides the pause of this attempt was seen. */
+  isRefusalCounted: boolean;
+  /** What is on the stream was refused before: nothing that is fresh joins it. */
+  isRepeating: boolean;
+  /** In the engine's list of lanes to look at. */
+  isDirty: boolean;
+}
+
+export function createLane(index: number, shard: GroupId): ShardLane {
+  return {
+    index,
+    shard,
+    fresh: createList(Place.fresh),
+    refused: createList(Place.refused),
+    sent: createList(Place.sent),
+    sentWrites: 0,
+    link: null,
+    pausedUntil: 0,
+    failures: 0,
+    isRefusalCounted: false,
+    isRepeating: false,
+    isDirty: false,
+  };
+}
+
+export function hasWaiting(lane: ShardLane): boolean {
+  return lane.fresh.count > 0 || lane.refused.count > 0;
+}

@@ -1,0 +1,72 @@
+/**
+ * Edge cases that only whole nodes show. Each plays seeds with the faults that bring the case about, and demands that
+ * it came about: the checkers of every run (docs/testing.md) say whether what must hold did.
+ */
+import { expect, test } from 'vitest';
+import type { FaultKind } from './faults.js';
+import { nodeUnderTest } from './node-under-test.js';
+import { runSimulation, type RunReport } from './run.js';
+
+const RUN_MS_MAX = 80_000;
+
+/** Plays the seeds with these faults alone; the sums of what happened. */
+function play(
+  seeds: readonly number[],
+  faults: readonly FaultKind[],
+): Record<'unknown' | 'failed' | 'elections' | 'crashes' | 'checkpoints' | 'acknowledged', number> {
+  const sums = { unknown: 0, failed: 0, elections: 0, crashes: 0, checkpoints: 0, acknowledged: 0 };
+  for (const seed of seeds) {
+    const report: RunReport = runSimulation({
+      seed,
+      steps: 500,
+      createNode: nodeUnderTest(null),
+      faults,
+      cluster: { nodes: 3, replicas: 3 },
+    });
+    expect([seed, report.failure]).toEqual([seed, null]);
+    for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += report[name];
+  }
+  return sums;
+}
+
+test(
+  'E107 pipelines of a connection keep their order through leader changes, re-routing and forwarding',
+  { timeout: RUN_MS_MAX },
+  () => {
+    const sums = play([107, 1107, 2107], ['isolate_leader', 'strike_election', 'partition']);
+    expect(sums.elections).toBeGreaterThan(10);
+    expect(sums.acknowledged).toBeGreaterThan(1000);
+  },
+);
+
+test(
+  'E69 E71 E117 INCR and SET NX take effect at most once, whichever link, leader or node is lost, and a refused one never',
+  { timeout: RUN_MS_MAX },
+  () => {
+    // With a gateway that sends a write again when its link broke, each of these seeds fails.
+    const sums = play([69, 1117, 2069], ['isolate_leader', 'partition', 'bad_network']);
+    // Both kinds of answer that the history holds to their word were given.
+    expect(sums.unknown).toBeGreaterThan(10);
+    expect(sums.failed).toBeGreaterThan(10);
+  },
+);
+
+test(
+  'E51 E56 crashes between checkpoint and log: every command counts once, and replicas agree at every index',
+  { timeout: RUN_MS_MAX },
+  () => {
+    const sums = play([51, 1051, 2056], ['crash', 'crash_all', 'long_crash']);
+    expect(sums.crashes).toBeGreaterThan(10);
+    expect(sums.checkpoints).toBeGreaterThan(10);
+  },
+);
+
+test(
+  'E35 disks that are slow or fail on one node leave a cluster that serves, and the node comes back',
+  { timeout: RUN_MS_MAX },
+  () => {
+    const sums = play([35, 1035], ['slow_disk', 'disk_error']);
+    expect(sums.crashes).toBeGreaterThan(2);
+    expect(sums.acknowledged).toBeGreaterThan(800);
+  },
+);

@@ -1,0 +1,2 @@
+/** What nodes say to each other. */
+export const frame = 1;

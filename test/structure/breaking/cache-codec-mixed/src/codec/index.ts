@@ -1,0 +1,2 @@
+/** Breaks the rule: the public protocol enters by the first entry. */
+export { message } from './cache/index.js';

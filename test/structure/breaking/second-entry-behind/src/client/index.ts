@@ -1,0 +1,4 @@
+/** Breaks the rule: goes past the second entry. */
+import { readWire } from '../codec/cache/wire.js';
+
+export const read = readWire;

@@ -1,0 +1,2 @@
+/** The second entry, which may be used. */
+export { readWire } from './wire.js';

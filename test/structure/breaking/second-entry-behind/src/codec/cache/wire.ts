@@ -1,0 +1,2 @@
+/** Behind the second entry. */
+export const readWire = 1;
