@@ -3,13 +3,13 @@
  * end's tests use a fake.
  */
 import type { GroupId, MonoMs, NodeId, Slot, Term } from '../base/index.js';
+import type { PendingCounts } from './pending-counts.js';
 import type { ShardMap } from '../topology/index.js';
 
 /** Takes results of submitted commands. `bytes[start, end)` is one result (kv/result.ts), valid during the call. */
 export interface ResultSink {
-  /** Commands submitted and not yet answered; kept by the gateway, 0 at first. They decide what must wait for what. */
-  pendingReads: number;
-  pendingWrites: number;
+  /** Commands submitted and not yet answered; kept by the gateway. They decide what must wait for what. */
+  readonly unanswered: PendingCounts;
   onResult(token: number, bytes: Uint8Array, start: number, end: number): void;
 }
 

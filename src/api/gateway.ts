@@ -110,8 +110,8 @@ export class Gateway implements CommandGateway, CommandSink {
   ): void {
     const shard = this.deps.map().shardIdOfSlot(slot);
     const isWrite = isWriteOp(bytes[start] as number);
-    const viaLog = !isWrite && sink.pendingWrites > 0;
-    const afterReads = (isWrite || viaLog) && sink.pendingReads > 0;
+    const viaLog = !isWrite && sink.unanswered.orderedOf(shard) > 0;
+    const afterReads = (isWrite || viaLog) && sink.unanswered.readsOf(shard) > 0;
     const route = this.routeOf(shard);
     const sequence = route.nextSequence++;
     const handle = this.table.add(sink, token, shard, isWrite, deadline, sequence, end - start);
@@ -136,7 +136,7 @@ export class Gateway implements CommandGateway, CommandSink {
   }
 
   forget(sink: ResultSink): void {
-    if (sink.pendingReads + sink.pendingWrites === 0) return;
+    if (sink.unanswered.total === 0) return;
     for (let slot = 0; slot < this.table.slots; slot++) {
       if (this.table.stateOf(slot) === PendingState.free || this.table.sinkOf(slot) !== sink) continue;
       // What was sent keeps its place in the route's count until it is answered; nobody listens any more.
@@ -223,8 +223,8 @@ export class Gateway implements CommandGateway, CommandSink {
       if (slot < 0) continue; // answered by its deadline
       const sink = this.table.sinkOf(slot);
       // The sink's other commands may be anywhere: reads go the safe way, behind the writes in the log.
-      const viaLog = !this.table.isWrite(slot) && sink.pendingWrites > 0;
-      const afterReads = sink.pendingReads > 0;
+      const viaLog = !this.table.isWrite(slot) && sink.unanswered.orderedOf(route.shard) > 0;
+      const afterReads = sink.unanswered.readsOf(route.shard) > 0;
       if (!this.dispatch(route, item.handle, item.bytes, 0, item.bytes.length, viaLog, afterReads)) {
         route.putBack(waiting.slice(i));
         this.reroute(route);

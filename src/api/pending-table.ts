@@ -63,8 +63,7 @@ export class PendingTable {
     this.ordered[slot] = isWrite ? 1 : 0;
     this.count++;
     this.bytes += bytes;
-    if (isWrite) sink.pendingWrites++;
-    else sink.pendingReads++;
+    sink.unanswered.add(shard, isWrite);
     return slot + (this.generations[slot] as number) * SLOTS_MAX;
   }
 
@@ -82,8 +81,7 @@ export class PendingTable {
   free(slot: number): void {
     assert(this.states[slot] !== PendingState.free, 'slot freed twice');
     const sink = this.sinks[slot] as ResultSink;
-    if (this.ordered[slot] === 1) sink.pendingWrites--;
-    else sink.pendingReads--;
+    sink.unanswered.remove(this.shardOf(slot), this.ordered[slot] === 1);
     this.count--;
     this.bytes -= this.sizes[slot] as number;
     this.sinks[slot] = null;
@@ -97,8 +95,8 @@ export class PendingTable {
     if (this.ordered[slot] === 1) return;
     this.ordered[slot] = 1;
     const sink = this.sinks[slot] as ResultSink;
-    sink.pendingReads--;
-    sink.pendingWrites++;
+    sink.unanswered.remove(this.shardOf(slot), false);
+    sink.unanswered.add(this.shardOf(slot), true);
   }
 
   setSent(slot: number, target: NodeId): void {

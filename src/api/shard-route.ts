@@ -39,7 +39,7 @@ export class ShardRoute {
 
   /** A command ran, or may have. A connection without others on their way has none that it could have overtaken. */
   noteRan(sink: ResultSink, sequence: number): void {
-    if (!this.rerouting && sink.pendingReads + sink.pendingWrites < 2) return;
+    if (!this.rerouting && sink.unanswered.total < 2) return;
     if (sequence > (this.ran.get(sink) ?? 0)) this.ran.set(sink, sequence);
   }
 

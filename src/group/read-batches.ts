@@ -13,6 +13,8 @@ export class ReadBatch {
   /** Set once confirmed. */
   index: LogIndex = 0;
   askedAtMs = 0;
+  /** Commands answered so far: a batch with large answers runs over several turns. */
+  answered = 0;
 
   constructor(readonly id: number) {}
 
@@ -32,7 +34,7 @@ export class ReadBatch {
   }
 
   refuse(reason: ErrorReason, leaderNode: NodeId): void {
-    for (let i = 0; i < this.count; i++) {
+    for (let i = this.answered; i < this.count; i++) {
       (this.sinks[i] as CommandSink).onRefused(
         this.tokens[i] as number,
         reason,
@@ -92,6 +94,17 @@ export class ReadBatches {
     let at = this.confirmed.length;
     while (at > 0 && (this.confirmed[at - 1] as ReadBatch).index > batch.index) at--;
     this.confirmed.splice(at, 0, batch);
+  }
+
+  /** A batch that could not be run to its end goes on first. */
+  putBack(batch: ReadBatch): void {
+    this.confirmed.unshift(batch);
+  }
+
+  /** Whether a batch waits whose index is applied. */
+  isRunnable(applied: LogIndex): boolean {
+    const first = this.confirmed[0];
+    return first !== undefined && first.index <= applied;
   }
 
   /** The next batch whose index is applied, or null. */

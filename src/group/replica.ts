@@ -44,6 +44,9 @@ import { refuseBatch, WriteBatchBuilder, type WriteBatch } from './write-batch.j
 const REAP_COUNT_MAX = 256;
 /** Commit may run this many entries ahead of apply before new work is refused (as etcd does). */
 const APPLY_BACKLOG_MAX = 5000;
+/** The clock is looked at after so many bytes of answers, a small one counting as the second figure: some 0.1 ms. */
+const READ_SLICE_BYTES = 64 * 1024;
+const READ_COST_BYTES = 512;
 
 export interface ReplicaOptions {
   readonly group: GroupId;
@@ -223,7 +226,8 @@ export class Replica implements EntryResults {
       if (batch !== null && this.mustReadFirst(batch.readBarrier)) {
         // Reads asked before these writes come first. Those already confirmed can run now; the others are on
         // their way, and their answer wakes this replica.
-        if (!this.runReads() && !this.runReadsBefore(entry, batch.readBarrier)) break;
+        if (this.runReads(untilMonoMs)) continue;
+        if (this.host.clock.monoMs() >= untilMonoMs || !this.runReadsBefore(entry, batch.readBarrier)) break;
         continue;
       }
       this.applyHead++;
@@ -239,10 +243,12 @@ export class Replica implements EntryResults {
       this.raft.onApplied(this.appliedIndex);
       this.policy.maybeStart();
     }
-    while (this.runReads()) {
+    // One slice of reads even when applying took all of the time: else a load of writes would starve them.
+    while (this.runReads(untilMonoMs) && this.host.clock.monoMs() < untilMonoMs) {
       /* each call runs one batch */
     }
-    return this.applyHead < this.applyQueue.length && applied > 0;
+    const moreToApply = this.applyHead < this.applyQueue.length && applied > 0;
+    return moreToApply || this.reads.isRunnable(this.appliedIndex);
   }
 
   // ---- Ready ---------------------------------------------------------------------------------------------------
@@ -441,15 +447,17 @@ export class Replica implements EntryResults {
 
   // ---- reads ---------------------------------------------------------------------------------------------------
 
-  /** Runs one batch of confirmed reads; false when none is ready. */
-  private runReads(): boolean {
+  /** Runs one batch of confirmed reads; false when none is ready, or its time was over before its end. */
+  private runReads(untilMonoMs: number): boolean {
     const batch = this.reads.takeRunnable(this.appliedIndex);
     if (batch === null) return false;
+    let uncheckedBytes = 0;
     const leads = this.raft.role === 'leader';
     const nowMs = leads ? this.nowMs() : this.host.trustedWallMs();
     const out = this.out;
     let late: ReadBatch | null = null;
-    for (let i = 0; i < batch.count; i++) {
+    while (batch.answered < batch.count && uncheckedBytes < READ_SLICE_BYTES) {
+      const i = batch.answered++;
       const start = batch.startOf(i);
       const end = batch.ends[i] as number;
       const sink = batch.sinks[i] as CommandSink;
@@ -458,6 +466,8 @@ export class Replica implements EntryResults {
       const done = this.machine.read(batch.commands.buffer, start, end, nowMs, out) === 'done';
       if (done) {
         sink.onResult(token, out.buffer, 0, out.length);
+        uncheckedBytes += READ_COST_BYTES + out.length;
+        if (uncheckedBytes >= READ_SLICE_BYTES && this.host.clock.monoMs() < untilMonoMs) uncheckedBytes = 0;
       } else if (leads) {
         late ??= new ReadBatch(batch.id);
         late.add(batch.commands.buffer, start, end, sink, token);
@@ -469,7 +479,9 @@ export class Replica implements EntryResults {
       this.timeReads.push(late);
       this.host.markDirty(this);
     }
-    return true;
+    if (batch.answered === batch.count) return true;
+    this.reads.putBack(batch);
+    return false;
   }
 
   private mustReadFirst(barrier: number): boolean {
@@ -486,7 +498,7 @@ export class Replica implements EntryResults {
     const batch = at >= 0 ? this.timeReads.splice(at, 1)[0] : this.reads.takeOverdue(barrier, entry.index);
     if (batch === undefined || batch === null) return false;
     const stampMs = entryStampMs(entry.data);
-    for (let i = 0; i < batch.count; i++) {
+    for (let i = batch.answered; i < batch.count; i++) {
       this.out.reset();
       const end = batch.ends[i] as number;
       this.machine.readAt(batch.commands.buffer, batch.startOf(i), end, stampMs, this.out);

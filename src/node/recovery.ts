@@ -134,6 +134,7 @@ function raftOptions(deps: RecoveryDeps, recovered: RecoveredGroup, suspect: boo
     tailBytesMax: 4 * MIB,
     committedBytesMax: MIB,
     pendingReadsMax: 65_536,
+    eagerCommitNews: false,
     preVote: raft.preVote,
     checkQuorum: true,
     suspect,

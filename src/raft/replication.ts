@@ -33,7 +33,7 @@ export function isSendDue(state: RaftState, follower: Progress): boolean {
       if (follower.nudged || needsSnapshot(state, follower)) return true;
       if (follower.inflights.full) return false;
       if (follower.next <= state.log.lastIndex && follower.fetchId === 0) return true;
-      return commitFor(state, follower.next - 1) > follower.commitSent;
+      return isCommitNews(state, follower);
   }
 }
 
@@ -81,8 +81,8 @@ function sendWindow(state: RaftState, follower: Progress): void {
     sendEntries(state, follower, nextEntries(state, follower));
     sent = true;
   }
-  const commitIsNews = commitFor(state, follower.next - 1) > follower.commitSent && !follower.inflights.full;
-  if (!sent && (follower.nudged || commitIsNews)) sendAppend(state, follower, NO_ENTRIES);
+  const isNews = isCommitNews(state, follower) && !follower.inflights.full;
+  if (!sent && (follower.nudged || isNews)) sendAppend(state, follower, NO_ENTRIES);
   follower.nudged = false;
 }
 
@@ -119,6 +119,11 @@ function sendAppend(state: RaftState, follower: Progress, entries: readonly Entr
 /** The commit index that a follower takes from an append that ends at `index`. */
 function commitFor(state: RaftState, index: LogIndex): LogIndex {
   return Math.min(state.log.commit, index);
+}
+
+/** Whether the commit index is worth an append of its own. */
+function isCommitNews(state: RaftState, follower: Progress): boolean {
+  return state.options.eagerCommitNews && commitFor(state, follower.next - 1) > follower.commitSent;
 }
 
 function needsSnapshot(state: RaftState, follower: Progress): boolean {

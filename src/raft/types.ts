@@ -179,6 +179,11 @@ export interface RaftOptions {
   readonly committedBytesMax: number;
   /** Reads waiting for a first commit or a round; past it `readIndex` answers 'overloaded'. */
   readonly pendingReadsMax: number;
+  /**
+   * Whether followers are told of a new commit index at once, by an empty append if need be. If not, it goes with the
+   * next entries or heartbeat: half as many messages a write, and followers apply up to a heartbeat later.
+   */
+  readonly eagerCommitNews: boolean;
   readonly preVote: boolean;
   readonly checkQuorum: boolean;
   /** A replica that may have lost what it acknowledged: it never votes, campaigns or acknowledges. */

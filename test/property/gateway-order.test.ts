@@ -157,7 +157,7 @@ function runSchedule(seed: number, cuts: boolean): Run {
     w.run(5);
     shard.work();
   }
-  const gatewaysAreEmpty = sinks.every((sink) => sink.pendingReads + sink.pendingWrites === 0);
+  const gatewaysAreEmpty = sinks.every((sink) => sink.unanswered.total === 0);
   return { sinks, writes, shard, gatewaysAreEmpty };
 }
 

@@ -7,6 +7,7 @@ import {
   type ErrorReason,
 } from '../../src/base/index.js';
 import type { ResultSink } from '../../src/api/gateway-port.js';
+import { PendingCounts } from '../../src/api/pending-counts.js';
 import {
   beginMany,
   beginSet,
@@ -108,8 +109,7 @@ export function describeCommand(bytes: Uint8Array, start = 0, end = bytes.length
 
 /** Stands for a front end's connection, or for whoever handed a command to a replica. */
 export class RecordingSink implements ResultSink {
-  pendingReads = 0;
-  pendingWrites = 0;
+  readonly unanswered = new PendingCounts();
   /** Everything in the order it came: `1: ok`, `2 refused NOT_LEADER 0: get a`. */
   readonly lines: string[] = [];
   /** Raised by a test around calls inside which nothing may be answered. */

@@ -25,6 +25,7 @@ export function makeOptions(id: number, changes: Partial<RaftOptions> = {}): Raf
     tailBytesMax: 1 << 20,
     committedBytesMax: 1 << 20,
     pendingReadsMax: 1000,
+    eagerCommitNews: true,
     preVote: false,
     checkQuorum: false,
     suspect: false,

@@ -45,6 +45,7 @@ export class RaftChaos {
     const changes: Partial<RaftOptions> = {
       electionTicks: 5,
       heartbeatTicks: options.between(1, 2),
+      eagerCommitNews: options.chance(0.5),
       preVote: options.chance(0.5),
       checkQuorum: options.chance(0.5),
       inflightMessagesMax: options.between(1, 8),
@@ -129,6 +130,7 @@ export class RaftChaos {
       if (leader.status().transferTarget !== 0) continue;
       this.propose();
       cluster.settle();
+      cluster.run(2); // a heartbeat: it may be what brings the news of the commit
       this.checkAll();
       if (this.isConverged()) return;
     }

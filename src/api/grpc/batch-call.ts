@@ -16,6 +16,7 @@ import {
 import { beginMany, encodeKeyCommand, KEY_BYTES_MAX, Op, putKey, skipResult, Tag } from '../../kv/index.js';
 import { slotOfKey } from '../../topology/index.js';
 import type { ResultSink } from '../gateway-port.js';
+import { PendingCounts } from '../pending-counts.js';
 import { deadlineOf, type CallHost } from './call-host.js';
 import { NO_SHARD } from './failures.js';
 import { BATCH_OPERATIONS_MAX, MESSAGE_MARGIN_BYTES } from './limits.js';
@@ -53,8 +54,7 @@ function newItem(id: number, kind: OperationKind, flags: number, refusal: Refusa
 }
 
 export class BatchCall implements ResultSink {
-  pendingReads = 0;
-  pendingWrites = 0;
+  readonly unanswered = new PendingCounts();
   private items: Item[] = [];
   /** By token: the items that a command's result is for, in the order of its parts. */
   private waiting = new Map<number, readonly Item[]>();

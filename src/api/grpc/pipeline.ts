@@ -21,6 +21,7 @@ import {
 import type { MessageStream, MessageStreamHandler } from '../../ports/index.js';
 import { slotOfKey } from '../../topology/index.js';
 import type { ResultSink } from '../gateway-port.js';
+import { PendingCounts } from '../pending-counts.js';
 import { deadlineOf, type CallHost } from './call-host.js';
 import { NO_SHARD } from './failures.js';
 import {
@@ -53,8 +54,7 @@ type Phase = 'open' | 'stopping' | 'ended' | 'closed';
 
 export class Pipeline implements MessageStreamHandler, ResultSink {
   /** The gateway's count of what this sink waits for. */
-  pendingReads = 0;
-  pendingWrites = 0;
+  readonly unanswered = new PendingCounts();
   /** The server's: whether `turn` is scheduled already. */
   scheduled = false;
 

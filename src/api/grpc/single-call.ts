@@ -15,6 +15,7 @@ import {
 import type { CacheFailure, CacheUnaryMethod } from '../../ports/index.js';
 import { slotOfKey } from '../../topology/index.js';
 import type { ResultSink } from '../gateway-port.js';
+import { PendingCounts } from '../pending-counts.js';
 import { deadlineOf, type CallHost } from './call-host.js';
 import { NO_SHARD } from './failures.js';
 import { MESSAGE_MARGIN_BYTES } from './limits.js';
@@ -122,8 +123,7 @@ function writeResponse(method: SingleMethod, outcome: OperationOutcome): Uint8Ar
 }
 
 export class SingleCall implements ResultSink {
-  pendingReads = 0;
-  pendingWrites = 0;
+  readonly unanswered = new PendingCounts();
   private startedMs: MonoMs = 0;
   private shard = NO_SHARD;
   private kind: OperationKind = OperationKind.none;

@@ -11,6 +11,7 @@
 import { assert, type ByteWriter, type ErrorReason, type MonoMs, type Slot } from '../../base/index.js';
 import type { ByteStream, Clock, StreamHandler } from '../../ports/index.js';
 import type { ResultSink } from '../gateway-port.js';
+import { PendingCounts } from '../pending-counts.js';
 import type { ClientRow, CommandContext, ServerView } from './command-context.js';
 import { redirectionOf } from './cluster-redirect.js';
 import { textOf, wrongArityText } from './command-spec.js';
@@ -56,8 +57,7 @@ export class Connection implements StreamHandler, ResultSink, CommandContext, Cl
   version: RespVersion = 2;
   name = '';
   /** The gateway's count of what this sink waits for. */
-  pendingReads = 0;
-  pendingWrites = 0;
+  readonly unanswered = new PendingCounts();
   nowMs: MonoMs;
   readonly sinceMs: MonoMs;
   /** The server's: whether `turn` is scheduled already. */

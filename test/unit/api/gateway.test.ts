@@ -15,11 +15,11 @@ test('a command goes to the local leader and its answer to its sink', () => {
   node.submit(sink, 7, getCommand('b'));
   node.submit(sink, 8, setCommand('a', '1'));
   expect(node.replica(1).texts()).toEqual(['get b', 'set a=1']);
-  expect([sink.pendingWrites, sink.pendingReads]).toEqual([1, 1]);
+  expect([sink.unanswered.ordered, sink.unanswered.reads]).toEqual([1, 1]);
   node.replica(1).ok();
   node.replica(1).ok();
   expect(sink.lines).toEqual(['7: ok', '8: ok']);
-  expect([sink.pendingWrites, sink.pendingReads]).toEqual([0, 0]);
+  expect([sink.unanswered.ordered, sink.unanswered.reads]).toEqual([0, 0]);
 });
 
 test('a read behind pending writes of its sink rides in the log, a write behind reads says so', () => {
@@ -39,6 +39,29 @@ test('a read behind pending writes of its sink rides in the log, a write behind 
     ['get a', 'write', true],
     ['get a', 'read', false],
     ['get a', 'read', false],
+  ]);
+});
+
+test('what waits in one shard makes nothing of another wait: order is promised per shard', () => {
+  const w = new GatewayWorld(1);
+  const node = w.node(1);
+  w.lead(1, 1, 1);
+  w.lead(2, 1, 1);
+  const sink = new RecordingSink();
+  const [inFirst, inSecond] = [0, 16_383];
+  node.submit(sink, 1, setCommand('a', '1'), 5000, inFirst);
+  node.submit(sink, 2, getCommand('b'), 5000, inSecond);
+  node.submit(sink, 3, getCommand('a'), 5000, inFirst);
+  node.submit(sink, 4, setCommand('b', '2'), 5000, inSecond);
+  const handed = (shard: number): unknown[] =>
+    node.replica(shard).handed.map((h) => [h.text, h.kind, h.afterReads]);
+  expect(handed(1)).toEqual([
+    ['set a=1', 'write', false],
+    ['get a', 'write', false],
+  ]);
+  expect(handed(2)).toEqual([
+    ['get b', 'read', false],
+    ['set b=2', 'write', true],
   ]);
 });
 
@@ -175,7 +198,7 @@ test('a forgotten sink hears nothing more, and its room is given back', () => {
   node.submit(other, 2, getCommand('a'));
   expect(node.gateway.hasRoom).toBe(false);
   node.gateway.forget(sink);
-  expect([room, sink.pendingWrites, node.gateway.hasRoom]).toEqual([1, 0, true]);
+  expect([room, sink.unanswered.ordered, node.gateway.hasRoom]).toEqual([1, 0, true]);
   node.replica(1).ok();
   node.replica(1).ok();
   w.run(6000);

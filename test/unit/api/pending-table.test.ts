@@ -58,12 +58,12 @@ test('keeps the counters of sinks, of commands and of bytes', () => {
   const write = table.add(a, 1, 1, true, 0, 1, 10);
   const read = table.add(a, 2, 1, false, 0, 2, 20);
   table.add(b, 3, 1, false, 0, 3, 30);
-  expect([a.pendingWrites, a.pendingReads, b.pendingWrites, b.pendingReads]).toEqual([1, 1, 0, 1]);
+  expect([a.unanswered.ordered, a.unanswered.reads, b.unanswered.ordered, b.unanswered.reads]).toEqual([1, 1, 0, 1]);
   expect([table.count, table.bytes]).toEqual([3, 60]);
   table.setSent(table.slotOf(write), 2);
   table.free(table.slotOf(write));
   table.free(table.slotOf(read));
-  expect([a.pendingWrites, a.pendingReads, b.pendingReads]).toEqual([0, 0, 1]);
+  expect([a.unanswered.ordered, a.unanswered.reads, b.unanswered.reads]).toEqual([0, 0, 1]);
   expect([table.count, table.bytes]).toEqual([1, 30]);
 });
 
@@ -84,7 +84,7 @@ test('grows beyond its first size and keeps everything', () => {
       throw new Error(`command ${i} changed when the table grew`);
     }
   }
-  expect([sink.pendingWrites, sink.pendingReads]).toEqual([2500, 2500]);
+  expect([sink.unanswered.ordered, sink.unanswered.reads]).toEqual([2500, 2500]);
   expect(table.full).toBe(false);
 });
 
@@ -94,10 +94,10 @@ test('a read that rides in the log counts as a write of its sink, until it is an
   const handles = Array.from({ length: 3000 }, (_, i) => table.add(sink, i, 1, false, 0, i, 1));
   for (const handle of handles) table.setViaLog(table.slotOf(handle));
   table.setViaLog(table.slotOf(handles[0] as number));
-  expect([sink.pendingReads, sink.pendingWrites]).toEqual([0, 3000]);
+  expect([sink.unanswered.reads, sink.unanswered.ordered]).toEqual([0, 3000]);
   expect(table.isWrite(table.slotOf(handles[2999] as number))).toBe(false);
   for (const handle of handles) table.free(table.slotOf(handle));
-  expect([sink.pendingReads, sink.pendingWrites]).toEqual([0, 0]);
+  expect([sink.unanswered.reads, sink.unanswered.ordered]).toEqual([0, 0]);
   table.add(sink, 1, 1, false, 0, 1, 1);
-  expect([sink.pendingReads, sink.pendingWrites]).toEqual([1, 0]);
+  expect([sink.unanswered.reads, sink.unanswered.ordered]).toEqual([1, 0]);
 });

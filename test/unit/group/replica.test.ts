@@ -1,6 +1,7 @@
 /** One replica that is its own quorum: from a command to its reply, through a real core and a real state machine. */
 import { expect, test } from 'vitest';
 import { ByteReader, ENTRY_HEADER_BYTES, type ByteWriter } from '../../../src/base/index.js';
+import { putBytes } from '../../../src/kv/index.js';
 import { ENTRY_COMMANDS_MAX } from '../../../src/group/write-batch.js';
 import {
   getCommand,
@@ -313,4 +314,55 @@ test('apply ends its slice when its time is over, and says that work is left', (
   expect(applied).toBe(2);
   expect(t.replica.applySlice(t.world.clock.monoMs() + 100)).toBe(false);
   expect(applied).toBe(4);
+});
+
+test('a batch of reads with large answers runs over several turns, in its order, and says that work is left', () => {
+  const t: ReplicaUnderTest = new ReplicaUnderTest(
+    [1],
+    {},
+    {
+      apply: () => undefined,
+      timestampMs: () => 0,
+      stateHash: () => '',
+      snapshot: () => ({ next: () => null }),
+      loader: () => ({ push: () => undefined, finish: () => undefined }),
+      read: (_bytes: Uint8Array, _start: number, _end: number, _nowMs: number, out: ByteWriter) => {
+        putBytes(out, new Uint8Array(100_000));
+        t.world.run(5); // each read takes 5 ms
+        return 'done' as const;
+      },
+      readAt: () => undefined,
+      nextDueMs: () => Infinity,
+      encodeReap: () => 0,
+    },
+  ).lead();
+  const tokens: number[] = [];
+  const sink = { onResult: (token: number) => tokens.push(token), onRefused: () => undefined };
+  for (let i = 0; i < 4; i++) t.replica.submitRead(getCommand('a'), 0, getCommand('a').length, sink, i);
+  t.replica.askReads();
+  t.replica.collect();
+  expect(t.replica.applySlice(t.world.clock.monoMs() + 8)).toBe(true);
+  expect(tokens).toEqual([0, 1]);
+  expect(t.replica.applySlice(t.world.clock.monoMs() + 100)).toBe(false);
+  expect(tokens).toEqual([0, 1, 2, 3]);
+});
+
+test('a batch of reads that was cut short is refused from where it stopped when the node stops', () => {
+  const t: ReplicaUnderTest = new ReplicaUnderTest().lead();
+  const sink = new RecordingSink();
+  write(t, sink, 1, setCommand('a', 'x'.repeat(100_000)));
+  t.turn();
+  t.host.persist();
+  t.turn();
+  sink.take();
+  for (let i = 0; i < 3; i++) read(t, sink, 10 + i, 'a');
+  t.replica.askReads();
+  t.replica.collect();
+  expect(t.replica.applySlice(t.world.clock.monoMs())).toBe(true);
+  expect(sink.take()).toHaveLength(1);
+  t.replica.stop();
+  expect(sink.take().map((line) => line.slice(0, 22))).toEqual([
+    '11 refused UNAVAILABLE',
+    '12 refused UNAVAILABLE',
+  ]);
 });

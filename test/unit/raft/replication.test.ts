@@ -256,3 +256,23 @@ test('memory holds a bounded tail, and never drops what is not committed and dur
   cluster.settle();
   expect(cluster.at(2).applied.length).toBe(101);
 });
+
+test('without eager news a commit sends nothing by itself: it goes with the next entries, or the heartbeat', () => {
+  for (const eagerCommitNews of [true, false]) {
+    const raft = makeSettledLeader({ eagerCommitNews });
+    propose(raft, 'a');
+    settle(raft);
+    acknowledge(raft, 2);
+    expect(appendsTo(2, sent(raft)).length, String(eagerCommitNews)).toBe(eagerCommitNews ? 1 : 0);
+    propose(raft, 'b');
+    expect(appendsTo(2, sent(raft))[0]).toMatchObject({
+      commit: raft.commit,
+      entries: [{ index: raft.lastIndex }],
+    });
+    acknowledge(raft, 2);
+    settle(raft);
+    for (let i = 0; i < 2; i++) raft.tick(true);
+    const heartbeats = sent(raft).filter((message) => message.type === 'heartbeat' && message.to === 2);
+    expect(heartbeats).toMatchObject([{ commit: raft.lastIndex }]);
+  }
+});
