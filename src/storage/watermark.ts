@@ -5,9 +5,11 @@
  * Invariants:
  *  - it is written only after the batch's fsync returned, so it is never ahead of what the disk has: power loss
  *    alone, on any number of nodes, makes nobody suspect;
- *  - it is behind by one batch or by 20 ms plus its own write and fsync, whichever is more. Loss of batches of this
- *    last stretch by anything but power loss is not noticed;
- *  - two slots, written in turn: a torn write leaves the other.
+ *  - it is behind by one batch or by 20 ms plus its own write, whichever is more. Loss of batches of this last stretch
+ *    is not noticed;
+ *  - it is fsynced twice a second, not with each write: its fsyncs would be a quarter of all. A process that dies leaves
+ *    its writes with the operating system; only what goes wrong together with the power is noticed up to there;
+ *  - two slots: all writes go to the one, until an fsync; then to the other. A torn write leaves what was fsynced last.
  * It is never on the way of an acknowledgement: nobody waits for it but `settle`.
  */
 import { assert, type BatchNumber, type MonoMs } from '../base/index.js';
@@ -15,8 +17,9 @@ import { decodeWatermarkSlot, encodeWatermarkSlot, WATERMARK_SLOT_STRIDE } from 
 import type { CancelTimer, Clock, Crc32, Done, Files, OpenFile, Timers } from '../ports/index.js';
 import { runSteps, type Step } from './whole-file.js';
 
-/** How often the watermark is written at most: 50 small fsyncs a second cost under 1 % of a disk. */
+/** How often the watermark is written at most, and how often that is made durable. */
 const INTERVAL_MS = 20;
+const SYNC_INTERVAL_MS = 500;
 const SLOTS = 2;
 
 /** What the file says: `absent` without a file, `damaged` when no slot is whole. */
@@ -56,11 +59,14 @@ export function readWatermark(
 export class Watermark {
   /** The last batch whose fsync returned: what the file shall say. */
   private latest: BatchNumber = 0;
-  /** What the file says for certain. Never above `latest`. */
+  /** What the file says as far as the operating system knows, and what it says for certain. Never above `latest`. */
   private written: BatchNumber = 0;
+  private synced: BatchNumber = 0;
   private writing = false;
   private wroteAt: MonoMs = -INTERVAL_MS;
+  private syncedAt: MonoMs = -SYNC_INTERVAL_MS;
   private cancelTimer: CancelTimer | null = null;
+  private timerAt: MonoMs = 0;
   private settled: Done | null = null;
   /** The first error of a write; final. */
   failure: Error | null = null;
@@ -95,7 +101,7 @@ export class Watermark {
       runSteps(isTold ? makeDurable : [...fill, ...makeDurable], (stepError) => {
         if (stepError) return file.close(() => done(stepError, null));
         const watermark = new Watermark(deps, file, isTold ? 1 - found.slot : 0);
-        watermark.latest = watermark.written = first;
+        watermark.latest = watermark.written = watermark.synced = first;
         done(null, watermark);
       });
     });
@@ -105,24 +111,50 @@ export class Watermark {
   move(batch: BatchNumber): void {
     assert(batch >= this.latest, `watermark goes back from ${this.latest} to ${batch}`);
     this.latest = batch;
-    if (this.writing || this.cancelTimer || this.failure) return;
-    const waitMs = this.wroteAt + INTERVAL_MS - this.deps.clock.monoMs();
-    if (waitMs <= 0) this.writeNow();
-    else this.cancelTimer = this.deps.timers.after(waitMs, this.onTimer);
+    if (!this.writing && !this.failure) this.goOn();
   }
 
-  /** Calls back once the file says what is durable. */
+  /** Calls back once the file says what is durable, for certain. */
   settle(done: Done): void {
     assert(this.settled === null, 'watermark is being settled already');
     this.settled = done;
-    this.cancelTimer?.();
-    this.cancelTimer = null;
     if (!this.writing) this.goOn();
   }
 
   close(done: Done): void {
-    this.cancelTimer?.();
+    this.stopTimer();
     this.file.close(done);
+  }
+
+  private goOn(): void {
+    const { settled } = this;
+    if (settled && (this.failure || this.latest === this.synced)) {
+      this.settled = null;
+      this.stopTimer();
+      // Never from inside the call of `settle`.
+      this.deps.timers.soon(() => settled(this.failure));
+      return;
+    }
+    if (this.failure) return;
+    if (settled) this.writeNow();
+    else if (this.latest !== this.written) this.writeAt(this.wroteAt + INTERVAL_MS);
+    else if (this.latest !== this.synced) this.writeAt(this.syncedAt + SYNC_INTERVAL_MS);
+  }
+
+  private writeAt(atMs: MonoMs): void {
+    const waitMs = atMs - this.deps.clock.monoMs();
+    if (waitMs <= 0) {
+      this.writeNow();
+    } else if (!this.cancelTimer || atMs < this.timerAt) {
+      this.stopTimer();
+      this.timerAt = atMs;
+      this.cancelTimer = this.deps.timers.after(waitMs, this.onTimer);
+    }
+  }
+
+  private stopTimer(): void {
+    this.cancelTimer?.();
+    this.cancelTimer = null;
   }
 
   private readonly onTimer = (): void => {
@@ -131,31 +163,32 @@ export class Watermark {
   };
 
   private writeNow(): void {
-    if (this.latest === this.written) return;
+    this.stopTimer();
     const batch = this.latest;
+    const nowMs = this.deps.clock.monoMs();
+    const isSyncDue = this.settled !== null || nowMs >= this.syncedAt + SYNC_INTERVAL_MS;
+    const steps: Step[] = [];
+    if (batch !== this.written) {
+      const bytes = encodeWatermarkSlot(batch, this.deps.crc32);
+      steps.push((next) => this.file.write(this.slot * WATERMARK_SLOT_STRIDE, bytes, next));
+      this.wroteAt = nowMs;
+    }
+    if (isSyncDue) {
+      steps.push((next) => this.file.sync(next));
+      this.syncedAt = nowMs;
+    }
     this.writing = true;
-    this.wroteAt = this.deps.clock.monoMs();
-    const bytes = encodeWatermarkSlot(batch, this.deps.crc32);
-    const offset = this.slot * WATERMARK_SLOT_STRIDE;
-    runSteps([(next) => this.file.write(offset, bytes, next), (next) => this.file.sync(next)], (error) => {
+    runSteps(steps, (error) => {
       this.writing = false;
-      this.slot = 1 - this.slot;
       if (error) this.failure = error;
-      else this.written = batch;
+      else {
+        this.written = batch;
+        if (isSyncDue) {
+          this.synced = batch;
+          this.slot = 1 - this.slot;
+        }
+      }
       this.goOn();
     });
-  }
-
-  private goOn(): void {
-    const { settled } = this;
-    if (settled && (this.failure || this.latest === this.written)) {
-      this.settled = null;
-      // Never from inside the call of `settle`.
-      this.deps.timers.soon(() => settled(this.failure));
-      return;
-    }
-    if (this.failure || this.latest === this.written) return;
-    if (settled) this.writeNow();
-    else this.move(this.latest);
   }
 }

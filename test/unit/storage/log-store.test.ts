@@ -23,6 +23,8 @@ function entryKeys(world: StorageWorld, group: number): number[] {
   return found;
 }
 
+/** Longer than the watermark goes without an fsync. */
+const WATERMARK_SYNC_MS = 600;
 const checkpoint = (index: number) => ({ index, term: 1, file: `${index}-1.ckpt` });
 
 describe('log store', () => {
@@ -227,14 +229,16 @@ describe('log store', () => {
     expect(world.disk.storeWrites).toBe(writes);
   });
 
-  it('E64 a watermark that can not be written fails the next flush', () => {
+  it.each(['file', 'sync'] as const)('E64 a watermark whose %s fails lets the next flush fail', (target) => {
     const world = new StorageWorld();
     const log = makeNode(world, 1, 1);
     world.settle();
-    world.disk.failNext('sync', 'EIO');
+    world.disk.failNext(target, 'EIO');
     log.append(1, [makeEntry(2)]);
     world.flush(log);
-    world.settle();
+    for (const endMs = world.loop.now() + WATERMARK_SYNC_MS; world.loop.step(endMs);) {
+      /* the write of the watermark, and its fsync some time later */
+    }
     log.append(1, [makeEntry(3)]);
     expect(world.outcome<void>((done) => log.flush((e) => done(e))).error?.code).toBe('EIO');
   });
