@@ -16,6 +16,13 @@ export interface CacheStreamWorld extends ConformanceWorld {
   readonly transport: ClientTransport;
   /** An address with port 0. */
   readonly listen: string;
+  /** Where clients reach what listens at `bound`: there, or behind something that the world can break. */
+  readonly reach: (bound: string) => Promise<string>;
+  /**
+   * Every connection is lost, and nobody answers any more, as when the node's process dies. True: nor does the listener,
+   * so that it can't be closed.
+   */
+  readonly killServer: () => boolean;
 }
 
 /** The node's side of one stream, as told to its handler. */
@@ -54,6 +61,7 @@ export function cacheStreamSuite(name: string, createWorld: () => CacheStreamWor
     let world: CacheStreamWorld;
     let close: ((done: () => void) => void) | null = null;
     let served: Served[] = [];
+    let onServe: (one: Served) => void = () => undefined;
 
     const cache: CacheHandler = {
       unary: () => () => undefined,
@@ -64,6 +72,7 @@ export function cacheStreamSuite(name: string, createWorld: () => CacheStreamWor
     function serve(stream: MessageStream, request: Uint8Array | null) {
       const one = new Served(stream, request);
       served.push(one);
+      onServe(one);
       return {
         onMessage: (bytes: Uint8Array) => {
           one.got.push(bytes);
@@ -78,6 +87,7 @@ export function cacheStreamSuite(name: string, createWorld: () => CacheStreamWor
     async function listen(): Promise<string> {
       world = createWorld();
       served = [];
+      onServe = () => undefined;
       let bound = '';
       world.server.listen(world.listen, onlyCache(cache), (error, address, closer) => {
         if (error) throw error;
@@ -85,7 +95,7 @@ export function cacheStreamSuite(name: string, createWorld: () => CacheStreamWor
         close = closer;
       });
       await world.until('listening', () => bound !== '');
-      return bound;
+      return world.reach(bound);
     }
 
     async function open(): Promise<{ caller: Caller; stream: ClientStream; there: Served }> {
@@ -174,6 +184,61 @@ export function cacheStreamSuite(name: string, createWorld: () => CacheStreamWor
       there.stream.write(numbered(2));
       await world.settle();
       expect([there.closes, caller.got.length, caller.ends.length]).toEqual([1, 0, 0]);
+    });
+
+    it('tells the client when it may write again, once for each time that it was full', async () => {
+      const { caller, stream, there } = await open();
+      there.stream.pause();
+      let written = 1;
+      while (stream.write(numbered(written, HELD_BYTES))) written++;
+      await world.settle();
+      expect(caller.drains).toBe(0);
+      there.stream.resume();
+      await world.until('all came', () => there.got.length === written);
+      await world.until('drained', () => caller.drains === 1);
+      await world.settle();
+      expect(caller.drains).toBe(1);
+      expect(there.got.map((bytes) => bytes[0])).toEqual(
+        Array.from({ length: written }, (_, i) => (i + 1) & 255),
+      );
+    });
+
+    it('counts nothing as waiting before the handler wrote something', async () => {
+      const address = await listen();
+      const waiting: number[] = [];
+      onServe = (one) => waiting.push(one.stream.bufferedBytes());
+      world.transport.openPipeline(address, new Caller().handler);
+      world.transport.watchShardMap(address, new Caller().handler);
+      await world.until('both are there', () => waiting.length === 2);
+      expect(waiting).toEqual([0, 0]);
+    });
+
+    it('ends as UNAVAILABLE, once, when the node dies, and so do streams that are opened then', async () => {
+      const { caller, stream, there } = await open();
+      stream.write(numbered(1));
+      await world.until('it came', () => there.got.length === 1);
+      if (world.killServer()) close = null;
+      await world.until('ended', () => caller.ends.length === 1);
+      const later = new Caller();
+      const address = await world.reach('');
+      world.transport.openPipeline(address, later.handler);
+      await world.until('ended, too', () => later.ends.length === 1);
+      stream.write(numbered(2));
+      stream.close();
+      await world.settle();
+      expect([...caller.ends, ...later.ends].map(({ code }) => code)).toEqual(['UNAVAILABLE', 'UNAVAILABLE']);
+      expect([caller.opens, caller.got.length, later.opens]).toEqual([1, 0, 0]);
+    });
+
+    it('ends every stream without a word when the transport is closed', async () => {
+      const { caller, there } = await open();
+      const watcher = new Caller();
+      world.transport.watchShardMap(await world.reach(''), watcher.handler);
+      await world.until('both are there', () => served.length === 2);
+      world.transport.close();
+      await world.until('the node knows', () => there.closes === 1 && served[1]?.closes === 1);
+      await world.settle();
+      expect([...caller.ends, ...watcher.ends]).toEqual([]);
     });
 
     it('opens a watch with its request', async () => {

@@ -6,7 +6,18 @@ import { STEPS_MIN, type RunReport } from './run.js';
 
 export const WHOLE_BATCH_RUNS = 40;
 
-const COUNTERS = ['acknowledged', 'elections', 'crashes', 'partitions', 'snapshots', 'checkpoints'] as const;
+const COUNTERS = [
+  'acknowledged',
+  'elections',
+  'crashes',
+  'partitions',
+  'clientCuts',
+  'snapshots',
+  'checkpoints',
+  'walks',
+  'walksAcrossElections',
+] as const;
+const SDK_COUNTERS = ['ok', 'refused', 'unknown', 'cancelled', 'compared', 'restarts'] as const;
 
 export class Batch {
   passed = 0;
@@ -16,12 +27,20 @@ export class Batch {
     (typeof COUNTERS)[number],
     number
   >;
+  private readonly sdk = { ok: 0, refused: 0, unknown: 0, cancelled: 0, compared: 0, restarts: 0 };
+  private readonly sdkCodes = new Map<string, number>();
+  private unknown = 0;
   private readonly meagre: number[] = [];
 
   add(report: RunReport): void {
     if (report.failure === null) this.passed++;
     else this.failed++;
     for (const name of COUNTERS) this.totals[name] += report[name];
+    for (const name of SDK_COUNTERS) this.sdk[name] += report.sdk[name];
+    for (const [code, count] of report.sdk.codes) {
+      this.sdkCodes.set(code, (this.sdkCodes.get(code) ?? 0) + count);
+    }
+    this.unknown += report.unknown;
     this.events += report.events;
     // A run that failed was cut short: that is no fault of the workload.
     if (report.failure === null && report.acknowledged < STEPS_MIN) this.meagre.push(report.seed);
@@ -32,7 +51,15 @@ export class Batch {
   }
 
   totalsLine(): string {
-    return `totals: ${COUNTERS.map((name) => `${name} ${this.totals[name]}`).join(', ')}, events ${this.events}`;
+    const totals = COUNTERS.map((name) => `${name} ${this.totals[name]}`).join(', ');
+    return `totals: ${totals}, unknown ${this.unknown}, events ${this.events}`;
+  }
+
+  /** SDK calls by outcome, the failed ones by code, too. */
+  sdkLine(): string {
+    const outcomes = SDK_COUNTERS.map((name) => `${name} ${this.sdk[name]}`);
+    const codes = [...this.sdkCodes].sort((a, b) => b[1] - a[1]).map(([code, count]) => `${code} ${count}`);
+    return `sdk calls: ${[...outcomes, ...codes].join(', ')}`;
   }
 
   /** What makes a whole batch worthless although its runs passed; empty when it is fine, or too small to tell. */
@@ -41,10 +68,13 @@ export class Batch {
     const none = COUNTERS.filter((name) => this.totals[name] === 0).map(
       (name) => `no ${name} in ${this.runs} runs`,
     );
+    const noSdk = SDK_COUNTERS.filter((name) => this.sdk[name] === 0).map(
+      (name) => `no sdk calls ${name} in ${this.runs} runs`,
+    );
     const meagre = this.meagre.map(
       (seed) => `run with seed ${seed} acknowledged fewer than ${STEPS_MIN} operations`,
     );
-    return [...none, ...meagre];
+    return [...none, ...noSdk, ...meagre];
   }
 }
 
@@ -54,6 +84,7 @@ export function describeRun(report: RunReport, wallMs: number): string {
     `seed ${report.seed}`,
     report.failure === null ? 'passed' : 'FAILED',
     ...COUNTERS.map((name) => `${name} ${report[name]}`),
+    `sdk calls ok ${report.sdk.ok}`,
     `failed operations ${report.failed}`,
     `unknown ${report.unknown}`,
     `events ${report.events}`,

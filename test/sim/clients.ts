@@ -47,7 +47,7 @@ export class UnexpectedReply extends Error {
 export class SimConnection {
   /** True once a write of this connection succeeded since the last `demandWrite`. */
   wroteSince = false;
-  private readonly owner: Owner;
+  readonly owner: Owner;
   private readonly workload: Workload;
   private readonly lanes: Lane[] = [];
   private readonly pending: Pending[] = [];
@@ -93,6 +93,8 @@ export class SimConnection {
   readAll(keys: readonly string[]): void {
     this.stopped = false;
     this.script = keys.map((key) => get(key)).reverse();
+    // A connection that was lost after `stop` was not opened again.
+    this.connect();
     this.wake();
   }
 

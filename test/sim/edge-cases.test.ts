@@ -9,12 +9,31 @@ import { runSimulation, type RunReport } from './run.js';
 
 const RUN_MS_MAX = 80_000;
 
+const OF_REPORT = [
+  'unknown',
+  'failed',
+  'elections',
+  'crashes',
+  'checkpoints',
+  'acknowledged',
+  'walksAcrossElections',
+] as const;
+type Sums = Record<(typeof OF_REPORT)[number] | 'sdkOk' | 'sdkRefused' | 'sdkUnknown', number>;
+
 /** Plays the seeds with these faults alone; the sums of what happened. */
-function play(
-  seeds: readonly number[],
-  faults: readonly FaultKind[],
-): Record<'unknown' | 'failed' | 'elections' | 'crashes' | 'checkpoints' | 'acknowledged', number> {
-  const sums = { unknown: 0, failed: 0, elections: 0, crashes: 0, checkpoints: 0, acknowledged: 0 };
+function play(seeds: readonly number[], faults: readonly FaultKind[]): Sums {
+  const sums: Sums = {
+    unknown: 0,
+    failed: 0,
+    elections: 0,
+    crashes: 0,
+    checkpoints: 0,
+    acknowledged: 0,
+    walksAcrossElections: 0,
+    sdkOk: 0,
+    sdkRefused: 0,
+    sdkUnknown: 0,
+  };
   for (const seed of seeds) {
     const report: RunReport = runSimulation({
       seed,
@@ -24,7 +43,10 @@ function play(
       cluster: { nodes: 3, replicas: 3 },
     });
     expect([seed, report.failure]).toEqual([seed, null]);
-    for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += report[name];
+    for (const name of OF_REPORT) sums[name] += report[name];
+    sums.sdkOk += report.sdk.ok;
+    sums.sdkRefused += report.sdk.refused;
+    sums.sdkUnknown += report.sdk.unknown;
   }
   return sums;
 }
@@ -36,6 +58,7 @@ test(
     const sums = play([107, 1107, 2107], ['isolate_leader', 'strike_election', 'partition']);
     expect(sums.elections).toBeGreaterThan(10);
     expect(sums.acknowledged).toBeGreaterThan(1000);
+    expect(sums.sdkOk).toBeGreaterThan(500);
   },
 );
 
@@ -48,6 +71,8 @@ test(
     // Both kinds of answer that the history holds to their word were given.
     expect(sums.unknown).toBeGreaterThan(10);
     expect(sums.failed).toBeGreaterThan(10);
+    expect(sums.sdkUnknown).toBeGreaterThan(10);
+    expect(sums.sdkRefused).toBeGreaterThan(10);
   },
 );
 
@@ -68,5 +93,14 @@ test(
     const sums = play([35, 1035], ['slow_disk', 'disk_error']);
     expect(sums.crashes).toBeGreaterThan(2);
     expect(sums.acknowledged).toBeGreaterThan(800);
+  },
+);
+
+test(
+  'E122 SCAN returns every key that stays, across leader changes and while the table grows',
+  { timeout: RUN_MS_MAX },
+  () => {
+    const sums = play([122, 1122, 2122], ['isolate_leader', 'strike_election', 'crash']);
+    expect(sums.walksAcrossElections).toBeGreaterThan(5);
   },
 );

@@ -10,7 +10,7 @@ import type { Prng } from '../../src/base/index.js';
 import { Strikes } from './strikes.js';
 import type { SafetyCheckers } from './checkers.js';
 import type { CrashKind, Machine, SimCluster } from './world/cluster.js';
-import { WORLD, type SimLoop } from './world/loop.js';
+import { WORLD, type Owner, type SimLoop } from './world/loop.js';
 import type { SimNetwork, SimNetworkOptions } from './world/network.js';
 
 export interface FaultWorld {
@@ -19,6 +19,8 @@ export interface FaultWorld {
   readonly network: SimNetwork;
   readonly checkers: SafetyCheckers;
   readonly prng: Prng;
+  /** The clients, each a process of its own. */
+  readonly clients: readonly Owner[];
 }
 
 /** Between the end of one action and the next. */
@@ -26,6 +28,8 @@ const PAUSE_MS_MAX = 900;
 const FAULTS_AT_ONCE = 2;
 /** A wall clock is off by at most this: the bound on early expiry that the history check grants follows from it. */
 export const CLOCK_OFFSET_MS_MAX = 200;
+/** This share of a client's streams does not outlive its being cut off. */
+const STREAM_BREAKS = 0.3;
 /** A kind of fault is on in this share of the runs. */
 const KIND_ON = 0.7;
 
@@ -37,6 +41,7 @@ const KINDS = [
   'partition',
   'one_way',
   'isolate_leader',
+  'cut_client',
   'bad_network',
   'slow_disk',
   'disk_error',
@@ -49,6 +54,7 @@ const NEED_PEERS: readonly FaultKind[] = ['partition', 'one_way', 'isolate_leade
 
 export class Faults {
   partitions = 0;
+  clientCuts = 0;
   readonly enabled: FaultKind[];
   private stopped = false;
   private readonly strikes: Strikes;
@@ -106,6 +112,8 @@ export class Faults {
         return this.oneWay(prng.between(100, 3_000));
       case 'isolate_leader':
         return this.isolateLeader(prng.between(400, 2_500));
+      case 'cut_client':
+        return this.cutClient(prng.between(100, 4_000));
       case 'bad_network':
         return this.badNetwork(prng.between(300, 3_000));
       case 'slow_disk':
@@ -190,6 +198,19 @@ export class Faults {
     });
   }
 
+  /** Nobody is told: the client has to find out by itself, and its calls still end by their deadlines. */
+  private cutClient(durationMs: number): void {
+    const { network, clients, prng } = this.world;
+    if (clients.length === 0) return this.next();
+    const client = prng.pick(clients);
+    network.hideClient(client);
+    this.clientCuts++;
+    this.later(durationMs, () => {
+      network.showClient(client, STREAM_BREAKS);
+      this.next();
+    });
+  }
+
   private badNetwork(durationMs: number): void {
     const { network, prng } = this.world;
     Object.assign(network.options, {
@@ -254,8 +275,9 @@ export class Faults {
   }
 
   private repair(): void {
-    const { cluster, network } = this.world;
+    const { cluster, network, clients } = this.world;
     network.heal();
+    for (const client of clients) network.showClient(client, STREAM_BREAKS);
     this.goodNetwork();
     for (const machine of cluster.machines) {
       machine.disk.slowFactor = 1;

@@ -8,8 +8,9 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Batch, describeRun } from './batch.js';
 import { BREAK_FAULTS, BREAK_RULES, isBreakRule, type BreakRule } from './break-rules.js';
+import { brokenEngine, CLIENT_BUG_FAULTS, CLIENT_BUGS, isClientBug, type ClientBug } from './client-bugs.js';
 import { nodeUnderTest } from './node-under-test.js';
-import { runSimulation, type RunReport } from './run.js';
+import { runSimulation, type RunOptions, type RunReport } from './run.js';
 
 const STEPS_DEFAULT = 600;
 const LOG_LINES_SHOWN = 40;
@@ -20,7 +21,7 @@ interface Options {
   readonly steps: number;
   /** 0: no limit by time; else go on with further seeds until it is over. */
   readonly minutes: number;
-  readonly breakRule: BreakRule | null;
+  readonly breakRule: BreakRule | ClientBug | null;
   readonly historyFile: string | null;
   readonly verbose: boolean;
 }
@@ -34,7 +35,7 @@ function main(): number {
     return 2;
   }
   console.log(`seed: ${options.seed}`);
-  const createNode = nodeUnderTest(options.breakRule);
+  const underTest = whatIsTested(options.breakRule);
   const batch = new Batch();
   const beginMs = performance.now();
   const isOver = (): boolean =>
@@ -47,8 +48,7 @@ function main(): number {
     const report = runSimulation({
       seed,
       steps: options.steps,
-      createNode,
-      faults: options.breakRule === null ? null : BREAK_FAULTS[options.breakRule],
+      ...underTest,
       print: options.verbose ? (line) => console.log(line) : null,
     });
     batch.add(report);
@@ -59,10 +59,24 @@ function main(): number {
   const shortcomings = batch.shortcomings();
   for (const line of shortcomings) console.log(`batch: ${line}`);
   console.log(batch.totalsLine());
+  console.log(batch.sdkLine());
   // A worthless batch counts as one failure, so that the last line tells it too.
   const failed = batch.failed + (shortcomings.length > 0 ? 1 : 0);
   console.log(`${batch.passed} passed, ${failed} failed`);
   return failed === 0 ? 0 : 1;
+}
+
+/** The node and the client as they are, or with the bug planted in one of them. */
+function whatIsTested(
+  rule: BreakRule | ClientBug | null,
+): Pick<RunOptions, 'createNode' | 'createEngine' | 'faults'> {
+  if (rule === null) return { createNode: nodeUnderTest(null), faults: null };
+  if (isBreakRule(rule)) return { createNode: nodeUnderTest(rule), faults: BREAK_FAULTS[rule] };
+  return {
+    createNode: nodeUnderTest(null),
+    createEngine: brokenEngine(rule),
+    faults: CLIENT_BUG_FAULTS[rule],
+  };
 }
 
 function explain(report: RunReport, options: Options): void {
@@ -85,8 +99,9 @@ function parseOptions(): Options {
     },
   });
   const breakRule = values.break ?? null;
-  if (breakRule !== null && !isBreakRule(breakRule)) {
-    throw new Error(`--break: expected one of ${BREAK_RULES.join(', ')}, not ${breakRule}`);
+  if (breakRule !== null && !isBreakRule(breakRule) && !isClientBug(breakRule)) {
+    const rules = [...BREAK_RULES, ...CLIENT_BUGS].join(', ');
+    throw new Error(`--break: expected one of ${rules}, not ${breakRule}`);
   }
   return {
     seed: values.seed === undefined ? randomInt(2 ** 31) : integer('--seed', values.seed, 0),

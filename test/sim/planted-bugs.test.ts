@@ -4,31 +4,49 @@
  */
 import { expect, test } from 'vitest';
 import { BREAK_FAULTS, BREAK_RULES, type BreakRule } from './break-rules.js';
+import { brokenEngine, CLIENT_BUG_FAULTS, CLIENT_BUGS, type ClientBug } from './client-bugs.js';
 import { nodeUnderTest } from './node-under-test.js';
-import { runSimulation, type RunReport } from './run.js';
+import { runSimulation, type RunOptions, type RunReport } from './run.js';
 
 /** With this much work a seed catches a stale read in one of five tries, the other bugs in one of two. */
 const STEPS = 600;
 const SEEDS_MAX = 40;
 /** Caught by a checker or by an assertion of the node: not by being too slow, nor by not starting. */
-const CAUGHT = /SafetyViolation|HistoryViolation|InvariantError/;
+const CAUGHT = /SafetyViolation|HistoryViolation|SdkViolation|InvariantError/;
 
-function run(seed: number, rule: BreakRule, broken: boolean): RunReport {
-  const createNode = nodeUnderTest(broken ? rule : null);
-  return runSimulation({ seed, steps: STEPS, createNode, faults: BREAK_FAULTS[rule] });
+function nodeOptions(rule: BreakRule, broken: boolean): Omit<RunOptions, 'seed' | 'steps'> {
+  return { createNode: nodeUnderTest(broken ? rule : null), faults: BREAK_FAULTS[rule] };
+}
+
+function clientOptions(bug: ClientBug, broken: boolean): Omit<RunOptions, 'seed' | 'steps'> {
+  const seam = broken ? { createEngine: brokenEngine(bug) } : {};
+  return { createNode: nodeUnderTest(null), faults: CLIENT_BUG_FAULTS[bug], ...seam };
+}
+
+/** Plays seeds with the bug until one fails; that one must pass without it. */
+function expectCaught(options: (broken: boolean) => Omit<RunOptions, 'seed' | 'steps'>): void {
+  const run = (seed: number, broken: boolean): RunReport =>
+    runSimulation({ seed, steps: STEPS, ...options(broken) });
+  for (let seed = 1; seed <= SEEDS_MAX; seed++) {
+    const broken = run(seed, true);
+    if (broken.failure === null) continue;
+    expect(broken.failure).toMatch(CAUGHT);
+    const whole = run(seed, false);
+    expect(whole.failure).toBe(null);
+    expect(whole.traceHash).not.toBe(broken.traceHash);
+    return;
+  }
+  expect.fail(`not caught in ${SEEDS_MAX} seeds`);
 }
 
 for (const rule of BREAK_RULES) {
   test(`the planted bug ${rule} is caught`, { timeout: 120_000 }, () => {
-    for (let seed = 1; seed <= SEEDS_MAX; seed++) {
-      const broken = run(seed, rule, true);
-      if (broken.failure === null) continue;
-      expect(broken.failure).toMatch(CAUGHT);
-      const whole = run(seed, rule, false);
-      expect(whole.failure).toBe(null);
-      expect(whole.traceHash).not.toBe(broken.traceHash);
-      return;
-    }
-    expect.fail(`not caught in ${SEEDS_MAX} seeds`);
+    expectCaught((broken) => nodeOptions(rule, broken));
+  });
+}
+
+for (const bug of CLIENT_BUGS) {
+  test(`the bug ${bug}, planted in the client, is caught`, { timeout: 120_000 }, () => {
+    expectCaught((broken) => clientOptions(bug, broken));
   });
 }

@@ -7,7 +7,14 @@ export type RespReply =
   | { readonly kind: 'error'; readonly text: string }
   | { readonly kind: 'int'; readonly value: number }
   /** null: the nil reply. */
-  | { readonly kind: 'bulk'; readonly text: string | null };
+  | { readonly kind: 'bulk'; readonly text: string | null }
+  | { readonly kind: 'array'; readonly items: readonly RespReply[] };
+
+interface Parsed {
+  readonly reply: RespReply;
+  /** Where the next one begins. */
+  readonly end: number;
+}
 
 export function encodeRequest(parts: readonly string[]): Uint8Array {
   return Buffer.from(
@@ -23,37 +30,51 @@ export class RespReplies {
     this.rest = this.rest.length === 0 ? Buffer.from(bytes) : Buffer.concat([this.rest, bytes]);
     const replies: RespReply[] = [];
     for (;;) {
-      const reply = this.take();
-      if (reply === null) return replies;
-      replies.push(reply);
+      const parsed = this.parse(0);
+      if (parsed === null) return replies;
+      this.rest = this.rest.subarray(parsed.end);
+      replies.push(parsed.reply);
     }
   }
 
-  private take(): RespReply | null {
-    const end = this.rest.indexOf('\r\n');
-    if (end < 0) return null;
-    const line = this.rest.toString('latin1', 1, end);
-    switch (String.fromCharCode(this.rest[0] as number)) {
+  /** The reply that begins there; null while it is not whole. */
+  private parse(start: number): Parsed | null {
+    const lineEnd = this.rest.indexOf('\r\n', start);
+    if (lineEnd < 0) return null;
+    const line = this.rest.toString('latin1', start + 1, lineEnd);
+    const end = lineEnd + 2;
+    switch (String.fromCharCode(this.rest[start] as number)) {
       case '+':
-        return this.consume(end + 2, { kind: 'status', text: line });
+        return { reply: { kind: 'status', text: line }, end };
       case '-':
-        return this.consume(end + 2, { kind: 'error', text: line });
+        return { reply: { kind: 'error', text: line }, end };
       case ':':
-        return this.consume(end + 2, { kind: 'int', value: Number(line) });
+        return { reply: { kind: 'int', value: Number(line) }, end };
       case '$': {
         const length = Number(line);
-        if (length < 0) return this.consume(end + 2, { kind: 'bulk', text: null });
-        if (this.rest.length < end + 4 + length) return null;
-        const text = this.rest.toString('utf8', end + 2, end + 2 + length);
-        return this.consume(end + 4 + length, { kind: 'bulk', text });
+        if (length < 0) return { reply: { kind: 'bulk', text: null }, end };
+        if (this.rest.length < end + length + 2) return null;
+        return {
+          reply: { kind: 'bulk', text: this.rest.toString('utf8', end, end + length) },
+          end: end + length + 2,
+        };
       }
+      case '*':
+        return this.parseItems(Number(line), end);
       default:
-        throw new Error(`no RESP reply: ${JSON.stringify(this.rest.toString('latin1', 0, 80))}`);
+        throw new Error(`no RESP reply: ${JSON.stringify(this.rest.toString('latin1', start, start + 80))}`);
     }
   }
 
-  private consume(count: number, reply: RespReply): RespReply {
-    this.rest = this.rest.subarray(count);
-    return reply;
+  private parseItems(count: number, start: number): Parsed | null {
+    const items: RespReply[] = [];
+    let at = start;
+    for (let i = 0; i < count; i++) {
+      const item = this.parse(at);
+      if (item === null) return null;
+      items.push(item.reply);
+      at = item.end;
+    }
+    return { reply: { kind: 'array', items }, end: at };
   }
 }

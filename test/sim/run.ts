@@ -3,7 +3,8 @@
  * every key is read once more, and the history must be linearizable. A run is a function of its options: the same
  * ones give the same trace hash.
  */
-import { must, Prng } from '../../src/base/index.js';
+import { Prng } from '../../src/base/index.js';
+import { ClientEngine } from '../../src/client/index.js';
 import type { CreateNode } from '../../src/node/api.js';
 import { checkHistory } from '../support/check-history.js';
 import { encodeHistory, History } from '../support/history-record.js';
@@ -11,6 +12,8 @@ import { SafetyCheckers } from './checkers.js';
 import { SimConnection } from './clients.js';
 import { whatIsMissing } from './converge.js';
 import { CLOCK_OFFSET_MS_MAX, Faults, type FaultKind } from './faults.js';
+import { SimScanner } from './scan-client.js';
+import { SdkCounters, SimSdkClient, type CreateEngine, type SdkWorld } from './sdk-client.js';
 import { ALL_KEYS } from './workload.js';
 import { SimCluster, type ClusterOptions } from './world/cluster.js';
 import { SimLoop } from './world/loop.js';
@@ -24,8 +27,23 @@ export interface RunOptions {
   /** Only these kinds of fault; null draws a selection. */
   readonly faults?: readonly FaultKind[] | null;
   readonly cluster?: Partial<ClusterOptions>;
+  readonly clients?: Partial<ClientCounts>;
+  /** The SDK's clients are made by this; the SDK itself when left out. */
+  readonly createEngine?: CreateEngine;
   readonly print?: ((line: string) => void) | null;
 }
+
+/** How many clients of each kind a run has. */
+export interface ClientCounts {
+  readonly resp: number;
+  readonly sdk: number;
+  readonly scanners: number;
+}
+
+/** At least half of what is asked comes through the SDK. */
+const CLIENTS: ClientCounts = { resp: 2, sdk: 3, scanners: 1 };
+const RESP_LANES_MAX = 3;
+const SDK_LANES_MAX = 4;
 
 export interface RunReport {
   readonly seed: number;
@@ -43,6 +61,11 @@ export interface RunReport {
   readonly partitions: number;
   readonly snapshots: number;
   readonly checkpoints: number;
+  /** Whole walks of SCAN, and those of them that saw an election. */
+  readonly walks: number;
+  readonly walksAcrossElections: number;
+  readonly clientCuts: number;
+  readonly sdk: SdkCounters;
   readonly events: number;
   readonly virtualMs: number;
   readonly traceHash: string;
@@ -77,7 +100,14 @@ export function runSimulation(options: RunOptions): RunReport {
 
 /** A checker's words suffice; of anything else, the place matters too. */
 function describeError(error: Error): string {
-  const ours = ['SafetyViolation', 'LivenessFailure', 'HistoryViolation', 'NodeFailure'].includes(error.name);
+  const ours = [
+    'SafetyViolation',
+    'LivenessFailure',
+    'HistoryViolation',
+    'NodeFailure',
+    'SdkViolation',
+    'ScanViolation',
+  ].includes(error.name);
   return ours ? `${error.name}: ${error.message}` : (error.stack ?? `${error.name}: ${error.message}`);
 }
 
@@ -89,6 +119,9 @@ class Run {
   private readonly cluster: SimCluster;
   private readonly faults: Faults;
   private readonly connections: SimConnection[] = [];
+  private readonly sdkClients: SimSdkClient[] = [];
+  private readonly scanners: SimScanner[] = [];
+  private readonly sdk = new SdkCounters();
   private readonly steps: number;
 
   constructor(private readonly options: RunOptions) {
@@ -102,30 +135,51 @@ class Run {
       ...options.cluster,
     });
     this.cluster.onRestart = (node) => checkers.onRestart(node);
+    this.createClients(prng.stream('clients'));
+    const clients = [...this.connections, ...this.sdkClients, ...this.scanners].map((c) => c.owner);
     const faults = prng.stream('faults');
     this.faults = new Faults(
-      { loop, cluster: this.cluster, network: this.network, checkers, prng: faults },
+      { loop, cluster: this.cluster, network: this.network, checkers, prng: faults, clients },
       options.faults ?? null,
     );
-    const clients = prng.stream('clients');
+    loop.afterEvent = () => this.checkAfterEvent();
+  }
+
+  private createClients(prng: Prng): void {
+    const { loop, history, checkers, network, options } = this;
+    const counts = { ...CLIENTS, ...options.clients };
     const world = {
       loop,
-      history: this.history,
+      history,
       checkers,
       addresses: this.cluster.addresses,
-      connect: this.network.connectStream.bind(this.network),
+      connect: network.connectStream.bind(network),
     };
-    for (let i = 0; i < CONNECTIONS; i++) {
-      this.connections.push(
-        new SimConnection(world, clients.stream(`${i}`), i, clients.between(1, LANES_MAX)),
-      );
+    const sdkWorld = {
+      loop,
+      history,
+      checkers,
+      addresses: this.cluster.machines.map((m) => m.settings.grpc),
+      transport: network.cacheTransport.bind(network),
+      createEngine: options.createEngine ?? ((ports, engine) => new ClientEngine(ports, engine)),
+      counters: this.sdk,
+    } satisfies SdkWorld;
+    for (let i = 0; i < counts.resp; i++) {
+      const lanes = prng.between(1, RESP_LANES_MAX);
+      this.connections.push(new SimConnection(world, prng.stream(`${i}`), i, lanes));
     }
-    loop.afterEvent = () => this.checkAfterEvent();
+    for (let i = 0; i < counts.sdk; i++) {
+      const lanes = prng.between(2, SDK_LANES_MAX);
+      this.sdkClients.push(new SimSdkClient(sdkWorld, prng.stream(`sdk ${i}`), i, lanes));
+    }
+    for (let i = 0; i < counts.scanners; i++) {
+      this.scanners.push(new SimScanner(world, prng.stream(`scanner ${i}`)));
+    }
   }
 
   play(): void {
     this.birth();
-    for (const connection of this.connections) connection.start();
+    for (const client of [...this.askers, ...this.scanners]) client.start();
     this.faults.start();
     this.work();
     this.recover();
@@ -148,6 +202,10 @@ class Run {
       partitions: this.faults.partitions,
       snapshots: this.checkers.snapshots,
       checkpoints: this.cluster.checkpoints,
+      walks: sum(this.scanners, (s) => s.walks),
+      walksAcrossElections: sum(this.scanners, (s) => s.walksAcrossElections),
+      clientCuts: this.faults.clientCuts,
+      sdk: this.sdk,
       events: this.loop.eventsRun,
       virtualMs: this.loop.now(),
       traceHash: this.loop.traceHash(),
@@ -178,23 +236,25 @@ class Run {
 
   private recover(): void {
     this.faults.stop();
-    for (const connection of this.connections) connection.demandWrite();
+    for (const asker of this.askers) asker.demandWrite();
     this.until(RECOVERY_MS_MAX, () => {
-      const waiting = this.connections.filter((c) => !c.wroteSince).length;
+      const waiting = this.askers.filter((c) => !c.wroteSince).length;
       if (waiting > 0) return `${waiting} clients without a successful write after the repair`;
       return this.history.acknowledged >= STEPS_MIN ? null : `only ${this.history.acknowledged} acknowledged`;
     });
-    for (const connection of this.connections) connection.stop();
-    this.until(RECOVERY_MS_MAX, () =>
-      this.connections.every((c) => c.idle) ? null : 'requests without an answer',
-    );
+    const clients = [...this.askers, ...this.scanners];
+    for (const client of clients) client.stop();
+    this.until(RECOVERY_MS_MAX, () => (clients.every((c) => c.idle) ? null : 'requests without an answer'));
     this.until(RECOVERY_MS_MAX, () => whatIsMissing(this.cluster));
   }
 
   private readEverything(): void {
-    const reader = must(this.connections[0], 'connection');
-    reader.readAll(ALL_KEYS);
-    this.until(RECOVERY_MS_MAX, () => (reader.readAllDone ? null : 'the last reads are not answered'));
+    for (const reader of [this.connections[0], this.sdkClients[0]]) {
+      reader?.readAll(ALL_KEYS);
+      this.until(RECOVERY_MS_MAX, () =>
+        reader?.readAllDone === false ? 'the last reads are not answered' : null,
+      );
+    }
   }
 
   private checkHistory(): void {
@@ -203,6 +263,11 @@ class Run {
     const error = new Error(`key ${failure.key}: ${failure.what}\n${failure.lines}`);
     error.name = 'HistoryViolation';
     throw error;
+  }
+
+  /** Those who ask what the history records. */
+  private get askers(): (SimConnection | SimSdkClient)[] {
+    return [...this.connections, ...this.sdkClients];
   }
 
   // ---- helpers ---------------------------------------------------------------------------------------------------
@@ -228,8 +293,9 @@ class Run {
   }
 }
 
-const CONNECTIONS = 5;
-const LANES_MAX = 3;
+function sum<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((total, item) => total + of(item), 0);
+}
 
 /** Small limits, so that checkpoints and snapshots happen in seconds. Most clusters are the usual three nodes. */
 function drawCluster(prng: Prng, print: ClusterOptions['print']): ClusterOptions {

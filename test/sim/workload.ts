@@ -22,14 +22,14 @@ export interface Outcome {
   readonly output: HistoryValue;
 }
 
-const REGISTERS = ['r0', 'r1', 'r2', 'r3', 'r4', 'r5'] as const;
-const COUNTERS = ['n0', 'n1', 'n2'] as const;
-const EXPIRING = ['x0', 'x1', 'x2'] as const;
+export const REGISTERS = ['r0', 'r1', 'r2', 'r3', 'r4', 'r5'] as const;
+export const COUNTERS = ['n0', 'n1', 'n2'] as const;
+export const EXPIRING = ['x0', 'x1', 'x2'] as const;
 export const ALL_KEYS: readonly string[] = [...REGISTERS, ...COUNTERS, ...EXPIRING];
-const HOT = REGISTERS[0];
+export const HOT = REGISTERS[0];
 
 /** Now and then a value is padded, so that batches, messages and checkpoints differ in size. */
-const PADDING_BYTES_MAX = 1500;
+export const PADDING_BYTES_MAX = 1500;
 
 export class Workload {
   private count = 0;
@@ -113,7 +113,7 @@ export function interpretReply(request: Request, reply: RespReply): Outcome | nu
     case 'del':
     case 'incr':
       return reply.kind === 'int' ? ok(reply.value) : null;
-    case 'cas':
+    default:
       return null;
   }
 }

@@ -40,7 +40,10 @@ export function checkHistory(
   return null;
 }
 
-/** For each operation the last acknowledged one that its connection sent before it for this key. */
+/**
+ * For each operation the last acknowledged one that its connection sent before it for this key, and that it must
+ * follow: any, or any write, as the connection promises.
+ */
 function connectionOrder(operations: readonly RecordedOperation[]): (number | null)[] {
   const before = new Array<number | null>(operations.length).fill(null);
   const bySending = operations.map((operation, i) => ({ operation, i }));
@@ -48,14 +51,16 @@ function connectionOrder(operations: readonly RecordedOperation[]): (number | nu
   const last = new Map<number, number>();
   for (const { operation, i } of bySending) {
     before[i] = last.get(operation.connection) ?? null;
-    if (operation.status === 'ok') last.set(operation.connection, i);
+    const isFollowed = operation.order !== 'writes' || operation.op !== 'get';
+    if (operation.status === 'ok' && isFollowed) last.set(operation.connection, i);
   }
   return before;
 }
 
 export function describeOperation(line: HistoryLine): string {
   const argument = line.value === null ? '' : ` ${line.value}`;
-  const outcome = line.status === 'ok' ? String(line.output) : line.status;
+  const version = line.version === undefined ? '' : ` version ${line.version}`;
+  const outcome = line.status === 'ok' ? `${line.output}${version}` : line.status;
   const end = line.return_ns === null ? '…' : `${line.return_ns / 1e6}`;
   return `client ${line.client} ${line.op} ${line.key}${argument} -> ${outcome} (${line.call_ns / 1e6}..${end} ms)`;
 }

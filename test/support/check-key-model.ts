@@ -6,6 +6,9 @@
  * `latestNs`. Nothing in the history says when it vanished, so the outputs decide: a `get` that saw nothing moves
  * the state to "absent", and from there only a write brings a value back. That is the rule "what one read saw as
  * gone is gone on every later leader".
+ *
+ * Versions. Every change gives the key a version above all that it had, also across a deletion. Not every answer tells
+ * it: then it is open until an answer fixes it, and certainly above `floor`.
  */
 import type { HistoryLine } from './history-record.js';
 
@@ -18,9 +21,20 @@ export interface KeyState {
   readonly earliestNs: number;
   /** Present after this moment is impossible. Infinity without expiry, or when it is not known when it began. */
   readonly latestNs: number;
+  /** Of what is there; null: not known, but above `floor`. */
+  readonly version: number | null;
+  /** The highest version that the key certainly had. */
+  readonly floor: number;
 }
 
-export const ABSENT: KeyState = { id: '-', value: null, earliestNs: Infinity, latestNs: Infinity };
+export const ABSENT: KeyState = {
+  id: '-',
+  value: null,
+  earliestNs: Infinity,
+  latestNs: Infinity,
+  version: null,
+  floor: 0,
+};
 
 /** How far the clocks that decide on expiry may be off. */
 export interface ExpiryBounds {
@@ -32,17 +46,49 @@ export interface ExpiryBounds {
 
 export const NO_EXPIRY_SLACK: ExpiryBounds = { earlyMs: 0, lateMs: 0 };
 
-function present(value: string): KeyState {
-  return { id: `=${value}`, value, earliestNs: Infinity, latestNs: Infinity };
+/** When a value ends by itself. */
+interface Lifetime {
+  readonly earliestNs: number;
+  readonly latestNs: number;
 }
+const FOR_EVER: Lifetime = { earliestNs: Infinity, latestNs: Infinity };
 
-function written(o: HistoryLine, bounds: ExpiryBounds): KeyState {
-  const value = String(o.value);
-  if (o.ttl_ms === undefined) return present(value);
+function lifetime(o: HistoryLine, bounds: ExpiryBounds): Lifetime {
+  if (o.ttl_ms === undefined) return FOR_EVER;
   const earliestNs = o.call_ns + (o.ttl_ms - bounds.earlyMs) * 1e6;
   // Log time may run slower than true time by a tenth while it is slewed, hence the factor.
   const latestNs = o.return_ns === null ? Infinity : o.return_ns + (o.ttl_ms * 1.2 + bounds.lateMs) * 1e6;
-  return { id: `=${value}@${earliestNs}`, value, earliestNs, latestNs };
+  return { earliestNs, latestNs };
+}
+
+function present(
+  value: string,
+  { earliestNs, latestNs }: Lifetime,
+  version: number | null,
+  floor: number,
+): KeyState {
+  const ends = earliestNs === Infinity ? '' : `@${earliestNs}`;
+  const known = version === null ? '' : `#${version}`;
+  return { id: `=${value}${ends}${known}>${floor}`, value, earliestNs, latestNs, version, floor };
+}
+
+function absent(floor: number): KeyState {
+  return floor === 0 ? ABSENT : { ...ABSENT, id: `->${floor}`, floor };
+}
+
+/** A change by `o`: its version, when told, is above all before it. */
+function changed(state: KeyState, o: HistoryLine, value: string, life: Lifetime, above = 0): KeyState | null {
+  const floor = Math.max(state.floor, above);
+  const version = o.status === 'ok' ? (o.version ?? null) : null;
+  if (version !== null && version <= floor) return null;
+  return present(value, life, version, version ?? floor);
+}
+
+/** What is there was seen: its version, when told, must be the one that it has, or may have. */
+function seen(state: KeyState, o: HistoryLine): KeyState | null {
+  if (o.version === undefined || o.version === state.version) return state;
+  if (state.version !== null || o.version <= state.floor) return null;
+  return present(state.value as string, state, o.version, o.version);
 }
 
 /** The next state, or null when `o` can't have had its output here. For unknown outcomes any output will do. */
@@ -52,30 +98,70 @@ export function stepKey(state: KeyState, o: HistoryLine, bounds: ExpiryBounds): 
   const mayBePresent = state.value !== null && o.call_ns <= state.latestNs;
   // Without expiry `earliestNs` is Infinity, and so is the end of an unknown operation: hence the finite cap.
   const mayBeAbsent = state.value === null || state.earliestNs <= Math.min(endNs, Number.MAX_VALUE);
+  const gone = absent(state.floor);
+  const written = (): KeyState | null => changed(state, o, String(o.value), lifetime(o, bounds));
   switch (o.op) {
     case 'get':
       if (!known) return state;
-      if (o.output === null) return mayBeAbsent ? ABSENT : null;
-      return mayBePresent && state.value === o.output ? state : null;
+      if (o.output === null) return mayBeAbsent ? gone : null;
+      return mayBePresent && state.value === o.output ? seen(state, o) : null;
     case 'put':
-      return written(o, bounds);
+      return written();
     case 'put_if_absent':
-      if (known)
-        return o.output === 1 ? (mayBeAbsent ? written(o, bounds) : null) : mayBePresent ? state : null;
-      return mayBeAbsent ? written(o, bounds) : null;
+      if (known && o.output === 0) return mayBePresent ? seen(state, o) : null;
+      return mayBeAbsent ? written() : null;
+    case 'put_if_present':
+      if (known && o.output === 0) return mayBeAbsent ? gone : null;
+      return mayBePresent ? written() : null;
     case 'del':
-      if (known) return o.output === 1 ? (mayBePresent ? ABSENT : null) : mayBeAbsent ? ABSENT : null;
-      return state.value === null ? null : ABSENT;
-    case 'cas': {
-      const canMatch = o.expected === null ? mayBeAbsent : mayBePresent && state.value === String(o.expected);
-      if (!known || o.output === 1) return canMatch ? present(String(o.value)) : null;
-      const mustMatch =
-        o.expected === null ? !mayBePresent : state.value === String(o.expected) && !mayBeAbsent;
-      return mustMatch ? null : state;
-    }
+      if (known) return o.output === 1 ? (mayBePresent ? gone : null) : mayBeAbsent ? gone : null;
+      return state.value === null ? null : gone;
+    case 'cas':
+    case 'cad':
+      return stepCompare(state, o, bounds, mayBePresent, mayBeAbsent);
     case 'incr': {
       const next = Number(state.value ?? '0') + Number(o.value);
-      return !known || o.output === next ? present(String(next)) : null;
+      return !known || o.output === next ? changed(state, o, String(next), FOR_EVER) : null;
+    }
+    case 'touch':
+      if (known && o.output === 0) return mayBeAbsent ? gone : null;
+      return mayBePresent ? changed(state, o, state.value as string, lifetime(o, bounds)) : null;
+    case 'persist': {
+      const ends = state.earliestNs !== Infinity;
+      if (known && o.output === null) return mayBeAbsent ? gone : null;
+      if (known && o.output === 0) return mayBePresent && !ends ? seen(state, o) : null;
+      return mayBePresent && ends ? changed(state, o, state.value as string, FOR_EVER) : null;
     }
   }
+}
+
+/** `cas` by value or by version, and `cad`. */
+function stepCompare(
+  state: KeyState,
+  o: HistoryLine,
+  bounds: ExpiryBounds,
+  mayBePresent: boolean,
+  mayBeAbsent: boolean,
+): KeyState | null {
+  const wanted = o.expected_version;
+  const wantsAbsent = wanted === undefined ? o.expected === null : wanted === 0;
+  const has =
+    wanted === undefined
+      ? state.value === String(o.expected)
+      : state.version === null
+        ? wanted > state.floor
+        : state.version === wanted;
+  const canMatch = wantsAbsent ? mayBeAbsent : mayBePresent && has;
+  if (o.status !== 'ok' || o.output === 1) {
+    if (!canMatch) return null;
+    const above = wanted ?? 0;
+    if (o.op === 'cad') return absent(Math.max(state.floor, above));
+    return changed(state, o, String(o.value), lifetime(o, bounds), above);
+  }
+  const hasForCertain = wanted === undefined ? has : state.version === wanted;
+  const mustMatch = wantsAbsent ? !mayBePresent : hasForCertain && !mayBeAbsent;
+  if (mustMatch) return null;
+  if (o.version === undefined) return state;
+  if (o.version === 0) return mayBeAbsent ? absent(state.floor) : null;
+  return mayBePresent ? seen(state, o) : null;
 }

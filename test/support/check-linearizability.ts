@@ -52,8 +52,7 @@ class ValueFacts {
         reads.set(String(op.output), (reads.get(String(op.output)) ?? 0) + 1);
       }
       if (op.op === 'cas' && op.expected !== null) this.read.add(String(op.expected));
-      if (op.op !== 'get' && op.op !== 'del')
-        writers.set(String(op.value), (writers.get(String(op.value)) ?? 0) + 1);
+      if (op.value !== null) writers.set(String(op.value), (writers.get(String(op.value)) ?? 0) + 1);
     }
     // Counters come by the same value again and again.
     const repeats = ops.some((op) => op.op === 'incr');
@@ -68,7 +67,9 @@ class ValueFacts {
     return Int32Array.from(ops, (op) => {
       const unread = !counts && !this.read.has(String(op.value)) && op.ttl_ms === undefined;
       const like =
-        op.op === 'del' || op.op === 'incr' || ((op.op === 'put' || op.op === 'put_if_absent') && unread);
+        op.op === 'del' ||
+        op.op === 'incr' ||
+        ((op.op === 'put' || op.op === 'put_if_absent' || op.op === 'put_if_present') && unread);
       if (op.status !== 'unknown' || !like) return 0;
       const name = op.op === 'incr' ? `incr ${op.value}` : op.op;
       const known = numbers.get(name) ?? numbers.size + 1;
@@ -81,9 +82,24 @@ class ValueFacts {
 /** What saw nothing there may have been what noticed an expiry, and that is a change. */
 function isObserver(op: HistoryLine, expires: boolean): boolean {
   if (op.status !== 'ok') return false;
-  if (op.op === 'get') return op.output !== null || !expires;
-  if (op.op === 'del') return op.output === 0 && !expires;
-  return (op.op === 'put_if_absent' || op.op === 'cas') && op.output === 0;
+  switch (op.op) {
+    case 'get':
+      return op.output !== null || !expires;
+    case 'put_if_absent':
+      return op.output === 0;
+    case 'cas':
+    case 'cad':
+      return op.output === 0 && (op.version !== 0 || !expires);
+    case 'del':
+    case 'put_if_present':
+    case 'touch':
+      return op.output === 0 && !expires;
+    case 'persist':
+      return op.output === 0 || (op.output === null && !expires);
+    case 'put':
+    case 'incr':
+      return false;
+  }
 }
 
 /** A placement that can be taken back: which operation, and the state before. */
@@ -98,7 +114,7 @@ interface Frame {
 class KeySearch {
   private readonly ops: HistoryLine[] = [];
   private readonly before: (number | null)[] = [];
-  /** 1 for operations that never change the state. */
+  /** 1 for operations that never change the key; they may only learn its version. */
   private readonly observes: Uint8Array;
   private readonly bounds: ExpiryBounds;
   private readonly stepsMax: number;
@@ -169,7 +185,9 @@ class KeySearch {
       moved = false;
       for (const i of choices) {
         if (this.observes[i] !== 1) continue;
-        if (stepKey(state, this.ops[i] as HistoryLine, this.bounds) === null) continue;
+        const next = stepKey(state, this.ops[i] as HistoryLine, this.bounds);
+        // One that is the first to tell the version of what is there fixes it: that is a choice, and no free move.
+        if (next === null || next.id !== state.id) continue;
         this.place(i);
         placed.push(i);
         moved = true;

@@ -9,8 +9,9 @@
  */
 import { assert } from '../../src/base/index.js';
 
-/** `put_if_absent` is SET NX. */
-export type HistoryOp = 'get' | 'put' | 'put_if_absent' | 'del' | 'cas' | 'incr';
+/** `put_if_absent` is SET NX, `put_if_present` SET XX, `cad` compare-and-delete. */
+export type HistoryOp =
+  'get' | 'put' | 'put_if_absent' | 'put_if_present' | 'del' | 'cas' | 'cad' | 'incr' | 'touch' | 'persist';
 export type HistoryStatus = 'ok' | 'fail' | 'unknown';
 
 /** Values are strings, counts are numbers, absent is null. */
@@ -22,16 +23,29 @@ export interface HistoryLine {
   readonly key: string;
   /** What is written; for `incr` the amount; null for the others. */
   readonly value: HistoryValue;
-  /** For `cas`: what must be there. */
+  /** For `cas` by value: what must be there. */
   readonly expected: HistoryValue;
-  /** `get`: the value or null. `put`: null. `put_if_absent`, `cas`, `del`: 1 or 0 for done or not. `incr`: the new number. */
+  /**
+   * `get`: the value or null. `put`: null. `incr`: the new number. `persist`: 1 for done, 0 for a key without a time to
+   * live, null for none. The others: 1 or 0 for done or not.
+   */
   readonly output: HistoryValue;
   readonly status: HistoryStatus;
   readonly call_ns: number;
   readonly return_ns: number | null;
-  /** Only on a `put` or `put_if_absent` that expires. */
+  /** On `touch`, and on what writes a value that expires. */
   readonly ttl_ms?: number;
+  /** For `cas` and `cad` by version: the one that the key must have, 0 for absent. */
+  readonly expected_version?: number;
+  /** The key's version after the operation, as the answer told it; 0: absent. */
+  readonly version?: number;
 }
+
+/**
+ * What is promised of the order of a connection's operations on a key: each takes effect behind all those before it
+ * (`all`), or behind the writes before it (`writes`: the SDK sends reads again when it likes).
+ */
+export type OrderPromise = 'all' | 'writes';
 
 /** An operation in the making. `connection` and `position` (order of sending on it) are for the order check alone. */
 export interface OpenOperation {
@@ -44,9 +58,13 @@ export interface OpenOperation {
   readonly callNs: number;
   readonly connection: number;
   readonly position: number;
+  /** `all` when left out. */
+  readonly order?: OrderPromise;
+  readonly expectedVersion?: number;
 }
 
 export interface RecordedOperation extends OpenOperation {
+  readonly version?: number;
   readonly output: HistoryValue;
   readonly status: HistoryStatus;
   readonly returnNs: number | null;
@@ -77,7 +95,14 @@ export class History {
     this.open.add(operation.client);
   }
 
-  end(operation: OpenOperation, status: HistoryStatus, output: HistoryValue, nowNs: number): void {
+  /** `version`: what the answer told of it, for those that tell one. */
+  end(
+    operation: OpenOperation,
+    status: HistoryStatus,
+    output: HistoryValue,
+    nowNs: number,
+    version?: number,
+  ): void {
     assert(this.open.delete(operation.client), `client ${operation.client} ends what it did not begin`);
     assert(this.operations.length < this.countMax, `history of more than ${this.countMax} operations`);
     if (status === 'unknown') this.retired.add(operation.client);
@@ -85,7 +110,8 @@ export class History {
     else if (status === 'fail') this.failed++;
     else this.unknown++;
     const returnNs = status === 'unknown' ? null : nowNs;
-    this.operations.push({ ...operation, status, output, returnNs });
+    const told = version === undefined ? {} : { version };
+    this.operations.push({ ...operation, status, output, returnNs, ...told });
   }
 
   lines(): HistoryLine[] {
@@ -105,6 +131,8 @@ export function toHistoryLine(o: RecordedOperation): HistoryLine {
     call_ns: o.callNs,
     return_ns: o.returnNs,
     ...(o.ttlMs > 0 ? { ttl_ms: o.ttlMs } : {}),
+    ...(o.expectedVersion !== undefined ? { expected_version: o.expectedVersion } : {}),
+    ...(o.version !== undefined ? { version: o.version } : {}),
   };
 }
 
@@ -113,7 +141,18 @@ export function encodeHistory(lines: readonly HistoryLine[]): string {
   return lines.map((line) => JSON.stringify(line) + '\n').join('');
 }
 
-const OPS: readonly string[] = ['get', 'put', 'put_if_absent', 'del', 'cas', 'incr'];
+const OPS: readonly string[] = [
+  'get',
+  'put',
+  'put_if_absent',
+  'put_if_present',
+  'del',
+  'cas',
+  'cad',
+  'incr',
+  'touch',
+  'persist',
+] satisfies readonly HistoryOp[];
 
 /** Reads what `encodeHistory` wrote; throws with the line's number on anything else. */
 export function decodeHistory(text: string): HistoryLine[] {

@@ -111,6 +111,7 @@ function refusalOf(request: Uint8Array): string | null {
 class Watcher implements MessageStreamHandler {
   /** There is something newer than what was told last. */
   isStale = true;
+  private wasTold = false;
 
   constructor(
     private readonly stream: MessageStream,
@@ -121,7 +122,9 @@ class Watcher implements MessageStreamHandler {
   /** False: what was told before has not left yet, so that the newest waits here. */
   tell(): boolean {
     if (!this.isStale) return true;
-    if (this.stream.bufferedBytes() > 0) return false;
+    // The first map never waits: nothing would come back to it before the next change.
+    if (this.wasTold && this.stream.bufferedBytes() > 0) return false;
+    this.wasTold = true;
     this.isStale = false;
     this.stream.write(this.calls.current());
     return true;

@@ -70,6 +70,7 @@ class ServerCall implements MessageStream, StreamHandler {
   private handler: MessageStreamHandler | null = null;
   private paused = false;
   private over = false;
+  private writtenBytes = 0;
 
   constructor(
     private readonly stream: ByteStream,
@@ -95,11 +96,15 @@ class ServerCall implements MessageStream, StreamHandler {
   }
 
   write(bytes: Uint8Array): boolean {
-    return !this.over && this.stream.write(frame(Kind.message, bytes));
+    if (this.over) return false;
+    const message = frame(Kind.message, bytes);
+    this.writtenBytes += message.length;
+    return this.stream.write(message);
   }
 
+  /** Without `opened`, which goes first and is none of the handler's. */
   bufferedBytes(): number {
-    return this.stream.bufferedBytes();
+    return Math.min(this.stream.bufferedBytes(), this.writtenBytes);
   }
 
   pause(): void {

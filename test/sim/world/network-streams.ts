@@ -1,7 +1,8 @@
 /**
  * Simulated client streams: in order, each write cut into pieces at random places, each piece after a delay. A paused
  * side holds back what arrives, so that the writer's `bufferedBytes` grows, as a slow reader makes it. A stream ends
- * by `end` (after what was written arrived), `destroy`, a random reset, or the death of either process.
+ * by `end` (after what was written arrived), `destroy`, a random reset, or the death of either process. While a side
+ * is cut off, everything on its way waits, the news of an end too: TCP would send it again.
  */
 import type { Prng } from '../../../src/base/index.js';
 import type { ByteStream, CloseListener, StreamHandler, StreamListeners } from '../../../src/ports/index.js';
@@ -19,9 +20,17 @@ class StreamListener implements SimListener {
   ) {}
 }
 
+interface Arrival {
+  readonly from: Owner;
+  readonly to: Owner;
+  readonly run: () => void;
+}
+
 export class SimStreamWorld {
   private nextId = 1;
   private readonly open = new Set<SimStream>();
+  /** What arrived at a side that is cut off, in order. */
+  private stuck: Arrival[] = [];
 
   constructor(
     readonly wire: SimWire,
@@ -48,14 +57,38 @@ export class SimStreamWorld {
       if (client.closed) return;
       const listener = this.wire.listenerAt(address);
       const there = listener instanceof StreamListener && !this.wire.loop.isDead(listener.owner);
-      if (!there || !this.wire.reaches(owner, listener.owner)) client.close();
-      else this.accept(client, listener);
+      // Where nobody listens the answer comes at once; where nothing gets through, there is none.
+      if (!this.wire.reaches(owner, there ? listener.owner : owner)) return;
+      if (there) this.accept(client, listener);
+      else client.close();
     });
     return client;
   }
 
   ownerDown(owner: Owner): void {
     for (const stream of [...this.open]) if (stream.owner === owner) stream.vanish();
+  }
+
+  /** Runs `run` there after the delay, or when it is no longer cut off. */
+  carry(from: Owner, to: Owner, delayMs: number, run: () => void): void {
+    this.wire.loop.schedule(to, delayMs, () => {
+      if (this.wire.reaches(from, to)) run();
+      else this.stuck.push({ from, to, run });
+    });
+  }
+
+  /** A client is no longer cut off: some of its streams broke, on the others goes on what waited. */
+  onShow(client: Owner, breakChance: number): void {
+    for (const stream of [...this.open]) {
+      if (stream.owner === client && this.prng.chance(breakChance)) stream.breakBoth();
+    }
+    const { stuck } = this;
+    this.stuck = [];
+    for (const arrival of stuck) {
+      if (this.wire.loop.isDead(arrival.to)) continue;
+      if (this.wire.reaches(arrival.from, arrival.to)) arrival.run();
+      else this.stuck.push(arrival);
+    }
   }
 
   delay(): number {
@@ -146,7 +179,13 @@ class SimStream implements ByteStream {
     if (this.closed) return;
     const { peer } = this;
     this.close();
-    if (peer) this.world.wire.loop.schedule(peer.owner, this.world.delay(), () => peer.close());
+    if (peer) this.world.carry(this.owner, peer.owner, this.world.delay(), () => peer.close());
+  }
+
+  /** The connection is lost for both sides. */
+  breakBoth(): void {
+    this.close();
+    this.peer?.close();
   }
 
   /** The process is gone: nothing is told here, the other side sees the stream close. */
@@ -154,7 +193,7 @@ class SimStream implements ByteStream {
     this.closed = true;
     this.world.forget(this);
     const { peer } = this;
-    if (peer) this.world.wire.loop.schedule(peer.owner, this.world.delay(), () => peer.close());
+    if (peer) this.world.carry(this.owner, peer.owner, this.world.delay(), () => peer.close());
   }
 
   /** `onClose`, soon; never from inside a call. */
@@ -192,7 +231,7 @@ class SimStream implements ByteStream {
     this.lastAtMs = Math.max(this.lastAtMs, loop.now() + this.world.delay());
     const reset = this.world.prng.chance(options.streamResetChance);
     const peer = this.peer as SimStream;
-    loop.schedule(peer.owner, this.lastAtMs - loop.now(), () => {
+    this.world.carry(this.owner, peer.owner, this.lastAtMs - loop.now(), () => {
       if (reset && !peer.closed) {
         counters.streamsReset++;
         peer.close();

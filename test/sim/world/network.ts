@@ -47,6 +47,8 @@ export class SimNetwork implements SimWire {
   private readonly nodes = new Map<Owner, NodeId>();
   /** Directed cuts, as 'from>to'. */
   private readonly cuts = new Set<string>();
+  /** Processes outside of the cluster that are cut off from everybody. */
+  private readonly hidden = new Set<Owner>();
   private freePort = FIRST_FREE_PORT;
   private readonly peerWorld: SimPeerWorld;
   private readonly streamWorld: SimStreamWorld;
@@ -148,6 +150,21 @@ export class SimNetwork implements SimWire {
     this.peerWorld.onHeal();
   }
 
+  /**
+   * Cuts a client off: nothing passes either way, and nobody is told. What is on its way waits, as TCP would send it
+   * again; `breakChance` of its streams do not live to see the end of the cut.
+   */
+  hideClient(owner: Owner): void {
+    this.hidden.add(owner);
+    this.loop.note(`net hide ${owner}`);
+  }
+
+  showClient(owner: Owner, breakChance = 0): void {
+    if (!this.hidden.delete(owner)) return;
+    this.loop.note(`net show ${owner}`);
+    this.streamWorld.onShow(owner, breakChance);
+  }
+
   isCut(from: NodeId, to: NodeId): boolean {
     return this.cuts.has(`${from}>${to}`);
   }
@@ -169,6 +186,7 @@ export class SimNetwork implements SimWire {
   }
 
   reaches(from: Owner, to: Owner): boolean {
+    if (this.hidden.size > 0 && (this.hidden.has(from) || this.hidden.has(to))) return false;
     const a = this.nodes.get(from);
     const b = this.nodes.get(to);
     return a === undefined || b === undefined || !this.isCut(a, b);

@@ -45,6 +45,139 @@ const get = (a: number, b: number, output: HistoryValue): HistoryLine => op('get
 const incr = (a: number, b: number | null, output: number): HistoryLine =>
   op('incr', a, b, { value: 1, output: b === null ? null : output });
 
+const cas = (a: number, b: number | null, expectedVersion: number, rest: Partial<HistoryLine>): HistoryLine =>
+  op('cas', a, b, { value: 'c', expected_version: expectedVersion, ...rest });
+
+/** Histories in which answers tell versions. */
+const VERSIONED_GOOD: Record<string, HistoryLine[]> = {
+  'versions grow, also across a deletion': [
+    put(0, 1, 'a', { version: 3 }),
+    op('del', 2, 3, { output: 1 }),
+    put(4, 5, 'b', { version: 9 }),
+    op('get', 6, 7, { output: 'b', version: 9 }),
+  ],
+  'compared with the version that was read': [
+    put(0, 1, 'a'),
+    op('get', 2, 3, { output: 'a', version: 4 }),
+    cas(4, 5, 4, { output: 1, version: 6 }),
+    get(6, 7, 'c'),
+  ],
+  'compared with absence': [cas(0, 1, 0, { output: 1, version: 1 }), cas(2, 3, 0, { output: 0, version: 1 })],
+  'the version moved, the value did not': [
+    put(0, 1, 'a', { version: 1 }),
+    op('touch', 2, 3, { output: 1, ttl_ms: 1000 }),
+    cas(4, 5, 1, { output: 0, version: 2 }),
+    op('get', 6, 7, { output: 'a', version: 2 }),
+  ],
+  'an unknown comparison that took effect': [
+    put(0, 1, 'a', { version: 1 }),
+    cas(2, null, 1, {}),
+    op('get', 4, 5, { output: 'c', version: 2 }),
+  ],
+  'deleted by version': [
+    put(0, 1, 'a', { version: 1 }),
+    op('cad', 2, 3, { expected_version: 2, output: 0, version: 1 }),
+    op('cad', 4, 5, { expected_version: 1, output: 1, version: 0 }),
+    get(6, 7, null),
+  ],
+  'set if present': [
+    op('put_if_present', 0, 1, { value: 'a', output: 0, version: 0 }),
+    put(2, 3, 'b'),
+    op('put_if_present', 4, 5, { value: 'c', output: 1, version: 2 }),
+    get(6, 7, 'c'),
+  ],
+  'persisted in time': [
+    put(0, 1, 'a', { ttl_ms: 10 }),
+    op('persist', 2, 3, { output: 1 }),
+    op('persist', 4, 5, { output: 0 }),
+    get(100, 101, 'a'),
+  ],
+  'touched in time': [
+    put(0, 1, 'a', { ttl_ms: 10 }),
+    op('touch', 2, 3, { output: 1, ttl_ms: 100 }),
+    get(50, 51, 'a'),
+    get(200, 201, null),
+  ],
+};
+
+const VERSIONED_BAD: Record<string, HistoryLine[]> = {
+  'a version that goes back': [put(0, 1, 'a', { version: 3 }), put(2, 3, 'b', { version: 2 })],
+  'a version that goes back across a deletion': [
+    put(0, 1, 'a', { version: 3 }),
+    op('del', 2, 3, { output: 1 }),
+    put(4, 5, 'b', { version: 3 }),
+  ],
+  'one value read with two versions': [
+    put(0, 1, 'a'),
+    op('get', 2, 3, { output: 'a', version: 4 }),
+    op('get', 4, 5, { output: 'a', version: 5 }),
+  ],
+  'compared although something came between': [
+    put(0, 1, 'a'),
+    op('get', 2, 3, { output: 'a', version: 4 }),
+    put(4, 5, 'b'),
+    cas(6, 7, 4, { output: 1, version: 6 }),
+  ],
+  'compared although it was touched': [
+    put(0, 1, 'a', { version: 1 }),
+    op('touch', 2, 3, { output: 1, ttl_ms: 1000 }),
+    cas(4, 5, 1, { output: 1, version: 3 }),
+  ],
+  'refused although nothing came between': [
+    put(0, 1, 'a', { version: 1 }),
+    cas(2, 3, 1, { output: 0, version: 1 }),
+  ],
+  'two comparisons with one version': [
+    put(0, 1, 'a', { version: 1 }),
+    cas(2, 10, 1, { output: 1, version: 2 }),
+    cas(2, 10, 1, { output: 1, version: 3 }),
+  ],
+  'absent by comparison and there': [put(0, 1, 'a'), cas(2, 3, 0, { output: 1, version: 2 })],
+  'set if present, but absent': [op('put_if_present', 0, 1, { value: 'a', output: 1, version: 1 })],
+  'persisted and gone': [
+    put(0, 1, 'a', { ttl_ms: 10 }),
+    op('persist', 2, 3, { output: 1 }),
+    get(100, 101, null),
+  ],
+  'nothing to persist, and yet it went': [
+    put(0, 1, 'a', { ttl_ms: 10 }),
+    op('persist', 2, 3, { output: 0 }),
+    get(100, 101, null),
+  ],
+  'touched, and gone before its time': [
+    put(0, 1, 'a', { ttl_ms: 10 }),
+    op('touch', 2, 3, { output: 1, ttl_ms: 100 }),
+    get(50, 51, null),
+  ],
+};
+
+for (const [name, history] of Object.entries(VERSIONED_GOOD)) {
+  test(`versions, good: ${name}`, () => {
+    expect(checkKey(history).kind).toBe('linearizable');
+  });
+}
+for (const [name, history] of Object.entries(VERSIONED_BAD)) {
+  test(`versions, bad: ${name}`, () => {
+    expect(checkKey(history).kind).toBe('violation');
+  });
+}
+
+test('a connection that promises the order of writes alone may have its read answered by a later write', () => {
+  const record = (order: 'all' | 'writes'): History => {
+    const history = new History();
+    const base = { key: 'k', expected: null, ttlMs: 0, callNs: 0, connection: 1, order };
+    const read = { ...base, client: 1, op: 'get', value: null, position: 0 } as const;
+    const write = { ...base, client: 2, op: 'put', value: 'a', position: 1 } as const;
+    history.begin(read);
+    history.begin(write);
+    history.end(write, 'ok', null, 5);
+    history.end(read, 'ok', 'a', 9);
+    return history;
+  };
+  expect(checkHistory(record('writes'))).toBe(null);
+  expect(checkHistory(record('all'))?.what).toContain('no order explains');
+});
+
 const GOOD: Record<string, HistoryLine[]> = {
   'nothing happened': [],
   'one after another': [put(0, 1, 'a'), get(2, 3, 'a'), put(4, 5, 'b'), get(6, 7, 'b')],
@@ -184,6 +317,75 @@ test('random histories get the verdict of trying every order', () => {
   expect(verdicts.linearizable).toBeGreaterThan(500);
   expect(verdicts.violation).toBeGreaterThan(500);
 });
+
+test('random histories with versions get the verdict of trying every order', () => {
+  const prng = new Prng(12);
+  const verdicts = { linearizable: 0, violation: 0, undecided: 0 };
+  for (let round = 0; round < 4000; round++) {
+    const lines = versionedHistory(prng, prng.between(2, 6));
+    const verdict = checkKey(lines).kind;
+    verdicts[verdict]++;
+    expect(verdict === 'linearizable', JSON.stringify(lines)).toBe(anyOrder(lines, ABSENT));
+  }
+  expect(verdicts.linearizable).toBeGreaterThan(500);
+  expect(verdicts.violation).toBeGreaterThan(500);
+});
+
+/**
+ * What a store did one operation after another, told with calls that overlap, some outcomes unknown, and often with
+ * one version told wrongly: so that both verdicts are common, and violations are near misses.
+ */
+function versionedHistory(prng: Prng, count: number): HistoryLine[] {
+  let value: string | null = null;
+  let version = 0;
+  let last = 0;
+  const write = (to: string | null): number => {
+    value = to;
+    last += prng.between(1, 2);
+    version = to === null ? 0 : last;
+    return version;
+  };
+  const lines = Array.from({ length: count }, (_, i) => {
+    const call = Math.max(0, 4 * i - prng.below(8));
+    const end = prng.chance(0.2) ? null : 4 * i + 1 + prng.below(8);
+    const told = (rest: Partial<HistoryLine>): Partial<HistoryLine> => (end === null ? {} : rest);
+    const isLost = end === null && prng.chance(0.5);
+    const before = { value, version, last };
+    const expected = prng.chance(0.6) ? version : prng.below(last + 2);
+    const holds = expected === version;
+    const line = ((): HistoryLine => {
+      switch (prng.below(6)) {
+        case 0:
+          return op('put', call, end, { value: `v${i}`, ...told({ version: write(`v${i}`) }) });
+        case 1:
+          return op('get', call, end, told(value === null ? {} : { output: value, version }));
+        case 2:
+          return op('cas', call, end, {
+            value: `v${i}`,
+            expected_version: expected,
+            ...told({ output: holds ? 1 : 0, version: holds ? write(`v${i}`) : version }),
+          });
+        case 3:
+          return op('cad', call, end, {
+            expected_version: expected,
+            ...told({ output: holds ? 1 : 0, version: holds ? write(null) : version }),
+          });
+        case 4:
+          return op('touch', call, end, told({ output: value === null ? 0 : 1 }));
+        default:
+          return op('put', call, end, { value: `v${i}` });
+      }
+    })();
+    if (line.op === 'touch' && value !== null) write(value);
+    if (line.op === 'put' && line.version === undefined) write(`v${i}`);
+    if (isLost) ({ value, version, last } = before);
+    return line;
+  });
+  const wrong = prng.below(count);
+  return lines.map((line, i) =>
+    i === wrong && line.version !== undefined ? { ...line, version: Math.max(0, line.version - 1) } : line,
+  );
+}
 
 /** Half of them repeat values and count; half write each value once, as the harnesses do. */
 function randomHistory(prng: Prng, count: number): HistoryLine[] {

@@ -262,6 +262,71 @@ describe('streams and calls', () => {
     expect(pieces.length).toBeGreaterThan(60);
   });
 
+  it('of a client that is cut off wait, in order, the news of an end too, and new ones get no answer', () => {
+    const world = new World();
+    const client = world.loop.owner();
+    const got: number[] = [];
+    let serverCloses = 0;
+    let bound = '';
+    world.network.streams(world.loop.owner()).listen(
+      'n1:0',
+      () => ({
+        onData: (bytes) => got.push(...bytes),
+        onDrain: () => undefined,
+        onClose: () => serverCloses++,
+      }),
+      (_error, address) => (bound = address),
+    );
+    world.run(10);
+    let clientCloses = 0;
+    const handler = { onData: () => undefined, onDrain: () => undefined, onClose: () => clientCloses++ };
+    const stream = world.network.connectStream(client, bound, handler);
+    world.run(10);
+    world.network.hideClient(client);
+    for (let i = 0; i < 20; i++) stream.write(Uint8Array.of(i));
+    const opened = world.network.counters.streamsOpened;
+    world.network.connectStream(client, bound, handler);
+    world.run(5000);
+    expect([got.length, clientCloses, serverCloses]).toEqual([0, 0, 0]);
+    expect(world.network.counters.streamsOpened).toBe(opened);
+    world.network.showClient(client);
+    world.run(100);
+    expect(got).toEqual(ascending(20));
+    world.network.hideClient(client);
+    stream.destroy();
+    world.run(5000);
+    expect([clientCloses, serverCloses]).toEqual([1, 0]);
+    world.network.showClient(client);
+    world.run(100);
+    expect(serverCloses).toBe(1);
+  });
+
+  it('of a client that was cut off may be broken for both sides, with all that was on its way', () => {
+    const world = new World();
+    const client = world.loop.owner();
+    const told: string[] = [];
+    let bound = '';
+    const handler = (name: string) => ({
+      onData: () => told.push(`${name} data`),
+      onDrain: () => undefined,
+      onClose: () => told.push(`${name} close`),
+    });
+    world.network.streams(world.loop.owner()).listen(
+      'n1:0',
+      () => handler('server'),
+      (_error, address) => (bound = address),
+    );
+    world.run(10);
+    const stream = world.network.connectStream(client, bound, handler('client'));
+    world.run(10);
+    world.network.hideClient(client);
+    stream.write(Uint8Array.of(1));
+    world.run(100);
+    world.network.showClient(client, 1);
+    world.run(100);
+    expect(told).toEqual(['client close', 'server close']);
+  });
+
   it('lose control calls as asked: UNAVAILABLE at the deadline, once', () => {
     const world = new World({ controlLossChance: 0.5 });
     let bound = '';

@@ -2,7 +2,9 @@ import { expect, test } from 'vitest';
 import { encodeRequest, RespReplies } from '../../sim/resp-replies.js';
 import { get, interpretReply } from '../../sim/workload.js';
 
-const BYTES = Buffer.from('+OK\r\n$5\r\na\r\nbc\r\n:-7\r\n-ERR no\r\n$-1\r\n$0\r\n\r\n');
+const BYTES = Buffer.from(
+  '+OK\r\n$5\r\na\r\nbc\r\n:-7\r\n-ERR no\r\n$-1\r\n$0\r\n\r\n*2\r\n$1\r\n0\r\n*1\r\n$1\r\nk\r\n*0\r\n',
+);
 const REPLIES = [
   { kind: 'status', text: 'OK' },
   { kind: 'bulk', text: 'a\r\nbc' },
@@ -10,6 +12,14 @@ const REPLIES = [
   { kind: 'error', text: 'ERR no' },
   { kind: 'bulk', text: null },
   { kind: 'bulk', text: '' },
+  {
+    kind: 'array',
+    items: [
+      { kind: 'bulk', text: '0' },
+      { kind: 'array', items: [{ kind: 'bulk', text: 'k' }] },
+    ],
+  },
+  { kind: 'array', items: [] },
 ];
 
 test('replies come out the same wherever the bytes are cut', () => {

@@ -71,6 +71,15 @@ describe('the shard map', () => {
     expect(stream.writes).toHaveLength(2);
   });
 
+  it('comes at once also to a stream in which something waits already', () => {
+    const world = new CacheWorld();
+    const stream = new FakeMessageStream();
+    stream.takes = false;
+    stream.write(new Uint8Array(5));
+    stream.handler = world.server.watchShardMap(NO_REQUEST, stream);
+    expect(stream.writes).toHaveLength(2);
+  });
+
   it('is told once for changes that come together', () => {
     const { world, directory, stream } = watching();
     for (const node of [2, 3, 1, 3]) directory.move(4, node);
