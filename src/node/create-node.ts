@@ -313,7 +313,7 @@ class QuorateNode implements Node {
     this.member = member;
     this.askJoinAddresses(membership.clusterId, self);
     member.start((error) => {
-      if (error === null && born) member.campaignWherePreferred();
+      if (error === null && born) member.onBorn();
       done(error);
     });
   }

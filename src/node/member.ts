@@ -33,6 +33,8 @@ import { recoverGroup } from './recovery.js';
 
 /** How often slow things are looked after: leader balance, address changes, the bootstrap of group 0. */
 const HOUSEKEEPING_MS = 250;
+/** How long after its birth a cluster's preferred leaders campaign as links come up. */
+const NEWBORN_MS = 2000;
 
 export interface MemberOptions {
   readonly ports: NodePorts;
@@ -65,6 +67,7 @@ export class Member implements PeerHandlers {
   private readonly resp: RespServer;
   /** What gRPC clients reach; the listener is the node's. */
   readonly cache: CacheServer;
+  private bornAtMs = -NEWBORN_MS;
   private readonly balance: LeaderBalance;
   private closersOfResp: CloseListener[] = [];
   private stopped = false;
@@ -277,10 +280,18 @@ export class Member implements PeerHandlers {
     });
   }
 
-  /** Preferred leaders of a cluster that was just born need not wait for a time-out. */
-  campaignWherePreferred(): void {
+  /**
+   * Preferred leaders of a cluster that was just born need not wait for a time-out: they campaign now, and again as
+   * links to the others come up. Else others would win first, and the first seconds would be spent handing over.
+   */
+  onBorn(): void {
+    this.bornAtMs = this.options.ports.clock.monoMs();
+    this.campaignWherePreferred();
+  }
+
+  private campaignWherePreferred(): void {
     for (const replica of this.host.all()) {
-      if (this.view.preferredLeader(replica.group) !== replica.id) continue;
+      if (this.view.preferredLeader(replica.group) !== replica.id || replica.leaderNode !== 0) continue;
       replica.raft.campaign();
       this.host.markDirty(replica);
     }
@@ -393,7 +404,10 @@ export class Member implements PeerHandlers {
 
   onLinkUp(node: NodeId, channel: PeerChannel): void {
     this.gateway.poll();
-    if (channel === 'forward' && !this.stopped) this.forwardServer.onDrain(node);
+    if (this.stopped) return;
+    if (channel === 'forward') this.forwardServer.onDrain(node);
+    const isNewborn = this.options.ports.clock.monoMs() < this.bornAtMs + NEWBORN_MS;
+    if (channel === 'raft' && isNewborn) this.campaignWherePreferred();
   }
 
   onLinkDown(node: NodeId, channel: PeerChannel): void {
