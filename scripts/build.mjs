@@ -1,7 +1,8 @@
 /**
  * Builds dist/ from src/ with the compiler. `--if-needed`: only when something that goes in is newer than the last
  * build. Prints one line. Compiles beside and renames, so that a failed build leaves the last one alone and two builds
- * at once don't mix; the stamp is written last, so that a build that was cut off counts as none.
+ * at once don't mix; the stamp is written last, so that a build that was cut off counts as none. What such a build left
+ * beside goes with the next one.
  */
 import { spawnSync } from 'node:child_process';
 import {
@@ -36,6 +37,19 @@ function isFresh() {
   return inputs.every((input) => newestMs(path.join(root, input)) <= builtMs);
 }
 
+/** Far longer than a build takes: a folder beside that is older belongs to none that is still at work. */
+const STALE_MS = 600_000;
+
+function sweepStale() {
+  const dist = path.dirname(built);
+  for (const name of readdirSync(dist)) {
+    const folder = path.join(dist, name);
+    if (!name.startsWith('.building-')) continue;
+    const stats = statSync(folder, { throwIfNoEntry: false }); // another build may have just removed its own
+    if (stats && Date.now() - stats.mtimeMs > STALE_MS) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 function build() {
   const startedMs = performance.now();
   const startedAt = new Date();
@@ -54,6 +68,7 @@ function build() {
     console.log(`build: dist/ in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
   }
   rmSync(beside, { recursive: true, force: true });
+  if (existsSync(path.dirname(built))) sweepStale();
   return result.status ?? 1;
 }
 

@@ -169,7 +169,10 @@ export class ForwardServer {
     if (replica === null) return 'SHARD_NOT_LOCAL';
     if (!replica.serves) return 'NOT_LEADER';
     const isBehind = answers.heldBytes > HELD_BYTES_MAX / 2;
-    if (isBehind || answers.pendingUnits * UNIT_BYTES + (end - start) > PENDING_BYTES_MAX) {
+    // One command may be larger than the limit, when nothing else waits.
+    const isFull =
+      answers.pendingUnits > 0 && answers.pendingUnits * UNIT_BYTES + (end - start) > PENDING_BYTES_MAX;
+    if (isBehind || isFull) {
       this.deps.metrics.overloaded('forward').inc();
       return 'OVERLOADED';
     }

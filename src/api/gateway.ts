@@ -82,7 +82,7 @@ export class Gateway implements CommandGateway, CommandSink {
   // ---- CommandGateway ------------------------------------------------------------------------------------------
 
   get hasRoom(): boolean {
-    const room = this.table.bytes < this.deps.inflightBytesMax && !this.table.full;
+    const room = this.table.bytes < this.deps.inflightBytesMax && !this.table.nearlyFull;
     if (!room) this.hadRoom = false;
     return room;
   }
@@ -108,6 +108,10 @@ export class Gateway implements CommandGateway, CommandSink {
     sink: ResultSink,
     token: number,
   ): void {
+    if (this.table.full) {
+      this.refuseSoon(sink, token);
+      return;
+    }
     const shard = this.deps.map().shardIdOfSlot(slot);
     const isWrite = isWriteOp(bytes[start] as number);
     const viaLog = !isWrite && sink.unanswered.orderedOf(shard) > 0;
@@ -391,6 +395,15 @@ export class Gateway implements CommandGateway, CommandSink {
       const failures = this.failures;
       this.failures = [];
       for (const failure of failures) this.fail(failure.handle, failure.reason, failure.message, 0);
+    });
+  }
+
+  /** For what found no place in the table. One closure each: nobody gets here but by a flood of commands in parts. */
+  private refuseSoon(sink: ResultSink, token: number): void {
+    this.deps.timers.soon(() => {
+      this.scratch.reset();
+      putFailed(this.scratch, 'OVERLOADED', 'too many commands wait for an answer here', 0);
+      sink.onResult(token, this.scratch.buffer, 0, this.scratch.length);
     });
   }
 

@@ -8,6 +8,7 @@ import type { ResultSink } from './gateway-port.js';
 
 const SLOT_BITS = 20;
 const SLOTS_MAX = 1 << SLOT_BITS;
+const SLOTS_RESERVED = 1 << 16;
 
 export const PendingState = { free: 0, held: 1, sent: 2 } as const;
 export type PendingState = (typeof PendingState)[keyof typeof PendingState];
@@ -32,8 +33,14 @@ export class PendingTable {
   count = 0;
   bytes = 0;
 
+  /** No slot is left: a command must be refused. */
   get full(): boolean {
-    return this.count >= SLOTS_MAX - 1;
+    return this.count >= SLOTS_MAX;
+  }
+
+  /** Front ends should hold back: what is left is for commands in many parts that are under way. */
+  get nearlyFull(): boolean {
+    return this.count >= SLOTS_MAX - SLOTS_RESERVED;
   }
 
   add(

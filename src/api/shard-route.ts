@@ -22,8 +22,9 @@ export class ShardRoute {
   outstanding = 0;
   /** Number of the next command. */
   nextSequence = 1;
-  /** The highest command that ran, or may have, of each connection that has others on their way. */
-  private readonly ran = new Map<ResultSink, number>();
+  /** The highest command that ran, or may have, of each connection that has others on their way; weak: connections end. */
+  private ran = new WeakMap<ResultSink, number>();
+  private hasRan = false;
   rerouting = false;
   reroutingSinceMs: MonoMs = 0;
   /** A target that refused, and until when it is not asked again unless a newer hint names it. */
@@ -40,13 +41,15 @@ export class ShardRoute {
   /** A command ran, or may have. A connection without others on their way has none that it could have overtaken. */
   noteRan(sink: ResultSink, sequence: number): void {
     if (!this.rerouting && sink.unanswered.total < 2) return;
-    if (sequence > (this.ran.get(sink) ?? 0)) this.ran.set(sink, sequence);
+    if (sequence <= (this.ran.get(sink) ?? 0)) return;
+    this.ran.set(sink, sequence);
+    this.hasRan = true;
   }
 
   /** One command fewer is on its way. */
   settle(): void {
     if (this.outstanding > 0) this.outstanding--;
-    if (this.outstanding === 0 && !this.rerouting && this.ran.size > 0) this.ran.clear();
+    if (this.outstanding === 0 && !this.rerouting) this.forgetRan();
   }
 
   /** A later command of the same connection ran: running this one now would turn their order round. */
@@ -56,7 +59,13 @@ export class ShardRoute {
 
   endReroute(): void {
     this.rerouting = false;
-    this.ran.clear();
+    this.forgetRan();
+  }
+
+  private forgetRan(): void {
+    if (!this.hasRan) return;
+    this.ran = new WeakMap();
+    this.hasRan = false;
   }
 
   get waiting(): number {

@@ -120,7 +120,7 @@ export function reasonFromNumber(number: number): ErrorReason {
 
 const BRAND = Symbol.for('quorate.QuorateError');
 
-/** The one error class that crosses an asynchronous edge. `details` names the thing; `next` says what to do about it. */
+/** The one error class that crosses an asynchronous edge. `details` names the thing that it is about. */
 export class QuorateError extends Error {
   override readonly name = 'QuorateError';
   readonly [BRAND] = true;

@@ -318,8 +318,13 @@ type WithExpiry = Pick<Call<unknown>, 'expiryKind' | 'expiryMs' | 'keepTtl'>;
 function setExpiry(call: WithExpiry, options: ExpiryOptions | undefined): void {
   if (options === undefined) return;
   const { ttl, expireAt, keepTtl } = options;
-  const given = Number(ttl !== undefined) + Number(expireAt !== undefined) + Number(keepTtl === true);
-  if (given > 1) throw invalidArgument('options', options, 'only one of ttl, expireAt and keepTtl');
+  const given: string[] = [];
+  if (ttl !== undefined) given.push('ttl');
+  if (expireAt !== undefined) given.push('expireAt');
+  if (keepTtl === true) given.push('keepTtl');
+  if (given.length > 1) {
+    throw invalidArgument('options', given.join(' with '), 'only one of ttl, expireAt and keepTtl');
+  }
   if (ttl !== undefined) {
     call.expiryKind = CacheExpiryKind.ttl;
     call.expiryMs = parseDuration('ttl', ttl);

@@ -66,8 +66,11 @@ export function readConnectOptions(options: ConnectOptions): ClientSettings {
   if (options === undefined) throw invalidArgument('options', options, 'an object with endpoints');
   checkOptions(options, CONNECT_OPTIONS);
   const { endpoints, deadline, pendingCountMax, pendingBytesMax } = options;
-  if (!Array.isArray(endpoints) || endpoints.length === 0) {
-    throw invalidArgument('endpoints', endpoints, "an array of addresses such as ['127.0.0.1:7400']");
+  if (!Array.isArray(endpoints)) {
+    throw invalidArgument('endpoints', endpoints, "an array of addresses such as ['127.0.0.1:7600']");
+  }
+  if (endpoints.length === 0) {
+    throw invalidArgument('endpoints', endpoints, "at least one address, such as '127.0.0.1:7600'");
   }
   for (const endpoint of endpoints as readonly unknown[]) {
     const port = typeof endpoint === 'string' ? Number(ENDPOINT.exec(endpoint)?.[2] ?? 0) : 0;

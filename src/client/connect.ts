@@ -27,6 +27,7 @@ export function connectWith(ports: ClientEnginePorts, options: ConnectOptions): 
           'UNAVAILABLE',
           `no cluster at ${settings.endpoints.join(', ')} within ${settings.deadlineMs} ms (${engine.lastFailure})`,
           { endpoints: settings.endpoints.join(',') },
+          { cause: new QuorateError('UNAVAILABLE', engine.lastFailure) },
         ),
       );
     });

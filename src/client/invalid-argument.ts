@@ -32,7 +32,8 @@ function describe(given: unknown): string {
       return `a ${typeof given}`;
     case 'object':
       if (given === null) return 'null';
-      return Array.isArray(given) ? 'an array' : `an object of ${given.constructor?.name ?? 'no class'}`;
+      if (Array.isArray(given)) return given.length === 0 ? 'an empty array' : 'an array';
+      return `an object of ${given.constructor?.name ?? 'no class'}`;
     default:
       return typeof given;
   }

@@ -13,6 +13,8 @@ export class ReadBatch {
   /** Set once confirmed. */
   index: LogIndex = 0;
   askedAtMs = 0;
+  /** Its reads wait for time: later reads of their connections wait for them. */
+  isLate = false;
   /** Commands answered so far: a batch with large answers runs over several turns. */
   answered = 0;
 
@@ -27,6 +29,11 @@ export class ReadBatch {
     this.ends.push(this.commands.length);
     this.sinks.push(sink);
     this.tokens.push(token);
+  }
+
+  /** Whether a read of this sink is in it, unanswered. */
+  hasSink(sink: CommandSink): boolean {
+    return this.sinks.indexOf(sink, this.answered) >= 0;
   }
 
   startOf(position: number): number {
@@ -99,6 +106,11 @@ export class ReadBatches {
   /** A batch that could not be run to its end goes on first. */
   putBack(batch: ReadBatch): void {
     this.confirmed.unshift(batch);
+  }
+
+  /** Whether a late read of this sink is still to run. */
+  hasLate(sink: CommandSink): boolean {
+    return this.confirmed.some((batch) => batch.isLate && batch.hasSink(sink));
   }
 
   /** Whether a batch waits whose index is applied. */

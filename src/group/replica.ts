@@ -44,9 +44,6 @@ import { refuseBatch, WriteBatchBuilder, type WriteBatch } from './write-batch.j
 const REAP_COUNT_MAX = 256;
 /** Commit may run this many entries ahead of apply before new work is refused (as etcd does). */
 const APPLY_BACKLOG_MAX = 5000;
-/** The clock is looked at after so many bytes of answers, a small one counting as the second figure: some 0.1 ms. */
-const READ_SLICE_BYTES = 64 * 1024;
-const READ_COST_BYTES = 512;
 
 export interface ReplicaOptions {
   readonly group: GroupId;
@@ -247,7 +244,8 @@ export class Replica implements EntryResults {
     while (this.runReads(untilMonoMs) && this.host.clock.monoMs() < untilMonoMs) {
       /* each call runs one batch */
     }
-    const moreToApply = this.applyHead < this.applyQueue.length && applied > 0;
+    const isTimeOver = this.host.clock.monoMs() >= untilMonoMs;
+    const moreToApply = this.applyHead < this.applyQueue.length && (applied > 0 || isTimeOver);
     return moreToApply || this.reads.isRunnable(this.appliedIndex);
   }
 
@@ -451,25 +449,28 @@ export class Replica implements EntryResults {
   private runReads(untilMonoMs: number): boolean {
     const batch = this.reads.takeRunnable(this.appliedIndex);
     if (batch === null) return false;
-    let uncheckedBytes = 0;
+    let isTimeOver = false;
     const leads = this.raft.role === 'leader';
     const nowMs = leads ? this.nowMs() : this.host.trustedWallMs();
     const out = this.out;
     let late: ReadBatch | null = null;
-    while (batch.answered < batch.count && uncheckedBytes < READ_SLICE_BYTES) {
+    while (batch.answered < batch.count && !isTimeOver) {
       const i = batch.answered++;
       const start = batch.startOf(i);
       const end = batch.ends[i] as number;
       const sink = batch.sinks[i] as CommandSink;
       const token = batch.tokens[i] as number;
       out.reset();
-      const done = this.machine.read(batch.commands.buffer, start, end, nowMs, out) === 'done';
+      // Behind a read of the same connection that waits for time, a read waits too: else it would see less than that one.
+      const isBehind = !batch.isLate && (late?.hasSink(sink) === true || this.isBehindLate(sink));
+      const done = !isBehind && this.machine.read(batch.commands.buffer, start, end, nowMs, out) === 'done';
+      // Looked at after each read: one of them may take milliseconds (a large value, a page of a scan).
+      isTimeOver = this.host.clock.monoMs() >= untilMonoMs;
       if (done) {
         sink.onResult(token, out.buffer, 0, out.length);
-        uncheckedBytes += READ_COST_BYTES + out.length;
-        if (uncheckedBytes >= READ_SLICE_BYTES && this.host.clock.monoMs() < untilMonoMs) uncheckedBytes = 0;
       } else if (leads) {
         late ??= new ReadBatch(batch.id);
+        late.isLate = true;
         late.add(batch.commands.buffer, start, end, sink, token);
       } else {
         sink.onRefused(token, 'NOT_LEADER', this.leaderNode, batch.commands.buffer, start, end);
@@ -482,6 +483,10 @@ export class Replica implements EntryResults {
     if (batch.answered === batch.count) return true;
     this.reads.putBack(batch);
     return false;
+  }
+
+  private isBehindLate(sink: CommandSink): boolean {
+    return this.timeReads.some((batch) => batch.hasSink(sink)) || this.reads.hasLate(sink);
   }
 
   private mustReadFirst(barrier: number): boolean {

@@ -15,8 +15,9 @@ import {
 } from '../base/index.js';
 import type { CommandSink } from './sink.js';
 
-export const ENTRY_BYTES_MAX = 1024 * 1024;
-export const ENTRY_COMMANDS_MAX = 1024;
+/** Small enough that an entry is applied, and copied to disk and peers, within a few ms: between entries the loop looks up. */
+export const ENTRY_BYTES_MAX = 256 * 1024;
+export const ENTRY_COMMANDS_MAX = 256;
 
 /** A closed batch: an entry's bytes and its waiters, position by position. */
 export interface WriteBatch {

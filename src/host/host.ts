@@ -39,7 +39,7 @@ import { createHostMetrics, type HostMetrics } from './host-metrics.js';
 import { Outbox } from './outbox.js';
 import type { MetricsRegistry } from '../base/index.js';
 
-const TURN_BYTES_MAX = 4 * 1024 * 1024;
+const TURN_BYTES_MAX = 1024 * 1024;
 const APPLY_SLICE_MS = 8;
 /** Raft messages waiting for a turn; more are dropped, as the network may do at any time. */
 const INBOX_MAX = 65_536;

@@ -136,7 +136,9 @@ class ShardKv implements Kv {
       if (readable) {
         const start = at + COMMAND_HEADER_BYTES;
         at = start + readU32(data, at);
-        this.execute(data, start, at, state.timestampMs, true, out);
+        // A read in the log is there for its caller's order; where nobody waits for it, it would only cost time.
+        const isNeeded = results !== null || start === at || isWriteOp(data[start] as number);
+        if (isNeeded) this.execute(data, start, at, state.timestampMs, true, out);
       } else {
         putError(out, KvError.malformed);
       }

@@ -11,6 +11,8 @@ import type { RespListener } from './resp-listeners.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
+/** A command must fit one entry, and an entry one frame between nodes, which ends at 80 MiB. */
+const COMMAND_BYTES_CEILING = 64 * MIB;
 
 /** Every form that `readRespListeners` knows becomes a list; the default follows the pattern of the other listeners. */
 const respSchema = z
@@ -89,13 +91,10 @@ export const nodeSettingsSchema = z.strictObject({
       valueBytesMax: z
         .int()
         .min(1)
-        .max(512 * MIB)
+        .max(COMMAND_BYTES_CEILING)
         .default(8 * MIB),
       /** All arguments of one command. */
-      commandBytesMax: z
-        .int()
-        .min(KIB)
-        .default(64 * MIB),
+      commandBytesMax: z.int().min(KIB).max(COMMAND_BYTES_CEILING).default(COMMAND_BYTES_CEILING),
       connectionsMax: z.int().min(1).default(10_000),
       outputBytesMax: z
         .int()

@@ -76,6 +76,8 @@ describe('quorate dev', () => {
     await first.untilPrinted('quorate: ready, 3 nodes, 16 shards\n');
     const { nodes } = devJson();
     expect(nodes.map((node) => node.id)).toEqual([1, 2, 3]);
+    const grpc = nodes.map((node) => node.grpc).join(', ');
+    await first.untilPrinted(`quorate: the SDK and gRPC clients: ${grpc}\n`);
     for (const node of nodes) {
       expect(isAlive(node.pid)).toBe(true);
       const client = await RespClient.connect(node.resp);

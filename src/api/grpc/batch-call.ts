@@ -20,7 +20,7 @@ import { PendingCounts } from '../pending-counts.js';
 import { deadlineOf, type CallHost } from './call-host.js';
 import { NO_SHARD } from './failures.js';
 import { BATCH_OPERATIONS_MAX, MESSAGE_MARGIN_BYTES } from './limits.js';
-import { encodeOperation, NO_SESSIONS, resultFlags, ResultFlag, type Refusal } from './operation.js';
+import { encodeOperation, refusalOfHeader, resultFlags, ResultFlag, type Refusal } from './operation.js';
 import type { Answer } from './single-call.js';
 
 export type BatchMethod = 'BatchGet' | 'BatchWrite';
@@ -151,7 +151,8 @@ export class BatchCall implements ResultSink {
     const { host } = this;
     this.traceParent = header.traceParent;
     this.deadline = deadlineOf(host, header, this.startedMs, callMs);
-    if (header.session !== 0) this.fail(NO_SESSIONS.reason, NO_SESSIONS.message);
+    const refusal = refusalOfHeader(header);
+    if (refusal !== null) this.fail(refusal.reason, refusal.message);
     else if (callMs <= 0) this.fail('DEADLINE_EXCEEDED', 'the call came after its deadline');
     else if (!host.gateway.hasRoom) this.fail('OVERLOADED', 'the node holds too many unanswered commands');
     else if (count > BATCH_OPERATIONS_MAX) {

@@ -3,7 +3,13 @@
  * before anything is submitted; what depends on the key is the state machine's to say.
  */
 import type { ByteWriter, ErrorReason } from '../../base/index.js';
-import { CacheExpiryKind, CacheSetCondition, OperationKind } from '../../codec/cache/index.js';
+import {
+  CacheConsistency,
+  CacheExpiryKind,
+  CacheSetCondition,
+  OperationKind,
+  type RequestHeader,
+} from '../../codec/cache/index.js';
 import {
   beginCas,
   beginMany,
@@ -58,8 +64,24 @@ const BAD_EXPIRY = invalid(`an expiry is from 1 to ${EXPIRY_MS_MAX} ms`);
 const TWO_EXPIRIES = invalid('keep_ttl and an expiry exclude each other');
 const NO_EXPIRY = invalid('touch needs an expiry; persist takes the time to live away');
 const BAD_CONDITION = invalid('the condition is none that this server knows');
-/** Answer to a header with a session; see `RequestHeader`. */
-export const NO_SESSIONS = invalid('sessions are not granted yet');
+const NO_SESSIONS = invalid('sessions are not granted yet');
+const BAD_CONSISTENCY = invalid('the consistency is none that this server knows');
+
+/**
+ * Why nothing under this header may run; null: it may. What stands in the three fields of a session asks for
+ * at-most-once, and a consistency of a later version may be stricter than ours: to ignore either would be a false promise.
+ */
+export function refusalOfHeader(header: RequestHeader): Refusal | null {
+  if (header.session !== 0 || header.sequence !== 0 || header.lowestUnanswered !== 0) return NO_SESSIONS;
+  switch (header.consistency) {
+    case CacheConsistency.linearizable:
+    case CacheConsistency.lease:
+    case CacheConsistency.stale:
+      return null;
+    default:
+      return BAD_CONSISTENCY;
+  }
+}
 
 /** What a result must be read with. */
 export const ResultFlag = { withMeta: 1, expectsAbsent: 2 } as const;

@@ -31,7 +31,7 @@ import {
   RESPONSE_BYTES_FLUSH,
   UNSENT_BYTES_PAUSE,
 } from './limits.js';
-import { encodeOperation, NO_SESSIONS, resultFlags, type Refusal } from './operation.js';
+import { encodeOperation, refusalOfHeader, resultFlags, type Refusal } from './operation.js';
 import { PendingOperations } from './pending-operations.js';
 
 const CALL = 'Pipeline';
@@ -162,7 +162,7 @@ export class Pipeline implements MessageStreamHandler, ResultSink {
     this.inMessage = true;
     const { header } = this.reader;
     this.deadline = deadlineOf(this.host, header, this.nowMs, Infinity);
-    this.refusal = header.session === 0 ? null : NO_SESSIONS;
+    this.refusal = refusalOfHeader(header);
     return true;
   }
 

@@ -19,7 +19,7 @@ import { PendingCounts } from '../pending-counts.js';
 import { deadlineOf, type CallHost } from './call-host.js';
 import { NO_SHARD } from './failures.js';
 import { MESSAGE_MARGIN_BYTES } from './limits.js';
-import { encodeOperation, NO_SESSIONS, resultFlags, type OperationFields } from './operation.js';
+import { encodeOperation, refusalOfHeader, resultFlags, type OperationFields } from './operation.js';
 import type { OperationOutcome } from './outcome.js';
 
 export type Answer = (failure: CacheFailure | null, response: Uint8Array | null) => void;
@@ -151,7 +151,8 @@ export class SingleCall implements ResultSink {
     this.kind = fields.kind;
     this.flags = resultFlags(fields);
     this.traceParent = header.traceParent;
-    if (header.session !== 0) return this.fail(NO_SESSIONS.reason, NO_SESSIONS.message);
+    const headerRefusal = refusalOfHeader(header);
+    if (headerRefusal !== null) return this.fail(headerRefusal.reason, headerRefusal.message);
     if (callMs <= 0) return this.fail('DEADLINE_EXCEEDED', 'the call came after its deadline');
     if (!host.gateway.hasRoom) return this.fail('OVERLOADED', 'the node holds too many unanswered commands');
     const { scratch } = host;

@@ -42,6 +42,10 @@ export interface ConnectionHost extends Omit<ServerView, 'routing' | 'shardsOfKe
   };
   /** Calls `connection.turn` once, in the next turn of the event loop. */
   schedule(connection: Connection): void;
+  /** Whether commands must wait for the next turn of the event loop. */
+  readonly isTurnSpent: boolean;
+  /** A command of so many bytes is about to run. */
+  spend(bytes: number): void;
   /** Reading stopped, or stopped again after some commands. */
   onPaused(connection: Connection): void;
   onResumed(connection: Connection): void;
@@ -73,6 +77,8 @@ export class Connection implements StreamHandler, ResultSink, CommandContext, Cl
   private streamFull = false;
   /** Since when the soft output limit is passed; Infinity while it isn't. */
   private slowSinceMs: MonoMs = Infinity;
+  /** Reading stopped only because the turn's work was done: the next turn goes on. */
+  private waitsForTurn = false;
   /** Of the command at hand. */
   private row = UNKNOWN_ROW;
   private deadline: MonoMs = 0;
@@ -136,7 +142,9 @@ export class Connection implements StreamHandler, ResultSink, CommandContext, Cl
     if (this.phase === 'closed') return;
     // One step of each iteration per turn: the commands of others come in between.
     this.replies.askLanes(this);
-    if (this.phase === 'open' && !this.reading && this.mayReadAgain()) this.readCommands();
+    const mayRead = this.waitsForTurn || this.mayReadAgain();
+    this.waitsForTurn = false;
+    if (this.phase === 'open' && !this.reading && mayRead) this.readCommands();
     if (this.phase === 'draining' && this.replies.count === 0 && !this.replies.hasOutput) this.end();
   }
 
@@ -161,9 +169,14 @@ export class Connection implements StreamHandler, ResultSink, CommandContext, Cl
     this.deadline = this.nowMs + this.host.limits.requestTimeoutMs;
     while (this.phase === 'open') {
       if (this.mustPause()) return this.pauseReading();
+      if (this.host.isTurnSpent) {
+        this.waitsForTurn = true;
+        return this.pauseReading();
+      }
       const parsed = this.parser.next();
       if (parsed === Parsed.more) return this.resumeReading();
       if (parsed === Parsed.error) return this.protocolError();
+      this.host.spend(this.parser.end(this.parser.count - 1) - this.parser.start(0));
       this.runCommand();
     }
   }

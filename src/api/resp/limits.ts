@@ -36,6 +36,13 @@ export const KEYS_BYTES_MAX = 64 * 1024 * 1024;
 /** Shards that one KEYS asks at a time. */
 export const KEYS_LANES_MAX = 8;
 
+/**
+ * Work that all connections together may hand in between two looks at the sockets: commands count with their bytes and
+ * the second figure. Some 10 ms; the rest waits for the next turn, so that a flood holds up neither votes nor heartbeats.
+ */
+export const TURN_WORK_BYTES = 1024 * 1024;
+export const COMMAND_WORK_BYTES = 1024;
+
 /** Buffers above this size are given back once empty: 10,000 idle connections must stay cheap. */
 export const IDLE_BUFFER_BYTES_MAX = 16 * 1024;
 /** A reply buffer above this size is handed to the stream as it is; below it is copied and used again. */

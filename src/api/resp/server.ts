@@ -11,7 +11,7 @@ import { CommandTable } from './command-table.js';
 import { Connection, type ConnectionHost } from './connection.js';
 import { KeySplitter } from './key-splitter.js';
 import { ListenerView } from './listener-view.js';
-import { LINGER_MS, OUTPUT_SOFT_CHECK_MS } from './limits.js';
+import { COMMAND_WORK_BYTES, LINGER_MS, OUTPUT_SOFT_CHECK_MS, TURN_WORK_BYTES } from './limits.js';
 import { RespMetrics } from './metrics.js';
 import { ResultEncoder } from './result-encoder.js';
 
@@ -80,6 +80,9 @@ class Server implements RespServer, ConnectionHost {
   private running: Connection[] = [];
   private turnScheduled = false;
   private readonly runTurn = (): void => this.turn();
+  /** Work handed in since the last turn, see TURN_WORK_BYTES. */
+  private work = 0;
+  private turns = 0;
   private readonly runSlowCheck = (): void => this.checkSlow();
   private closed: (() => void) | null = null;
 
@@ -140,9 +143,22 @@ class Server implements RespServer, ConnectionHost {
     if (connection.scheduled) return;
     connection.scheduled = true;
     this.waiting.push(connection);
+    this.scheduleTurn();
+  }
+
+  private scheduleTurn(): void {
     if (this.turnScheduled) return;
     this.turnScheduled = true;
     this.deps.timers.soon(this.runTurn);
+  }
+
+  get isTurnSpent(): boolean {
+    return this.work >= TURN_WORK_BYTES;
+  }
+
+  spend(bytes: number): void {
+    if (this.work === 0) this.scheduleTurn();
+    this.work += COMMAND_WORK_BYTES + bytes;
   }
 
   onPaused(connection: Connection): void {
@@ -172,9 +188,13 @@ class Server implements RespServer, ConnectionHost {
 
   private turn(): void {
     this.turnScheduled = false;
+    this.work = 0;
     const running = this.waiting;
     this.waiting = this.running;
-    for (const connection of running) {
+    // Another one is first each time: whoever comes first may use up the turn's work.
+    const first = running.length > 0 ? this.turns++ % running.length : 0;
+    for (let i = 0; i < running.length; i++) {
+      const connection = running[(first + i) % running.length] as Connection;
       connection.scheduled = false;
       connection.turn();
     }

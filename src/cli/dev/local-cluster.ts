@@ -217,10 +217,11 @@ class LocalCluster {
   }
 
   private listAddresses(): void {
-    const list = (name: 'resp' | 'moved'): string =>
+    const list = (name: 'resp' | 'moved' | 'grpc'): string =>
       this.nodes.map((node) => node.addresses[name]).join(', ');
     this.say(`any Redis client: ${list('resp')}`);
     this.say(`Redis Cluster clients: ${list('moved')}`);
+    this.say(`the SDK and gRPC clients: ${list('grpc')}`);
   }
 
   private suggest(): void {

@@ -194,7 +194,10 @@ describe('connect', () => {
     expect(outcome.code).toBe('UNAVAILABLE');
     expect(String(outcome.error)).toContain('node1:7400, node2:7400, node3:7400');
     expect(String(outcome.error)).toContain('connection refused');
-    expect(outcome.error).toMatchObject({ retry: 'backoff' });
+    expect(outcome.error).toMatchObject({
+      retry: 'backoff',
+      cause: { code: 'UNAVAILABLE', message: expect.stringContaining('connection refused') },
+    });
   });
 
   it('does not take the map of another cluster when its nodes are exchanged', async () => {

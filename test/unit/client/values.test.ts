@@ -106,6 +106,7 @@ describe('times to live', () => {
     ).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     await expect(after(world, client.set('k', 'v', { ttl: 5, keepTtl: true }))).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
+      message: 'options: "ttl with keepTtl" is not accepted; give only one of ttl, expireAt and keepTtl',
     });
   });
 });
@@ -153,6 +154,12 @@ describe('arguments', () => {
       expect(outcome.code).toBe('INVALID_ARGUMENT');
     },
   );
+
+  it('no endpoint at all is answered with how many there must be', async () => {
+    const outcome = new ClientWorld().connect({ endpoints: [] });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(String(outcome.error)).toContain('endpoints: an empty array is not accepted; give at least one');
+  });
 });
 
 describe('results', () => {

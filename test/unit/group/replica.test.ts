@@ -136,20 +136,41 @@ test('E105 a read that needs time has a time entry appended, and sees the key go
   expect(stampOf(added[0] as Uint8Array)).toBeGreaterThanOrEqual(t.kv.timestampMs());
 });
 
-test('reads that do not need time are not held back by those that do', () => {
+test('reads of other connections are not held back by one that needs time', () => {
   const t = new ReplicaUnderTest().lead();
   const sink = new RecordingSink();
+  const other = new RecordingSink();
   write(t, sink, 1, setCommand('a', '1', 100));
   write(t, sink, 2, setCommand('b', '2'));
   t.settle();
   t.world.run(200);
   read(t, sink, 3, 'a');
-  read(t, sink, 4, 'b');
+  read(t, other, 4, 'b');
   t.turn();
   t.turn();
-  expect(sink.lines).toEqual(['1: ok', '2: ok', '4: "2"']);
+  expect(sink.lines).toEqual(['1: ok', '2: ok']);
+  expect(other.lines).toEqual(['4: "2"']);
   t.settle();
   expect(sink.lines.at(-1)).toBe('3: nil');
+});
+
+test('E107 a read behind one of its connection that needs time waits for it, and sees no less', () => {
+  const t = new ReplicaUnderTest().lead();
+  const sink = new RecordingSink();
+  const writer = new RecordingSink();
+  write(t, sink, 1, setCommand('a', '1', 100));
+  write(t, sink, 2, setCommand('b', 'old'));
+  t.settle();
+  sink.take();
+  t.world.run(200);
+  const both = mgetCommand('a', 'b');
+  t.replica.submitRead(both, 0, both.length, sink, 3);
+  read(t, sink, 4, 'b');
+  t.turn();
+  read(t, sink, 5, 'b');
+  write(t, writer, 6, setCommand('b', 'new'));
+  t.settle();
+  expect(sink.lines).toEqual(['3: [nil "new"]', '4: "new"', '5: "new"']);
 });
 
 test('E107 a read that needs time is still answered before a later write of its connection is applied', () => {

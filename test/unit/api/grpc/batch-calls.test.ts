@@ -1,7 +1,7 @@
 /** BatchGet and BatchWrite against real state machines: order, results per item, bounds. */
 import { describe, expect, it } from 'vitest';
 
-import type { PipelineRequestWriter } from '../../../../src/codec/cache/index.js';
+import type { PipelineRequestWriter, RequestHeader } from '../../../../src/codec/cache/index.js';
 import { CacheExpiryKind, UNARY_REQUESTS } from '../../../../src/codec/cache/index.js';
 import { batch, CacheWorld, readResponses, utf8, type ReadResult } from './cache-world.js';
 
@@ -124,6 +124,24 @@ describe('batches', () => {
     expect(world.call('BatchWrite', many).failure?.code).toBe('TOO_LARGE');
     expect(world.gateway.submitted).toBe(0);
   });
+
+  it.each([{ session: 1 }, { sequence: 1 }, { lowestUnanswered: 1 }, { consistency: 3 }] as const)(
+    'a batch with %j in its header is refused whole',
+    (header) => {
+      const world = new CacheWorld();
+      const write = world.call(
+        'BatchWrite',
+        batch((w) => put(w, 1, 'k', 'v'), header),
+      );
+      const keys = [utf8('k')];
+      const get = world.call(
+        'BatchGet',
+        UNARY_REQUESTS.BatchGet.encode({ keys, header: header as RequestHeader }),
+      );
+      expect([write.failure?.code, get.failure?.code]).toEqual(['INVALID_ARGUMENT', 'INVALID_ARGUMENT']);
+      expect(world.gateway.submitted).toBe(0);
+    },
+  );
 
   it('E99 a cancelled batch leaves nothing behind', () => {
     const world = new CacheWorld();

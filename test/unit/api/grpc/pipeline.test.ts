@@ -133,27 +133,35 @@ describe('a pipeline', () => {
     expect(stream.ended).toBeNull();
   });
 
-  it('refuses each operation of a message that names a session', () => {
-    const world = new CacheWorld();
-    const stream = world.open();
-    send(
-      stream,
-      batch((w) => put(w, 1, 'a', 'v'), { session: 4, sequence: 1 }),
-    );
-    send(
-      stream,
-      batch((w) => put(w, 2, 'a', 'v')),
-    );
-    world.settle();
-    const { results } = readResponses(stream.writes);
-    expect(results).toContainEqual({
-      id: 1,
-      error: 'INVALID_ARGUMENT',
-      message: 'sessions are not granted yet',
-    });
-    expect(results).toContainEqual({ id: 2, applied: true, version: expect.any(Number) });
-    expect(world.gateway.submitted).toBe(1);
-  });
+  it.each([
+    [{ session: 4 }, 'sessions are not granted yet'],
+    [{ sequence: 1 }, 'sessions are not granted yet'],
+    [{ lowestUnanswered: 1 }, 'sessions are not granted yet'],
+    [{ consistency: 3 }, 'the consistency is none that this server knows'],
+  ] as const)(
+    'refuses each operation of a message with %j in its header, and no other',
+    (header, message) => {
+      const world = new CacheWorld();
+      const stream = world.open();
+      send(
+        stream,
+        batch((w) => put(w, 1, 'a', 'v'), header),
+      );
+      send(
+        stream,
+        batch((w) => put(w, 2, 'a', 'v')),
+      );
+      world.settle();
+      const { results } = readResponses(stream.writes);
+      expect(results).toContainEqual({
+        id: 1,
+        error: 'INVALID_ARGUMENT',
+        message,
+      });
+      expect(results).toContainEqual({ id: 2, applied: true, version: expect.any(Number) });
+      expect(world.gateway.submitted).toBe(1);
+    },
+  );
 
   it('hints at the leaders of shards that others lead, each once in a response', () => {
     const world = new CacheWorld(); // node 3; shard n is led by ((n - 1) mod 3) + 1

@@ -174,13 +174,29 @@ describe('single calls', () => {
     expect(set(world, 'k'.repeat(65_535), 'v'.repeat(10))).toMatchObject({ applied: true });
   });
 
-  it('refuse a session instead of ignoring it', () => {
+  it.each([{ session: 1 }, { sequence: 1 }, { lowestUnanswered: 1 }] as const)(
+    'refuse %j, which asks for a session, instead of ignoring it',
+    (header) => {
+      const world = new CacheWorld();
+      const request = UNARY_REQUESTS.Set.encode({ header: header as RequestHeader, key: utf8('k') });
+      const { failure } = world.call('Set', request);
+      expect(failure).toMatchObject({ code: 'INVALID_ARGUMENT', message: 'sessions are not granted yet' });
+      expect(world.gateway.submitted).toBe(0);
+    },
+  );
+
+  it.each([
+    [0, undefined],
+    [1, undefined],
+    [2, undefined],
+    [3, 'INVALID_ARGUMENT'],
+    [77, 'INVALID_ARGUMENT'],
+  ] as const)('of consistency %i end with %s', (consistency, code) => {
     const world = new CacheWorld();
-    const header: Partial<RequestHeader> = { session: 1, sequence: 1 };
-    const request = UNARY_REQUESTS.Set.encode({ header: header as RequestHeader, key: utf8('k') });
-    const { failure } = world.call('Set', request);
-    expect(failure).toMatchObject({ code: 'INVALID_ARGUMENT', message: 'sessions are not granted yet' });
-    expect(world.gateway.submitted).toBe(0);
+    const header = { consistency } as RequestHeader;
+    const { failure } = world.call('Get', UNARY_REQUESTS.Get.encode({ header, key: utf8('k') }));
+    expect(failure?.code).toBe(code);
+    expect(world.gateway.submitted).toBe(code === undefined ? 1 : 0);
   });
 
   it('answer a malformed request once, and run nothing of it', () => {

@@ -131,6 +131,11 @@ function withFailingShard(reason: 'OVERLOADED'): {
   return { world, client: world.connect(), shard };
 }
 
+/** Turns of the event loop without an answer of the gateway: enough for all that may be read. */
+function runTurns(world: RespWorld): void {
+  for (let i = 0; i < 20; i++) world.time.runTurn();
+}
+
 describe('limits', () => {
   it('E94 a key of 65,535 bytes passes, one of 65,536 gets an error, and the connection goes on', () => {
     const world = new RespWorld();
@@ -275,13 +280,14 @@ describe('limits', () => {
     const world = new RespWorld();
     const client = world.connect();
     world.send(client, multibulk('GET', 'k').repeat(10_500));
+    runTurns(world);
     expect(world.gateway.submitted).toBe(10_000);
     expect(client.paused).toBe(true);
     for (let i = 0; i < 4_000; i++) world.gateway.deliver(0);
-    world.time.runTurn();
+    runTurns(world);
     expect(world.gateway.submitted).toBe(10_000);
     for (let i = 0; i < 1_000; i++) world.gateway.deliver(0);
-    world.time.runTurn();
+    runTurns(world);
     expect(world.gateway.submitted).toBe(10_500);
     world.settle();
     expect(client.paused).toBe(false);
@@ -292,9 +298,26 @@ describe('limits', () => {
     const world = new RespWorld();
     const client = world.connect();
     world.send(client, multibulk('SET', 'k', 'x'.repeat(1024 * 1024)).repeat(6));
+    runTurns(world);
     expect(world.gateway.submitted).toBe(4);
     world.settle();
     expect(client.text).toBe('+OK\r\n'.repeat(6));
+  });
+
+  it('E101 a flood is taken in turns of about a thousand commands, and every connection has its share', () => {
+    const world = new RespWorld();
+    const clients = [world.connect(), world.connect(), world.connect()];
+    for (const client of clients) world.send(client, multibulk('GET', 'k').repeat(3000));
+    expect(world.gateway.submitted).toBeGreaterThan(900);
+    expect(world.gateway.submitted).toBeLessThan(1100);
+    // A client that comes later waits for one turn of each, not for all that the others have to say.
+    const late = world.connect();
+    world.send(late, multibulk('GET', 'late'));
+    for (let i = 0; i < clients.length + 1; i++) world.time.runTurn();
+    expect(world.gateway.submitted).toBeLessThan(5500);
+    world.settle();
+    expect(late.text).toBe('$-1\r\n');
+    for (const client of clients) expect(client.text).toBe('$-1\r\n'.repeat(3000));
   });
 
   it('E101 a full gateway stops reading; room goes to the longest waiting first', () => {
