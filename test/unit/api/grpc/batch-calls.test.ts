@@ -125,23 +125,25 @@ describe('batches', () => {
     expect(world.gateway.submitted).toBe(0);
   });
 
-  it.each([{ session: 1 }, { sequence: 1 }, { lowestUnanswered: 1 }, { consistency: 3 }] as const)(
-    'a batch with %j in its header is refused whole',
-    (header) => {
-      const world = new CacheWorld();
-      const write = world.call(
-        'BatchWrite',
-        batch((w) => put(w, 1, 'k', 'v'), header),
-      );
-      const keys = [utf8('k')];
-      const get = world.call(
-        'BatchGet',
-        UNARY_REQUESTS.BatchGet.encode({ keys, header: header as RequestHeader }),
-      );
-      expect([write.failure?.code, get.failure?.code]).toEqual(['INVALID_ARGUMENT', 'INVALID_ARGUMENT']);
-      expect(world.gateway.submitted).toBe(0);
-    },
-  );
+  it.each<Partial<RequestHeader>>([
+    { session: 1 },
+    { sequence: 1 },
+    { lowestUnanswered: 1 },
+    { consistency: 3 },
+  ])('a batch with %j in its header is refused whole', (header) => {
+    const world = new CacheWorld();
+    const write = world.call(
+      'BatchWrite',
+      batch((w) => put(w, 1, 'k', 'v'), header),
+    );
+    const keys = [utf8('k')];
+    const get = world.call(
+      'BatchGet',
+      UNARY_REQUESTS.BatchGet.encode({ keys, header: header as RequestHeader }),
+    );
+    expect([write.failure?.code, get.failure?.code]).toEqual(['INVALID_ARGUMENT', 'INVALID_ARGUMENT']);
+    expect(world.gateway.submitted).toBe(0);
+  });
 
   it('E99 a cancelled batch leaves nothing behind', () => {
     const world = new CacheWorld();

@@ -174,7 +174,7 @@ describe('single calls', () => {
     expect(set(world, 'k'.repeat(65_535), 'v'.repeat(10))).toMatchObject({ applied: true });
   });
 
-  it.each([{ session: 1 }, { sequence: 1 }, { lowestUnanswered: 1 }] as const)(
+  it.each<Partial<RequestHeader>>([{ session: 1 }, { sequence: 1 }, { lowestUnanswered: 1 }])(
     'refuse %j, which asks for a session, instead of ignoring it',
     (header) => {
       const world = new CacheWorld();
