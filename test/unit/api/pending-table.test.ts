@@ -58,7 +58,9 @@ test('keeps the counters of sinks, of commands and of bytes', () => {
   const write = table.add(a, 1, 1, true, 0, 1, 10);
   const read = table.add(a, 2, 1, false, 0, 2, 20);
   table.add(b, 3, 1, false, 0, 3, 30);
-  expect([a.unanswered.ordered, a.unanswered.reads, b.unanswered.ordered, b.unanswered.reads]).toEqual([1, 1, 0, 1]);
+  expect([a.unanswered.ordered, a.unanswered.reads, b.unanswered.ordered, b.unanswered.reads]).toEqual([
+    1, 1, 0, 1,
+  ]);
   expect([table.count, table.bytes]).toEqual([3, 60]);
   table.setSent(table.slotOf(write), 2);
   table.free(table.slotOf(write));
