@@ -140,9 +140,9 @@ export class Gateway implements CommandGateway, CommandSink {
   }
 
   forget(sink: ResultSink): void {
-    if (sink.unanswered.total === 0) return;
-    for (let slot = 0; slot < this.table.slots; slot++) {
-      if (this.table.stateOf(slot) === PendingState.free || this.table.sinkOf(slot) !== sink) continue;
+    const { unanswered } = sink;
+    if (unanswered.firstSlot < 0) return;
+    for (let slot = unanswered.firstSlot; slot >= 0; slot = unanswered.firstSlot) {
       // What was sent keeps its place in the route's count until it is answered; nobody listens any more.
       if (this.table.stateOf(slot) === PendingState.sent) this.routeOf(this.table.shardOf(slot)).settle();
       this.table.free(slot);

@@ -13,6 +13,8 @@ export class PendingCounts {
   /** Over all shards. `ordered`: what goes through the log. */
   reads = 0;
   ordered = 0;
+  /** The newest of them in the gateway's table, -1 for none; kept by the table. */
+  firstSlot = -1;
   /** Two counters per bucket, reads and ordered ones; made with the first command, so that idle connections are cheap. */
   private counters: Uint32Array | null = null;
 

@@ -27,6 +27,9 @@ export class PendingTable {
   private generations = new Float64Array(this.capacity);
   private sizes = new Float64Array(this.capacity);
   private targets = new Int32Array(this.capacity);
+  /** The slots of one sink are a list, whose first is with the sink: forgetting it looks at nobody else's. */
+  private nextOfSink = new Int32Array(this.capacity);
+  private previousOfSink = new Int32Array(this.capacity);
   private readonly freeSlots: number[] = [];
   private used = 0;
   /** Commands without an answer, and their bytes. */
@@ -59,6 +62,7 @@ export class PendingTable {
       slot = this.used++;
     }
     this.sinks[slot] = sink;
+    this.link(slot, sink);
     this.tokens[slot] = token;
     this.shards[slot] = shard;
     this.states[slot] = PendingState.held;
@@ -91,6 +95,7 @@ export class PendingTable {
     sink.unanswered.remove(this.shardOf(slot), this.ordered[slot] === 1);
     this.count--;
     this.bytes -= this.sizes[slot] as number;
+    this.unlink(slot, sink);
     this.sinks[slot] = null;
     this.states[slot] = PendingState.free;
     this.generations[slot] = ((this.generations[slot] as number) + 1) % 4294967296;
@@ -152,6 +157,23 @@ export class PendingTable {
     return this.targets[slot] as number;
   }
 
+  private link(slot: number, sink: ResultSink): void {
+    const { unanswered } = sink;
+    const next = unanswered.firstSlot;
+    this.nextOfSink[slot] = next;
+    this.previousOfSink[slot] = -1;
+    if (next >= 0) this.previousOfSink[next] = slot;
+    unanswered.firstSlot = slot;
+  }
+
+  private unlink(slot: number, sink: ResultSink): void {
+    const next = this.nextOfSink[slot] as number;
+    const previous = this.previousOfSink[slot] as number;
+    if (next >= 0) this.previousOfSink[next] = previous;
+    if (previous >= 0) this.nextOfSink[previous] = next;
+    else sink.unanswered.firstSlot = next;
+  }
+
   private grow(): void {
     this.capacity *= 2;
     const f64 = (old: Float64Array): Float64Array<ArrayBuffer> => {
@@ -176,6 +198,8 @@ export class PendingTable {
     this.sizes = f64(this.sizes);
     this.shards = i32(this.shards);
     this.targets = i32(this.targets);
+    this.nextOfSink = i32(this.nextOfSink);
+    this.previousOfSink = i32(this.previousOfSink);
     this.states = u8(this.states);
     this.writes = u8(this.writes);
     this.ordered = u8(this.ordered);

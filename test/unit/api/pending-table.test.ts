@@ -103,3 +103,22 @@ test('a read that rides in the log counts as a write of its sink, until it is an
   table.add(sink, 1, 1, false, 0, 1, 1);
   expect([sink.unanswered.reads, sink.unanswered.ordered]).toEqual([1, 0]);
 });
+
+test('the slots of a sink are a list of its own, whatever is freed in between and however the table grows', () => {
+  const table = new PendingTable();
+  const [mine, other] = [new RecordingSink(), new RecordingSink()];
+  const handles: number[] = [];
+  for (let i = 0; i < 3000; i++) {
+    table.add(other, i, 1, false, 0, i, 1);
+    handles.push(table.add(mine, i, 1, true, 0, i, 1));
+  }
+  for (let i = 0; i < handles.length; i += 3) table.free(table.slotOf(handles[i] as number));
+  const seen: number[] = [];
+  for (let slot = mine.unanswered.firstSlot; slot >= 0; slot = mine.unanswered.firstSlot) {
+    expect(table.sinkOf(slot)).toBe(mine);
+    seen.push(table.tokenOf(slot));
+    table.free(slot);
+  }
+  expect(seen).toHaveLength(2000);
+  expect([mine.unanswered.total, other.unanswered.total, table.count]).toEqual([0, 3000, 3000]);
+});
