@@ -181,7 +181,7 @@ export interface RaftOptions {
   readonly pendingReadsMax: number;
   /**
    * Whether followers are told of a new commit index at once, by an empty append if need be. If not, it goes with the
-   * next entries or heartbeat: half as many messages a write, and followers apply up to a heartbeat later.
+   * next entries or heartbeat: fewer messages a write, and followers apply up to a heartbeat later.
    */
   readonly eagerCommitNews: boolean;
   readonly preVote: boolean;

@@ -7,7 +7,7 @@
  *    alone, on any number of nodes, makes nobody suspect;
  *  - it is behind by one batch or by 20 ms plus its own write, whichever is more. Loss of batches of this last stretch
  *    is not noticed;
- *  - it is fsynced twice a second, not with each write: its fsyncs would be a quarter of all. A process that dies leaves
+ *  - it is fsynced twice a second, not with each write: they would hold up the log's. A process that dies leaves
  *    its writes with the operating system; only what goes wrong together with the power is noticed up to there;
  *  - two slots: all writes go to the one, until an fsync; then to the other. A torn write leaves what was fsynced last.
  * It is never on the way of an acknowledgement: nobody waits for it but `settle`.
