@@ -2,12 +2,10 @@
  * What the table knows of a command, and small readers of arguments that all commands share.
  */
 import { KEY_BYTES_MAX } from '../../kv/index.js';
+import type { CacheUse } from '../front-end-metrics.js';
 import type { CommandContext } from './command-context.js';
 import type { Arguments } from './parser.js';
 import type { Shape } from './result-encoder.js';
-
-/** Which of the cache's own figures a command moves. */
-export type CacheUse = 'get' | 'put' | 'delete' | 'none';
 
 export interface CommandSpec {
   /** In lower case. */
