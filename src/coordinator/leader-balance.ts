@@ -56,6 +56,8 @@ export class LeaderBalance {
         if (status.lastIndex - follower.match > LAG_MAX) continue;
         if (replica.raft.transferLeader(wanted)) {
           this.lastTransferMs = nowMs;
+          // If it is not taken (the heir's disk stands still, say), writes are not held up for it again and again.
+          this.leadingSinceMs.set(replica.group, nowMs);
           this.host.markDirty(replica);
         }
       }

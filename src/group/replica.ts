@@ -280,7 +280,7 @@ export class Replica implements EntryResults {
         host.markDirty(this);
       });
     }
-    for (const to of ready.snapshotsWanted) this.policy.streamTo(to);
+    for (const to of ready.snapshotsWanted) this.policy.streams.streamTo(to);
   }
 
   private persist(ready: Ready): void {
@@ -317,7 +317,7 @@ export class Replica implements EntryResults {
     if (this.wasLeader && !leads) {
       host.metrics.leaderTenure.observe((host.clock.monoMs() - this.leadsSinceMs) / 1000);
       this.refuseUnproposed('NOT_LEADER');
-      this.policy.stopStreams();
+      this.policy.streams.clear();
     }
     this.wasLeader = leads;
     if (change.leader !== 0 && change.leader !== this.knownLeader) {

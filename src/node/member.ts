@@ -87,6 +87,8 @@ export class Member implements PeerHandlers {
       nodeId: options.nodeId,
       bootNumber: options.bootNumber,
       tickMs: settings.raft.tickMs,
+      diskStallMs: settings.raft.diskStallMs,
+      snapshotBytesPerSecond: settings.snapshot.bytesPerSecondMax,
       clock: ports.clock,
       timers: ports.timers,
       logger: ports.logger,

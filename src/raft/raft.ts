@@ -13,6 +13,7 @@ import { proposeEntry } from './proposal.js';
 import { requestRead } from './reads.js';
 import { hasReady, takeReady } from './ready.js';
 import { handleFollowerEntries } from './replication.js';
+import { becomeFollower } from './roles.js';
 import { handleSnapshotSent } from './snapshot.js';
 import { RaftState } from './state.js';
 import { statusOf } from './status.js';
@@ -85,6 +86,10 @@ class RaftReplica implements Raft {
 
   transferLeader(to: ReplicaId): boolean {
     return startTransfer(this.state, to);
+  }
+
+  stepDown(): void {
+    if (this.state.role === 'leader') becomeFollower(this.state, this.state.term, 0);
   }
 
   campaign(): void {

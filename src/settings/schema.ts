@@ -51,6 +51,8 @@ export const nodeSettingsSchema = z.strictObject({
       electionTicks: z.int().min(3).max(1000).default(6),
       heartbeatTicks: z.int().min(1).max(100).default(2),
       preVote: z.boolean().default(true),
+      /** A log write that takes longer makes the node give its leaderships up. */
+      diskStallMs: z.int().min(100).max(600_000).default(2_000),
     })
     .prefault({}),
   log: z
@@ -69,6 +71,15 @@ export const nodeSettingsSchema = z.strictObject({
         .default(512 * MIB),
       /** Entries of a group's log after which a checkpoint is due. */
       checkpointEntries: z.int().min(16).default(10_000),
+    })
+    .prefault({}),
+  snapshot: z
+    .strictObject({
+      /** Of checkpoints sent, and of those received, by the node: more of it is felt by clients. */
+      bytesPerSecondMax: z
+        .int()
+        .min(64 * KIB)
+        .default(32 * MIB),
     })
     .prefault({}),
   disk: z

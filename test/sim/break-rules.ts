@@ -91,6 +91,9 @@ class WrappedRaft implements Raft {
   transferLeader(to: ReplicaId): boolean {
     return this.inner.transferLeader(to);
   }
+  stepDown(): void {
+    this.inner.stepDown();
+  }
   campaign(): void {
     this.inner.campaign();
   }

@@ -43,6 +43,8 @@ function follower(): { timers: ManualTimers; host: Host; replica: Replica; heart
     nodeId: 1,
     bootNumber: 1,
     tickMs: 10,
+    diskStallMs: 1000,
+    snapshotBytesPerSecond: 1 << 30,
     clock: world.clock,
     timers,
     logger: quietLogger,
