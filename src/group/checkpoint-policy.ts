@@ -16,7 +16,7 @@ import { SnapshotStreams, type CheckpointSource } from './snapshot-streams.js';
 export interface CheckpointLimits {
   readonly bytes: number;
   readonly entries: number;
-  /** The log is kept for a slow receiver up to this size. */
+  /** So much of the log at most is kept for slow receivers of snapshots, besides what is kept anyway. */
   readonly logBytesMax: number;
 }
 
@@ -27,6 +27,8 @@ export class CheckpointPolicy implements CheckpointSource {
   private bytesSince = 0;
   private entriesSince = 0;
   private lastBytes = 0;
+  /** Log bytes between the older checkpoint and the newest. */
+  private bytesBetween = 0;
   private writing = false;
   private stopped = false;
   /** Set by the receiver once a file is complete: what `loadReceived` installs. */
@@ -106,6 +108,7 @@ export class CheckpointPolicy implements CheckpointSource {
       if (!this.isNews(pointer.index)) return;
       this.lastBytes = bytes;
       this.bytesSince -= bytesBefore;
+      this.bytesBetween = bytesBefore;
       this.entriesSince -= entriesBefore;
       this.written++;
       this.host.store.saveCheckpoint(replica.group, pointer);
@@ -130,7 +133,9 @@ export class CheckpointPolicy implements CheckpointSource {
     if (older === undefined || this.stopped) return;
     const { replica, host } = this;
     if (replica.raft.status().firstIndex > older.index) return;
-    if (this.streams.holdsLog(older.index, host.store.logBytes(replica.group))) return;
+    // What stands before the older checkpoint is there for nobody but them.
+    const sparedBytes = host.store.logBytes(replica.group) - this.bytesBetween - this.bytesSince;
+    if (this.streams.holdsLog(older.index, sparedBytes)) return;
     host.store.truncatePrefix(replica.group, older.index, older.term);
     replica.raft.onCompacted(older.index);
   }
@@ -180,6 +185,7 @@ export class CheckpointPolicy implements CheckpointSource {
       );
       this.pointers = [received.pointer];
       this.bytesSince = 0;
+      this.bytesBetween = 0;
       this.entriesSince = 0;
       done(received.pointer);
       this.prune();

@@ -139,8 +139,8 @@ export class SnapshotStreams {
   }
 
   /**
-   * Whether entries up to `index` must stay for somebody. A stream whose share of the log is used up is given up, and
-   * a follower that doesn't catch up in its time is left to need another snapshot.
+   * Whether entries up to `index`, of so many bytes, must stay for somebody. A stream whose share of the log is used
+   * up is given up, and a follower that doesn't catch up in its time is left to need another snapshot.
    */
   holdsLog(index: LogIndex, logBytes: number): boolean {
     let holds = false;

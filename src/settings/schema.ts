@@ -64,7 +64,10 @@ export const nodeSettingsSchema = z.strictObject({
         .int()
         .min(4 * KIB)
         .default(16 * MIB),
-      /** A group's log is kept for a slow snapshot receiver up to this size; past it the transfer starts anew. */
+      /**
+       * Of a group's log so much at most is kept for slow receivers of snapshots, besides what is kept anyway; past
+       * it the transfer starts anew, with twice as much, up to eight times.
+       */
       bytesMax: z
         .int()
         .min(64 * KIB)
