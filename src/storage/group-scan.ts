@@ -111,6 +111,10 @@ export class GroupScan {
   /** Decodes one record; false when it is damaged. */
   private take(at: RecordKey, key: Uint8Array, value: Uint8Array): boolean {
     const r = this.records;
+    if (at.kind !== RecordKind.entry && at.index > (at.kind === RecordKind.checkpoint ? 1 : 0)) {
+      this.noteStray(`of kind ${at.kind} under number ${at.index}`, key);
+      return false;
+    }
     switch (at.kind) {
       case RecordKind.replica:
         return (this.replica = r.replica(key, value)) !== null;
@@ -122,7 +126,7 @@ export class GroupScan {
         return (this.truncation = r.truncation(key, value)) !== null;
       case RecordKind.checkpoint: {
         const pointer = r.checkpoint(key, value);
-        if (at.index < this.log.checkpoints.length) this.log.checkpoints[at.index] = pointer;
+        this.log.checkpoints[at.index] = pointer;
         return pointer !== null;
       }
       case RecordKind.tombstone:
@@ -131,7 +135,7 @@ export class GroupScan {
         return !this.isTombstoneDamaged;
       case RecordKind.suspect:
         this.stored = r.suspect(key, value) ?? 'it was found suspect earlier (the reason is damaged)';
-        return true;
+        return r.isWhole(key, value);
       case RecordKind.entry:
         return this.takeEntry(at.index, key, value);
       default:
@@ -150,12 +154,14 @@ export class GroupScan {
     this.beginEntries();
     const { log } = this;
     if (index <= log.truncatedIndex) {
-      this.deadFrom = Math.min(this.deadFrom, index); // dead: not even looked at
-      return true;
+      this.deadFrom = Math.min(this.deadFrom, index); // dead: of no interest, unless it strayed here
+      if (this.records.isWhole(key, value)) return true;
+      this.noteStray(`at the dead log index ${index}`, key);
+      return false;
     }
     if (this.cut) {
       this.doomed.push(key);
-      return true;
+      return this.records.isWhole(key, value);
     }
     const expected = log.lastIndex + 1;
     const entry = this.records.entry(key, value, index);
