@@ -49,7 +49,8 @@ export class CheckpointPolicy implements CheckpointSource {
     this.pointers = [...pointers];
     this.entriesSince = entriesBehind;
     this.bytesSince = bytesBehind;
-    this.prune(); // leftovers of earlier lives
+    // Leftovers of earlier lives; but a replica without a state may have begun to receive its first.
+    if (pointers.length > 0) this.prune();
   }
 
   onApplied(entryBytes: number): void {

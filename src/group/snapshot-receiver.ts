@@ -96,6 +96,12 @@ export class SnapshotReceiver {
     this.finished();
   }
 
+  /** The replica that it was for is gone. */
+  discard(): void {
+    this.file?.discard();
+    this.suspend();
+  }
+
   /** The sender waits for a word while we are busy, and a sender that is gone gives its place up. */
   tick(nowMonoMs: MonoMs): void {
     if (nowMonoMs - this.lastHeardMs > SILENCE_MS && !this.verifying && this.file !== null) this.suspend();
@@ -152,6 +158,8 @@ export class SnapshotReceiver {
         from: offer.from,
         to: offer.to,
         term: offer.term,
+        // Whoever streams is at least where its checkpoint was.
+        configurationVersion: meta.configuration.version,
         snapshot: { index: meta.index, term: meta.term, configuration: meta.configuration },
       });
     });

@@ -70,6 +70,10 @@ export class BulkTransfers {
     return { from: node, index: offer.snapshot.index, receivedBytes, totalBytes: offer.bytes };
   }
 
+  onReplicaRemoved(group: GroupId): void {
+    this.receivers.get(group)?.discard();
+  }
+
   onLinkDown(node: NodeId): void {
     for (const receiver of [...this.receivers.values()]) if (receiver.node === node) receiver.suspend();
     for (const replica of this.allReplicas()) replica.policy.streams.onLinkDown(node);

@@ -51,6 +51,13 @@ export interface LogStore {
   readonly recovered: RecoveredNode;
   /** Creates a replica's records: id, first configuration, empty log. */
   createGroup(group: GroupId, replica: ReplicaId, configuration: Configuration): void;
+  /**
+   * The group's replica here was removed: a tombstone refuses its id for ever. Its records go, the entries in slices;
+   * nothing of the group is known here afterwards.
+   */
+  removeGroup(group: GroupId): void;
+  /** Replica ids of the group up to this one were removed here; 0 when none was. */
+  tombstoneOf(group: GroupId): ReplicaId;
   /** Entries replace everything from the first one's index on (a longer old suffix is deleted in the same batch). */
   append(group: GroupId, entries: readonly Entry[]): void;
   saveHardState(group: GroupId, hardState: HardState): void;
@@ -127,6 +134,8 @@ export interface CheckpointReceiver {
   ): void;
   /** The transfer broke off: what came of it stays on disk for a while, in case the same file is offered again. */
   suspend(): void;
+  /** Nobody will want it: what came is deleted. */
+  discard(): void;
 }
 
 export interface CheckpointStore {
@@ -155,7 +164,7 @@ export interface CheckpointStore {
   ): void;
   /**
    * Deletes files that no pointer in `keep` names and nobody streams, and leftovers of crashes. The beginning of a
-   * file that is newer than all of `keep` stays for a while: its transfer may go on.
+   * file that is newer than all of `keep` stays for a while: its transfer may go on; with nothing to keep it goes, too.
    */
   prune(group: GroupId, keep: readonly CheckpointPointer[], done: Done): void;
   /** Deletes what broken transfers left a long time ago. */

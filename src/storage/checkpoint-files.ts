@@ -70,6 +70,7 @@ export class CheckpointHolds {
   ): string[] {
     const kept = new Set(keep.map((pointer) => pointer.file));
     const newest = keep.reduce((max, pointer) => Math.max(max, pointer.index), -1);
+    const reach = keep.length === 0 ? Infinity : newest;
     return names.filter((name) => {
       const path = `${group}/${name}`;
       if (kept.has(name)) {
@@ -77,7 +78,7 @@ export class CheckpointHolds {
         return false;
       }
       if (this.temporary.has(path) || this.streams.has(path)) return false;
-      if (this.partials.stays(group, name, newest, nowMs)) return false;
+      if (this.partials.stays(group, name, reach, nowMs)) return false;
       const index = indexOfName(name);
       // Written after the caller made up its list: newer than all of it.
       if (this.unnamed.has(path) && index !== null && index > newest) return false;

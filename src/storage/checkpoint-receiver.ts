@@ -38,6 +38,7 @@ export class FileReceiver implements CheckpointReceiver {
   private busy = false;
   private state: 'open' | 'finishing' | 'ended' = 'open';
   private suspended = false;
+  private unwanted = false;
 
   constructor(
     private readonly parts: ReceiverParts,
@@ -61,8 +62,7 @@ export class FileReceiver implements CheckpointReceiver {
     this.busy = true;
     this.file.write(offset, copy, (error) => {
       this.busy = false;
-      if (this.suspended && error) this.discard(error);
-      else if (this.suspended) this.close();
+      if (this.suspended) this.close(error);
       done(error ?? (this.suspended ? aborted() : null));
     });
   }
@@ -74,7 +74,7 @@ export class FileReceiver implements CheckpointReceiver {
     assert(this.state === 'open', `checkpoint receiver is ${this.state}`);
     this.state = 'finishing';
     const fail = (error: Error): void => {
-      this.discard(error);
+      this.drop(error);
       done(error, null, null);
     };
     this.verify((error, facts) => {
@@ -96,7 +96,12 @@ export class FileReceiver implements CheckpointReceiver {
   suspend(): void {
     if (this.state !== 'open' || this.suspended) return; // complete, and being judged: that goes on
     this.suspended = true;
-    if (!this.busy) this.close(); // else once the write under way has ended
+    if (!this.busy) this.close(null); // else once the write under way has ended
+  }
+
+  discard(): void {
+    this.unwanted = true;
+    this.suspend();
   }
 
   private whyRefused(offset: number, length: number): StorageError | null {
@@ -129,13 +134,14 @@ export class FileReceiver implements CheckpointReceiver {
     });
   }
 
-  private close(): void {
+  private close(error: Error | null): void {
+    if (error !== null || this.unwanted) return this.drop(error ?? aborted());
     this.state = 'ended';
     this.file.close(() => this.parts.onEnd({ kind: 'suspended' }));
   }
 
   /** Throws the file away. Errors of that are no news: `prune` removes leftovers. */
-  private discard(error: Error): void {
+  private drop(error: Error): void {
     this.state = 'ended';
     const { files, folder, temporary, onEnd } = this.parts;
     this.file.close(() => files.remove(`${folder}/${temporary}`, () => onEnd({ kind: 'failed', error })));

@@ -192,7 +192,7 @@ class FileCheckpoints implements CheckpointStore {
     } else {
       partials.forget(group);
       if (end.kind === 'published') this.holds.onPublished(group, end.file);
-      else this.onFailure('receive', group, index, end.error);
+      else if (!isAborted(end.error)) this.onFailure('receive', group, index, end.error);
     }
     const next = this.nextTransfers.get(group);
     if (next === undefined) return;
@@ -274,4 +274,8 @@ function mismatch(group: GroupId, pointer: CheckpointPointer, meta: CheckpointMe
     'DAMAGED_CHECKPOINT',
     `checkpoint of group ${meta.group} at ${meta.index}/${meta.term} where group ${group} at ${index}/${term} belongs`,
   );
+}
+
+function isAborted(error: Error): boolean {
+  return error instanceof StorageError && error.code === 'ABORTED';
 }

@@ -216,7 +216,7 @@ test('E58 a checkpoint that the receiver finds damaged is not sent again: anothe
       sent.push(pointer.file);
       if (!rotten.has(pointer.file) || stream === null) return done(error, stream);
       rotten.delete(pointer.file);
-      done(null, { ...stream, crc: stream.crc ^ 1 });
+      done(null, { ...stream, crc: (stream.crc ^ 1) >>> 0 });
     });
   };
   scene.hosts.peers.healAll();

@@ -287,6 +287,20 @@ describe('checkpoints', () => {
     expect(far.disk.names(PLACE)).toEqual([]);
   });
 
+  it('C10 what nobody will want goes at once: of a replica that is removed, and with nothing to keep', () => {
+    const { world, store } = openNode();
+    const first = receiverOf(world, store, 100, 1000, 1);
+    first.write(0, new Uint8Array(10), () => undefined);
+    first.discard(); // while its write is under way
+    world.settle();
+    expect(world.disk.names(PLACE)).toEqual([]);
+    suspend(world, receiverOf(world, store, 101, 1000, 1));
+    expect(world.disk.names(PLACE)).toHaveLength(1);
+    world.do((done) => store.prune(GROUP, [], done));
+    expect(world.disk.names(PLACE)).toEqual([]);
+    expect(world.counter('snapshots_failed_total')).toBe(0);
+  });
+
   it('C9 E59 a transfer that broke off goes on behind the last whole frame, also after a crash', () => {
     const { world, store } = openNode();
     const chunks = makeChunks(12);
@@ -304,7 +318,8 @@ describe('checkpoints', () => {
       } else {
         far.endLife(seed % 4 === 1 ? 'power' : 'kill');
         again = far.checkpoints();
-        far.do((done) => again.prune(GROUP, [], done)); // as a start does
+        const older = { index: 7, term: 1, file: '7-1.ckpt' };
+        far.do((done) => again.prune(GROUP, [older], done)); // as a start does
       }
       const second = receiverOf(far, again, 100, whole.length, stream.crc);
       const { position } = second;
