@@ -110,6 +110,7 @@ function heirOf(status: RaftStatus, asked: ReadonlySet<ReplicaId>): ReplicaId | 
   const heir = status.followers.find(
     (f) =>
       f.match === status.lastIndex &&
+      !f.suspect &&
       f.recentlyActive &&
       status.configuration.voters.includes(f.id) &&
       !asked.has(f.id),
@@ -119,7 +120,7 @@ function heirOf(status: RaftStatus, asked: ReadonlySet<ReplicaId>): ReplicaId | 
 
 /** Whether the group can go on without this replica. */
 function othersHaveQuorum(status: RaftStatus): boolean {
-  const active = new Set(status.followers.filter((f) => f.recentlyActive).map((f) => f.id));
+  const active = new Set(status.followers.filter((f) => f.recentlyActive && !f.suspect).map((f) => f.id));
   const isMajority = (ids: readonly ReplicaId[]): boolean =>
     ids.filter((id) => active.has(id)).length > ids.length / 2;
   const { voters, outgoing } = status.configuration;
