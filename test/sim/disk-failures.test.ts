@@ -89,6 +89,36 @@ class DiskScene {
     stream.destroy();
   }
 
+  /** Writes on one connection until it breaks; what was open then may be there or not. Answers how many were answered. */
+  keepWriting(via: Machine, lane: number): () => number {
+    const owner = this.loop.owner();
+    const replies = new RespReplies();
+    let count = 0;
+    let open = '';
+    const ask = (): void => {
+      open = `l${lane}-${count % 20}`;
+      this.written.delete(open);
+      stream.write(encodeRequest(['SET', open, `${this.loop.now()}`]));
+      value = `${this.loop.now()}`;
+    };
+    let value = '';
+    const stream = this.network.connectStream(owner, via.settings.resp[0]?.address ?? '', {
+      onData: (bytes) => {
+        for (const reply of replies.push(bytes)) {
+          if (reply.kind === 'status') {
+            this.written.set(open, value);
+            count++;
+          }
+          ask();
+        }
+      },
+      onDrain: () => undefined,
+      onClose: () => undefined,
+    });
+    ask();
+    return () => count;
+  }
+
   /** Every acknowledged write is there, read through one node. */
   readAll(via: Machine): void {
     const owner = this.loop.owner();
@@ -124,7 +154,9 @@ class DiskScene {
   /** Checkpoint files of a group, newest first. */
   checkpoints(machine: Machine, group: number): string[] {
     const names = machine.disk.names(`/data/checkpoints/g${group}`).filter((name) => name.endsWith('.ckpt'));
-    return names.sort((a, b) => parseInt(b, 10) - parseInt(a, 10)).map((n) => `/data/checkpoints/g${group}/${n}`);
+    return names
+      .sort((a, b) => parseInt(b, 10) - parseInt(a, 10))
+      .map((n) => `/data/checkpoints/g${group}/${n}`);
   }
 
   recover(machine: Machine): void {
@@ -181,7 +213,9 @@ test(
     const suspected = (): boolean =>
       scene.cluster.status(hurt)?.replicas.some((r) => r.group === 1 && r.suspect !== null) === true;
     scene.until(suspected, 'its status names the suspect');
-    expect(scene.replica(hurt, 1).suspect).toBe('no checkpoint could be loaded and the log before it is gone');
+    expect(scene.replica(hurt, 1).suspect).toBe(
+      'no checkpoint could be loaded and the log before it is gone',
+    );
     expect(scene.replica(hurt, 2).suspect).toBeNull();
     scene.write(60, healthy);
     scene.converge();
@@ -257,5 +291,32 @@ test(
     slow.disk.slowFactor = 1;
     scene.converge();
     scene.readAll(other);
+  },
+);
+
+test(
+  'E60 E104 power lost on all nodes at once, over and over, under load: nobody is suspect, nothing acknowledged is missing',
+  { timeout: RUN_MS_MAX },
+  () => {
+    const scene = new DiskScene(104);
+    const { machines } = scene.cluster;
+    const groups = [META_GROUP, 1, 2];
+    const born = machines.map((m) => groups.map((group) => scene.replica(m, group).replica));
+    const prng = new Prng(104);
+    let acknowledged = 0;
+    for (let round = 0; round < 12; round++) {
+      const writers = machines.flatMap((m, i) => [0, 1, 2].map((k) => scene.keepWriting(m, 3 * i + k)));
+      scene.loop.runUntil(scene.loop.now() + 300 + prng.below(400));
+      for (const machine of machines) scene.cluster.crash(machine, 'power');
+      acknowledged += writers.reduce((sum, count) => sum + count(), 0);
+      for (const machine of machines) scene.cluster.start(machine);
+      scene.until(() => scene.cluster.ready, 'the cluster is back');
+      const replicas = machines.map((m) => groups.map((group) => scene.replica(m, group)));
+      expect(replicas.flat().filter((replica) => replica.suspect !== null)).toEqual([]);
+      expect(replicas.map((of) => of.map(({ replica }) => replica))).toEqual(born);
+      scene.readAll(machines[round % 3] as Machine);
+    }
+    expect(acknowledged).toBeGreaterThan(1000);
+    scene.converge();
   },
 );

@@ -231,6 +231,7 @@ export class MemoryCheckpointStore implements CheckpointStore {
   ): void {
     const name = JSON.stringify(transfer);
     let bytes = this.partials.get(name) ?? new Uint8Array(0);
+    let complete = false;
     this.partials.clear();
     this.later(() =>
       done(null, {
@@ -240,7 +241,8 @@ export class MemoryCheckpointStore implements CheckpointStore {
           bytes = concatBytes([bytes, chunk]);
           this.later(() => written(null));
         },
-        finish: (finished) =>
+        finish: (finished) => {
+          complete = true;
           this.later(() => {
             if (bytes.length !== transfer.bytes || sum(bytes) !== transfer.crc) {
               finished(new Error('wrong CRC'), null, null);
@@ -250,8 +252,11 @@ export class MemoryCheckpointStore implements CheckpointStore {
             const pointer = pointerOf(meta);
             this.files.set(keyOf(transfer.group, pointer), bytes);
             finished(null, pointer, meta);
-          }),
-        suspend: () => this.partials.set(name, bytes),
+          });
+        },
+        suspend: () => {
+          if (!complete) this.partials.set(name, bytes);
+        },
         discard: () => this.partials.delete(name),
       }),
     );
