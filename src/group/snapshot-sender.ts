@@ -34,6 +34,8 @@ export class SnapshotSender {
   readonly transfer: number;
   /** Where the receiver wanted to begin: above 0 when it had some of the file. */
   resumedFrom = 0;
+  /** The receiver's words for not wanting it. */
+  reason = '';
   private stream: CheckpointStream | null = null;
   private sentTo = 0;
   private ackedTo = 0;
@@ -140,6 +142,7 @@ export class SnapshotSender {
         this.pump();
         return;
       case 'done':
+        this.reason = frame.reason;
         if (frame.ok) this.end('sent');
         else this.end(this.isFileBad() ? 'bad_file' : 'refused');
         return;

@@ -250,6 +250,7 @@ export class SnapshotStreams {
       outcome,
       bytes: ackedBytes,
       resumedFrom,
+      ...(sender.reason === '' ? {} : { reason: sender.reason }),
     });
     const gotOn = ackedBytes > resumedFrom;
     follower.failures = outcome === 'sent' || gotOn ? 0 : follower.failures + 1;

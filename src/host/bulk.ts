@@ -24,6 +24,7 @@ export class BulkTransfers {
     private readonly host: ReplicaHost,
     private readonly replicaOf: (group: GroupId) => Replica | null,
     private readonly allReplicas: () => Iterable<Replica>,
+    private readonly hasRoomFor: (bytes: number) => boolean,
     private readonly logger: Logger,
   ) {}
 
@@ -98,6 +99,11 @@ export class BulkTransfers {
       );
       return;
     }
+    if (!this.hasRoomFor(offer.bytes)) {
+      // Taking it would fill the disk, and end the node: again after each restart.
+      this.refuse(from, offer.transfer, `no room for ${offer.bytes} bytes above the disk's reserve`);
+      return;
+    }
     const earlier = this.receivers.get(offer.group);
     if (earlier?.isVerifying === true) {
       this.refuse(from, offer.transfer, 'the snapshot before it is being verified');
@@ -116,6 +122,7 @@ export class BulkTransfers {
   }
 
   private refuse(to: NodeId, transfer: number, reason: string): void {
+    this.logger.debug('snapshot refused', { to, transfer, reason });
     this.host.sendBulk(to, encodeBulkFrame(this.w, { kind: 'done', transfer, ok: false, reason }));
   }
 }

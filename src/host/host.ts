@@ -60,6 +60,8 @@ export interface HostOptions {
   readonly diskStallMs: number;
   /** Of snapshots sent, and of those received. */
   readonly snapshotBytesPerSecond: number;
+  /** Whether the disk can take a file of this size without touching its reserve. */
+  readonly hasRoomFor: (bytes: number) => boolean;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -152,6 +154,7 @@ export class Host implements ReplicaHost {
       this,
       (group) => this.replicas.get(group) ?? null,
       () => this.replicas.values(),
+      options.hasRoomFor,
       options.logger,
     );
   }

@@ -47,6 +47,7 @@ export class TestNode {
       tickMs: TICK_MS,
       diskStallMs: DISK_STALL_MS,
       snapshotBytesPerSecond: cluster.snapshotBytesPerSecond,
+      hasRoomFor: (bytes) => bytes <= cluster.freeBytes(id),
       clock: this.clock,
       timers,
       logger: quietLogger,
@@ -133,6 +134,7 @@ export class TestHosts {
   readonly peers: MemoryPeers;
   readonly nodes: TestNode[] = [];
   flushMs: (node: number) => number = () => 2;
+  freeBytes: (node: number) => number = () => Infinity;
   readonly snapshotBytesPerSecond: number;
 
   constructor(

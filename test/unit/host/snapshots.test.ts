@@ -242,3 +242,20 @@ test('a leader that is deposed in the middle of a stream holds no log for it any
   world.until(() => scene.hosts.agree(1), 'all agree', 60_000);
   scene.expectSound();
 });
+
+test('E63 a snapshot that would fill the disk is refused, and taken once there is room', () => {
+  const scene = new Scene({ bytes: 1 << 30, entries: 20 });
+  scene.fill(80, 60);
+  const { hosts, away } = scene;
+  hosts.freeBytes = (node) => (node === away.id ? 100_000 : Infinity);
+  hosts.peers.healAll();
+  hosts.world.run(10_000);
+  expect([away.replica(1).snapshotsInstalled, away.host.receiving(1)]).toEqual([0, null]);
+  expect(scene.bulkBytes()).toBe(0);
+  const offers = hosts.peers.frames.filter((f) => f.channel === 'bulk' && f.to === away.id).length;
+  expect(offers).toBeLessThan(30); // more and more rarely
+  hosts.freeBytes = () => Infinity;
+  hosts.world.until(() => away.replica(1).snapshotsInstalled > 0, 'a snapshot is installed');
+  hosts.world.until(() => hosts.agree(1), 'all agree');
+  scene.expectSound();
+});

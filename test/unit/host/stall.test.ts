@@ -45,6 +45,7 @@ function follower(): { timers: ManualTimers; host: Host; replica: Replica; heart
     tickMs: 10,
     diskStallMs: 1000,
     snapshotBytesPerSecond: 1 << 30,
+    hasRoomFor: () => true,
     clock: world.clock,
     timers,
     logger: quietLogger,
