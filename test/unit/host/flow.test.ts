@@ -75,7 +75,10 @@ describe('a suspect replica', () => {
     }
     expect([...said]).toEqual(['suspect']); // it asks to be replaced, and says nothing else
     expect(hosts.node(3).replica(1).raft.commit).toBe(0);
-    const gauge = hosts.node(3).metrics.list().find((family) => family.name === 'suspect_replicas');
+    const gauge = hosts
+      .node(3)
+      .metrics.list()
+      .find((family) => family.name === 'suspect_replicas');
     expect(gauge?.read?.()).toEqual([{ labels: {}, value: 1 }]);
   });
 });
