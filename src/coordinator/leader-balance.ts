@@ -11,11 +11,15 @@ import type { Host } from '../host/index.js';
 const TENURE_MS = 3000;
 /** Time between two hand-overs of this node. */
 const PAUSE_MS = 500;
+/** Doublings of the tenure, after hand-overs that nobody took (the heir's disk stands still, say). */
+const FAILURES_MAX = 5;
 /** Entries that the preferred replica may be behind. */
 const LAG_MAX = 64;
 
 export class LeaderBalance {
   private readonly leadingSinceMs = new Map<GroupId, MonoMs>();
+  /** Hand-overs of this leadership that came to nothing: each costs writes a pause, so the next comes later. */
+  private readonly failures = new Map<GroupId, number>();
   private lastTransferMs: MonoMs = 0;
 
   constructor(
@@ -43,11 +47,12 @@ export class LeaderBalance {
     for (const replica of this.host.all()) {
       if (!replica.serves) {
         this.leadingSinceMs.delete(replica.group);
+        this.failures.delete(replica.group);
         continue;
       }
       const since = this.leadingSinceMs.get(replica.group);
       if (since === undefined) this.leadingSinceMs.set(replica.group, nowMs);
-      else if (nowMs - since > TENURE_MS && nowMs - this.lastTransferMs > PAUSE_MS) {
+      else if (nowMs - since > this.tenureMs(replica.group) && nowMs - this.lastTransferMs > PAUSE_MS) {
         const wanted = this.preferred(replica.group);
         if (wanted === 0 || wanted === replica.id) continue;
         const status = replica.raft.status();
@@ -56,9 +61,15 @@ export class LeaderBalance {
         if (status.lastIndex - follower.match > LAG_MAX) continue;
         if (replica.raft.transferLeader(wanted)) {
           this.lastTransferMs = nowMs;
+          this.leadingSinceMs.set(replica.group, nowMs);
+          this.failures.set(replica.group, (this.failures.get(replica.group) ?? 0) + 1);
           this.host.markDirty(replica);
         }
       }
     }
+  }
+
+  private tenureMs(group: GroupId): number {
+    return TENURE_MS * 2 ** Math.min(FAILURES_MAX, this.failures.get(group) ?? 0);
   }
 }

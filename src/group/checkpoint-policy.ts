@@ -1,40 +1,36 @@
 /**
- * When a replica writes a checkpoint, what it keeps, and who gets it as a snapshot.
+ * When a replica writes a checkpoint, and what it keeps; who gets one as a snapshot is decided in snapshot-streams.ts.
  *
  * A checkpoint is due when the log applied since the last one exceeds max(`bytes`, the last checkpoint's size) or
  * `entries`. Two are kept; the log is truncated to the older one, but never past a snapshot that is being streamed
  * or whose receiver is still catching up.
  */
-import { assert, type LogIndex, type NodeId, type ReplicaId } from '../base/index.js';
+import { assert, type LogIndex } from '../base/index.js';
 import type { Logger } from '../ports/index.js';
-import type { RaftStatus, SnapshotMeta } from '../raft/index.js';
+import type { SnapshotMeta } from '../raft/index.js';
 import type { CheckpointMeta, CheckpointPointer } from '../storage/index.js';
 import type { Replica } from './replica.js';
 import type { ReplicaHost } from './replica-host.js';
-import { SnapshotSender } from './snapshot-sender.js';
-
-/** How long the log is kept for a follower to catch up behind its snapshot. */
-const CATCH_UP_MS = 60_000;
+import { SnapshotStreams, type CheckpointSource } from './snapshot-streams.js';
 
 export interface CheckpointLimits {
   readonly bytes: number;
   readonly entries: number;
-  /** The log is kept for a slow receiver up to this size. */
+  /** So much of the log at most is kept for slow receivers of snapshots, besides what is kept anyway. */
   readonly logBytesMax: number;
 }
 
-export class CheckpointPolicy {
-  private pointers: CheckpointPointer[] = [];
+export class CheckpointPolicy implements CheckpointSource {
+  readonly streams: SnapshotStreams;
+  /** Newest first; at most two. */
+  pointers: readonly CheckpointPointer[] = [];
   private bytesSince = 0;
   private entriesSince = 0;
   private lastBytes = 0;
+  /** Log bytes between the older checkpoint and the newest. */
+  private bytesBetween = 0;
   private writing = false;
   private stopped = false;
-  private readonly senders = new Map<ReplicaId, SnapshotSender>();
-  /** Followers that got a snapshot, and since when: the log behind it is theirs to catch up with. */
-  private readonly catchingUp = new Map<ReplicaId, number>();
-  /** Followers that need a snapshot as soon as there is a checkpoint. */
-  private readonly waiting = new Set<ReplicaId>();
   /** Set by the receiver once a file is complete: what `loadReceived` installs. */
   private received: { meta: CheckpointMeta; pointer: CheckpointPointer } | null = null;
   written = 0;
@@ -44,13 +40,17 @@ export class CheckpointPolicy {
     private readonly host: ReplicaHost,
     private readonly logger: Logger,
     private readonly limits: CheckpointLimits,
-  ) {}
+  ) {
+    this.streams = new SnapshotStreams(replica, host, logger, this, limits.logBytesMax);
+  }
 
   /** What recovery found, newest first; `bytesBehind` and `entriesBehind` are the log after the newest. */
   restore(pointers: readonly CheckpointPointer[], entriesBehind: number, bytesBehind: number): void {
     this.pointers = [...pointers];
     this.entriesSince = entriesBehind;
     this.bytesSince = bytesBehind;
+    // Leftovers of earlier lives; but a replica without a state may have begun to receive its first.
+    if (pointers.length > 0) this.prune();
   }
 
   onApplied(entryBytes: number): void {
@@ -79,7 +79,7 @@ export class CheckpointPolicy {
 
   private write(finished: () => void): void {
     const replica = this.replica;
-    if (this.stopped || replica.installing || replica.appliedIndex <= this.newestIndex()) {
+    if (this.stopped || replica.installing || !this.isNews(replica.appliedIndex)) {
       finished();
       return;
     }
@@ -106,56 +106,39 @@ export class CheckpointPolicy {
         return;
       }
       // A snapshot installed meanwhile is newer: this file is then only a leftover, and pruned.
-      if (pointer.index <= this.newestIndex()) return;
+      if (!this.isNews(pointer.index)) return;
       this.lastBytes = bytes;
       this.bytesSince -= bytesBefore;
+      this.bytesBetween = bytesBefore;
       this.entriesSince -= entriesBefore;
       this.written++;
       this.host.store.saveCheckpoint(replica.group, pointer);
-      this.pointers = [pointer, ...this.pointers].slice(0, 2);
+      this.pointers = [pointer, ...this.pointers.filter((p) => p.index < pointer.index)].slice(0, 2);
       this.truncate();
       this.prune();
       this.host.markDirty(replica);
-      for (const to of this.waiting) this.streamTo(to);
+      this.streams.onCheckpoint(pointer);
     });
   }
 
-  private newestIndex(): LogIndex {
-    return this.pointers[0]?.index ?? 0;
+  /** Whether a checkpoint at this index would be the newest, or take the place of one that can't be read. */
+  private isNews(index: LogIndex): boolean {
+    const newest = this.pointers[0];
+    if (newest === undefined) return index > 0;
+    return index > newest.index || (index === newest.index && this.streams.isBad(newest));
   }
 
   /** Truncates the log to the older checkpoint, as far as streams allow. */
-  private truncate(): void {
+  truncate(): void {
     const older = this.pointers[1];
-    if (older === undefined) return;
-    const held = [...this.senders.values()].filter((sender) => sender.index < older.index);
-    if (held.length > 0) {
-      const logBytes = this.host.store.logBytes(this.replica.group);
-      if (logBytes <= this.limits.logBytesMax) return;
-      this.logger.warn('snapshot given up: the log grew past its bound', {
-        group: this.replica.group,
-        logBytes,
-      });
-      for (const sender of held) sender.fail(); // each end comes back here; with the last one gone the log goes
-      return;
-    }
-    const status = this.replica.raft.status();
-    if (status.firstIndex > older.index || this.someoneCatchesUp(status, older.index)) return;
-    this.host.store.truncatePrefix(this.replica.group, older.index, older.term);
-    this.replica.raft.onCompacted(older.index);
-  }
-
-  /** Whether a follower still needs entries up to `index` after its snapshot, within bounds of time and size. */
-  private someoneCatchesUp(status: RaftStatus, index: LogIndex): boolean {
-    const nowMs = this.host.clock.monoMs();
-    for (const [id, sinceMs] of this.catchingUp) {
-      const follower = status.followers.find((f) => f.id === id);
-      const done = follower === undefined || follower.match >= index;
-      if (done || nowMs - sinceMs > CATCH_UP_MS) this.catchingUp.delete(id);
-    }
-    return (
-      this.catchingUp.size > 0 && this.host.store.logBytes(this.replica.group) <= this.limits.logBytesMax
-    );
+    if (older === undefined || this.stopped) return;
+    const { replica, host } = this;
+    if (replica.raft.status().firstIndex > older.index) return;
+    // What stands before the older checkpoint is there for nobody but them.
+    const sparedBytes = host.store.logBytes(replica.group) - this.bytesBetween - this.bytesSince;
+    if (this.streams.holdsLog(older.index, sparedBytes)) return;
+    host.store.truncatePrefix(replica.group, older.index, older.term);
+    replica.raft.onCompacted(older.index);
   }
 
   /** Only once the new pointers are durable: until then a crash comes back to the old ones. */
@@ -171,51 +154,6 @@ export class CheckpointPolicy {
       if (error !== null)
         this.logger.warn('pruning checkpoints failed', { group: this.replica.group, error: String(error) });
     });
-  }
-
-  // ---- sending -------------------------------------------------------------------------------------------------
-
-  /** A follower needs entries that are gone: stream it the newest checkpoint. */
-  streamTo(to: ReplicaId): void {
-    const pointer = this.pointers[0];
-    if (pointer === undefined) {
-      this.waiting.add(to);
-      this.start();
-      return;
-    }
-    this.waiting.delete(to);
-    this.senders.get(to)?.stop();
-    const node = this.host.nodeOf(this.replica.group, to);
-    const sender = new SnapshotSender(this.host, this.replica, to, node, pointer, (ok) => {
-      if (this.senders.get(to) === sender) this.senders.delete(to);
-      if (this.stopped) return;
-      this.logger.info('snapshot streamed', { group: this.replica.group, to, index: pointer.index, ok });
-      if (ok) this.catchingUp.set(to, this.host.clock.monoMs());
-      this.replica.raft.onSnapshotSent(to, pointer.index, ok);
-      this.truncate();
-      this.host.markDirty(this.replica);
-    });
-    this.senders.set(to, sender);
-    sender.start();
-  }
-
-  senderOf(transfer: number): SnapshotSender | null {
-    for (const sender of this.senders.values()) if (sender.transfer === transfer) return sender;
-    return null;
-  }
-
-  /** Time passes: streams without an answer end. */
-  tick(nowMonoMs: number): void {
-    for (const sender of this.senders.values()) sender.tick(nowMonoMs);
-    if (this.catchingUp.size > 0) this.truncate();
-  }
-
-  onLinkDown(node: NodeId): void {
-    for (const sender of this.senders.values()) if (sender.node === node) sender.fail();
-  }
-
-  onBulkDrain(node: NodeId): void {
-    for (const sender of this.senders.values()) if (sender.node === node) sender.pump();
   }
 
   // ---- receiving -----------------------------------------------------------------------------------------------
@@ -248,22 +186,15 @@ export class CheckpointPolicy {
       );
       this.pointers = [received.pointer];
       this.bytesSince = 0;
+      this.bytesBetween = 0;
       this.entriesSince = 0;
       done(received.pointer);
       this.prune();
     });
   }
 
-  /** Leadership is over: whoever leads now streams what is needed. */
-  stopStreams(): void {
-    for (const sender of this.senders.values()) sender.stop();
-    this.senders.clear();
-    this.waiting.clear();
-    this.catchingUp.clear();
-  }
-
   stop(): void {
     this.stopped = true;
-    this.stopStreams();
+    this.streams.stop();
   }
 }

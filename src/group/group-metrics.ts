@@ -1,5 +1,6 @@
 /** Figures shared by all replicas of a node. */
 import type { Counter, Histogram, MetricsRegistry } from '../base/index.js';
+import { SNAPSHOTS_FAILED_HELP } from '../storage/index.js';
 
 /** Figures shared by all replicas of a node; bumped in place. */
 export interface GroupMetrics {
@@ -14,6 +15,8 @@ export interface GroupMetrics {
   readonly leaderTenure: Histogram;
   readonly expired: Counter;
   readonly snapshotStreamBytes: (direction: 'in' | 'out') => Counter;
+  readonly snapshotsResumed: Counter;
+  readonly snapshotsFailed: (reason: 'send' | 'log_bound') => Counter;
 }
 
 export function createGroupMetrics(registry: MetricsRegistry): GroupMetrics {
@@ -46,5 +49,11 @@ export function createGroupMetrics(registry: MetricsRegistry): GroupMetrics {
     expired: registry.counter('cache_expired_total', 'Items dropped because their time was over'),
     snapshotStreamBytes: (direction) =>
       registry.counter('snapshot_stream_bytes_total', 'Bytes of checkpoints streamed', { direction }),
+    snapshotsResumed: registry.counter(
+      'snapshots_resumed_total',
+      'Transfers of checkpoints that went on where an earlier one had broken off, counted at both ends',
+    ),
+    snapshotsFailed: (reason) =>
+      registry.counter('snapshots_failed_total', SNAPSHOTS_FAILED_HELP, { reason }),
   };
 }

@@ -5,4 +5,6 @@ export type { Machine } from './machine.js';
 export { Replica, type ReplicaOptions } from './replica.js';
 export type { ReplicaHost } from './replica-host.js';
 export type { CommandSink } from './sink.js';
-export { SnapshotReceiver } from './snapshot-receiver.js';
+export { SnapshotReceiver, type SnapshotOffer } from './snapshot-receiver.js';
+export type { StreamStatus } from './snapshot-streams.js';
+export { SnapshotTraffic } from './snapshot-traffic.js';

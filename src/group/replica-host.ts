@@ -4,6 +4,7 @@ import type { Message, RoleChange } from '../raft/index.js';
 import type { CheckpointStore, LogStore } from '../storage/index.js';
 import type { GroupMetrics } from './group-metrics.js';
 import type { Replica } from './replica.js';
+import type { SnapshotTraffic } from './snapshot-traffic.js';
 
 /** What a replica needs of the node's loop. */
 export interface ReplicaHost {
@@ -12,6 +13,8 @@ export interface ReplicaHost {
   readonly store: LogStore;
   readonly checkpoints: CheckpointStore;
   readonly metrics: GroupMetrics;
+  /** What all snapshot streams of the node share. */
+  readonly traffic: SnapshotTraffic;
   readonly observer: ReplicaObserver | null;
   readonly fatal: Fatal;
   /** The wall clock, held back to the peers' median when it is ahead of it. */

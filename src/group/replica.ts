@@ -314,7 +314,7 @@ export class Replica implements EntryResults {
         host.markDirty(this);
       });
     }
-    for (const to of ready.snapshotsWanted) this.policy.streamTo(to);
+    for (const to of ready.snapshotsWanted) this.policy.streams.streamTo(to);
     if (ready.removedFromVersion > 0) host.onRemoved(this, ready.removedFromVersion);
   }
 
@@ -352,7 +352,7 @@ export class Replica implements EntryResults {
     if (this.wasLeader && !leads) {
       host.metrics.leaderTenure.observe((host.clock.monoMs() - this.leadsSinceMs) / 1000);
       this.refuseUnproposed('NOT_LEADER');
-      this.policy.stopStreams();
+      this.policy.streams.clear();
     }
     this.wasLeader = leads;
     if (change.leader !== 0 && change.leader !== this.knownLeader) {

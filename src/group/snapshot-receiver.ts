@@ -1,9 +1,11 @@
 /**
- * Receives one checkpoint file. Chunks are taken in order and written one after the other; each write is
- * acknowledged once it is done, which bounds what can wait in memory to the sender's window. The file counts only
- * when every CRC was verified; then the core hears of the snapshot.
+ * Receives one checkpoint file. Chunks are taken in order and written one after the other, at the node's rate; each
+ * write is acknowledged once it is done, which bounds what can wait in memory to the sender's window. The file counts
+ * only when every CRC was verified; then the core hears of the snapshot.
+ *
+ * What a broken transfer leaves stays on disk: the next offer of the same file begins behind what is whole of it.
  */
-import { ByteWriter, copyBytes, type NodeId } from '../base/index.js';
+import { ByteWriter, copyBytes, type MonoMs, type NodeId } from '../base/index.js';
 import { encodeBulkFrame, type BulkFrame } from '../codec/index.js';
 import type { Logger } from '../ports/index.js';
 import type { CheckpointReceiver } from '../storage/index.js';
@@ -13,34 +15,48 @@ import type { ReplicaHost } from './replica-host.js';
 /** A sender that says nothing for this long has given up. */
 const SILENCE_MS = 15_000;
 
-type Offer = Extract<BulkFrame, { kind: 'offer' }>;
+export type SnapshotOffer = Extract<BulkFrame, { kind: 'offer' }>;
 
 export class SnapshotReceiver {
   private file: CheckpointReceiver | null = null;
   private readonly queue: { offset: number; bytes: Uint8Array }[] = [];
+  /** Where the queue ends: the offset of the next chunk. */
+  private queuedTo = 0;
+  /** Everything before is written. */
   private nextOffset = 0;
   private writing = false;
+  private waitsForRate = false;
   private ended = false;
   private verifying = false;
-  private lastHeardMs: number;
+  private lastHeardMs: MonoMs;
   private readonly w = new ByteWriter(256);
 
   constructor(
     private readonly host: ReplicaHost,
     private readonly replica: Replica,
     readonly node: NodeId,
-    readonly offer: Offer,
+    readonly offer: SnapshotOffer,
     private readonly logger: Logger,
     private readonly finished: () => void,
   ) {
     this.lastHeardMs = host.clock.monoMs();
   }
 
+  get receivedBytes(): number {
+    return this.nextOffset;
+  }
+
+  /** Complete, and being judged: that ends by itself, whatever becomes of the sender. */
+  get isVerifying(): boolean {
+    return this.verifying;
+  }
+
   start(): void {
-    const { group, snapshot, bytes, crc } = this.offer;
-    this.host.checkpoints.receive(group, snapshot.index, bytes, crc, (error, file) => {
+    const { group, from, snapshot, bytes, crc, transfer } = this.offer;
+    const { index, term } = snapshot;
+    this.host.checkpoints.receive({ group, from, index, term, bytes, crc }, (error, file) => {
       if (this.ended) {
-        file?.abort();
+        file?.suspend();
         return;
       }
       if (error !== null || file === null) {
@@ -48,42 +64,63 @@ export class SnapshotReceiver {
         return;
       }
       this.file = file;
-      this.send({ kind: 'resume', transfer: this.offer.transfer, offset: 0 });
+      this.nextOffset = this.queuedTo = file.position;
+      if (file.position > 0) {
+        this.host.metrics.snapshotsResumed.inc();
+        this.logger.info('snapshot goes on', { group, from: this.node, index, offset: file.position, bytes });
+      }
+      this.send({ kind: 'resume', transfer, offset: file.position });
     });
   }
 
-  /** A chunk; the bytes are a view and are copied. */
+  /** A chunk; the bytes are a view and are copied. An empty one says no more than that the sender lives. */
   onChunk(offset: number, bytes: Uint8Array): void {
-    if (this.ended || this.file === null) return;
+    if (this.ended || this.file === null || this.verifying) return;
     this.lastHeardMs = this.host.clock.monoMs();
-    const expected = this.nextOffset + this.queue.reduce((sum, chunk) => sum + chunk.bytes.length, 0);
-    if (offset !== expected || offset + bytes.length > this.offer.bytes) {
-      this.refuse(`chunk at ${offset}, expected ${expected}`);
+    if (offset !== this.queuedTo || offset + bytes.length > this.offer.bytes) {
+      this.refuse(`chunk at ${offset}, expected ${this.queuedTo}`);
       return;
     }
+    if (bytes.length === 0) return;
     this.host.metrics.snapshotStreamBytes('in').inc(bytes.length);
     this.queue.push({ offset, bytes: copyBytes(bytes) });
+    this.queuedTo += bytes.length;
     this.writeNext();
   }
 
-  /** The sender gave up, the link went down, or another transfer replaces this one. */
-  abort(): void {
-    if (this.ended) return;
+  /** The sender gave up, the link went down, or another transfer replaces this one: what came is kept for later. */
+  suspend(): void {
+    if (this.ended || this.verifying) return;
     this.ended = true;
-    this.file?.abort();
+    this.file?.suspend();
     this.finished();
   }
 
-  /** Verifying a large file takes a while, and the sender waits for a word; a sender that is gone gives its place up. */
-  tick(nowMonoMs: number): void {
-    if (this.verifying)
-      this.send({ kind: 'ack', transfer: this.offer.transfer, nextOffset: this.nextOffset });
-    else if (nowMonoMs - this.lastHeardMs > SILENCE_MS) this.abort();
+  /** The replica that it was for is gone. */
+  discard(): void {
+    this.file?.discard();
+    this.suspend();
+  }
+
+  /** The sender waits for a word while we are busy, and a sender that is gone gives its place up. */
+  tick(nowMonoMs: MonoMs): void {
+    if (nowMonoMs - this.lastHeardMs > SILENCE_MS && !this.verifying && this.file !== null) this.suspend();
+    else this.acknowledge();
+  }
+
+  private acknowledge(): void {
+    this.send({ kind: 'ack', transfer: this.offer.transfer, nextOffset: this.nextOffset });
   }
 
   private writeNext(): void {
     const chunk = this.queue[0];
-    if (this.writing || chunk === undefined || this.file === null) return;
+    if (this.ended || this.writing || this.waitsForRate || chunk === undefined || this.file === null) return;
+    const { traffic, clock } = this.host;
+    if (!traffic.in.take(chunk.bytes.length, clock.monoMs())) {
+      this.waitsForRate = true;
+      traffic.in.wait(this.onRate);
+      return;
+    }
     this.writing = true;
     this.file.write(chunk.offset, chunk.bytes, (error) => {
       this.writing = false;
@@ -94,11 +131,16 @@ export class SnapshotReceiver {
       }
       this.queue.shift();
       this.nextOffset = chunk.offset + chunk.bytes.length;
-      this.send({ kind: 'ack', transfer: this.offer.transfer, nextOffset: this.nextOffset });
+      this.acknowledge();
       if (this.nextOffset === this.offer.bytes) this.complete();
       else this.writeNext();
     });
   }
+
+  private readonly onRate = (): void => {
+    this.waitsForRate = false;
+    this.writeNext();
+  };
 
   private complete(): void {
     this.verifying = true;
@@ -108,21 +150,9 @@ export class SnapshotReceiver {
         this.refuse(`the file is not whole: ${String(error)}`);
         return;
       }
-      this.ended = true;
       const { offer, replica } = this;
-      if (meta.index !== offer.snapshot.index || meta.term !== offer.snapshot.term) {
-        this.send({
-          kind: 'done',
-          transfer: offer.transfer,
-          ok: false,
-          reason: 'the file is of another index',
-        });
-        this.finished();
-        return;
-      }
       replica.policy.onReceived(meta, pointer);
-      this.send({ kind: 'done', transfer: offer.transfer, ok: true, reason: '' });
-      this.finished();
+      this.end(true, '');
       replica.step({
         type: 'snapshot',
         from: offer.from,
@@ -138,8 +168,14 @@ export class SnapshotReceiver {
   private refuse(reason: string): void {
     if (this.ended) return;
     this.logger.warn('snapshot refused', { group: this.offer.group, from: this.node, reason });
-    this.send({ kind: 'done', transfer: this.offer.transfer, ok: false, reason });
-    this.abort();
+    this.file?.suspend();
+    this.end(false, reason);
+  }
+
+  private end(ok: boolean, reason: string): void {
+    this.ended = true;
+    this.send({ kind: 'done', transfer: this.offer.transfer, ok, reason });
+    this.finished();
   }
 
   private send(frame: BulkFrame): void {

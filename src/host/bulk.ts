@@ -1,11 +1,19 @@
 /** Frames of the bulk channel: finds the sender or receiver that a snapshot's frame belongs to. */
-import { ByteWriter, type GroupId, type NodeId } from '../base/index.js';
+import { ByteWriter, type GroupId, type LogIndex, type MonoMs, type NodeId } from '../base/index.js';
 import { decodeBulkFrame, encodeBulkFrame } from '../codec/index.js';
-import { SnapshotReceiver, type Replica, type ReplicaHost } from '../group/index.js';
+import { SnapshotReceiver, type Replica, type ReplicaHost, type SnapshotOffer } from '../group/index.js';
 import type { Logger } from '../ports/index.js';
 
 /** Snapshots received at once: bounds memory and disk traffic. */
 const RECEIVERS_MAX = 16;
+
+/** A snapshot on its way to a replica here. */
+export interface ReceiveStatus {
+  readonly from: NodeId;
+  readonly index: LogIndex;
+  readonly receivedBytes: number;
+  readonly totalBytes: number;
+}
 
 export class BulkTransfers {
   /** One per group: a second snapshot for the same group replaces the first. */
@@ -16,6 +24,7 @@ export class BulkTransfers {
     private readonly host: ReplicaHost,
     private readonly replicaOf: (group: GroupId) => Replica | null,
     private readonly allReplicas: () => Iterable<Replica>,
+    private readonly hasRoomFor: (bytes: number) => boolean,
     private readonly logger: Logger,
   ) {}
 
@@ -37,11 +46,11 @@ export class BulkTransfers {
     }
     if (frame.kind === 'done') {
       for (const receiver of [...this.receivers.values()]) {
-        if (receiver.node === from && receiver.offer.transfer === frame.transfer) receiver.abort();
+        if (receiver.node === from && receiver.offer.transfer === frame.transfer) receiver.suspend();
       }
     }
     for (const replica of this.allReplicas()) {
-      const sender = replica.policy.senderOf(frame.transfer);
+      const sender = replica.policy.streams.senderOf(frame.transfer);
       if (sender !== null && sender.node === from) {
         sender.onFrame(frame);
         return;
@@ -49,24 +58,33 @@ export class BulkTransfers {
     }
   }
 
-  tick(nowMonoMs: number): void {
+  tick(nowMonoMs: MonoMs): void {
     for (const receiver of [...this.receivers.values()]) receiver.tick(nowMonoMs);
+    this.host.checkpoints.dropOldPartials();
+  }
+
+  /** The snapshot that a group's replica here is receiving; null when none. */
+  receiving(group: GroupId): ReceiveStatus | null {
+    const receiver = this.receivers.get(group);
+    if (receiver === undefined) return null;
+    const { node, offer, receivedBytes } = receiver;
+    return { from: node, index: offer.snapshot.index, receivedBytes, totalBytes: offer.bytes };
   }
 
   onReplicaRemoved(group: GroupId): void {
-    this.receivers.get(group)?.abort();
+    this.receivers.get(group)?.discard();
   }
 
   onLinkDown(node: NodeId): void {
-    for (const receiver of [...this.receivers.values()]) if (receiver.node === node) receiver.abort();
-    for (const replica of this.allReplicas()) replica.policy.onLinkDown(node);
+    for (const receiver of [...this.receivers.values()]) if (receiver.node === node) receiver.suspend();
+    for (const replica of this.allReplicas()) replica.policy.streams.onLinkDown(node);
   }
 
   onDrain(node: NodeId): void {
-    for (const replica of this.allReplicas()) replica.policy.onBulkDrain(node);
+    for (const replica of this.allReplicas()) replica.policy.streams.onBulkDrain(node);
   }
 
-  private onOffer(from: NodeId, offer: SnapshotReceiver['offer']): void {
+  private onOffer(from: NodeId, offer: SnapshotOffer): void {
     const replica = this.replicaOf(offer.group);
     if (replica === null || replica.id !== offer.to) {
       this.refuse(from, offer.transfer, `no replica ${offer.to} of group ${offer.group} here`);
@@ -81,7 +99,17 @@ export class BulkTransfers {
       );
       return;
     }
-    this.receivers.get(offer.group)?.abort();
+    if (!this.hasRoomFor(offer.bytes)) {
+      // Taking it would fill the disk, and end the node: again after each restart.
+      this.refuse(from, offer.transfer, `no room for ${offer.bytes} bytes above the disk's reserve`);
+      return;
+    }
+    const earlier = this.receivers.get(offer.group);
+    if (earlier?.isVerifying === true) {
+      this.refuse(from, offer.transfer, 'the snapshot before it is being verified');
+      return;
+    }
+    earlier?.suspend();
     if (this.receivers.size >= RECEIVERS_MAX) {
       this.refuse(from, offer.transfer, 'too many snapshots at once');
       return;
@@ -94,6 +122,7 @@ export class BulkTransfers {
   }
 
   private refuse(to: NodeId, transfer: number, reason: string): void {
+    this.logger.debug('snapshot refused', { to, transfer, reason });
     this.host.sendBulk(to, encodeBulkFrame(this.w, { kind: 'done', transfer, ok: false, reason }));
   }
 }

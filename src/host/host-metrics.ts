@@ -51,6 +51,11 @@ export function createHostMetrics(
   perFollower('replication_lag_seconds', 'Time a follower is behind, on the leader', (r, _last, match) =>
     r.lag.of(match, nowMs()),
   );
+  registry.gaugeValue(
+    'suspect_replicas',
+    'Replicas of this node that may have lost what they acknowledged: silent until they are replaced',
+    () => [...replicas.values()].filter((replica) => replica.suspect !== null).length,
+  );
   perShard('log_bytes', "Bytes of the group's log entries", (r) => logBytes(r.group));
   const shards = (
     name: string,

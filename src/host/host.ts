@@ -19,7 +19,13 @@ import {
   type WallMs,
 } from '../base/index.js';
 import { decodeRaftFrame, MalformedFrame, type RaftFrameHeader } from '../codec/index.js';
-import { createGroupMetrics, type GroupMetrics, type Replica, type ReplicaHost } from '../group/index.js';
+import {
+  createGroupMetrics,
+  SnapshotTraffic,
+  type GroupMetrics,
+  type Replica,
+  type ReplicaHost,
+} from '../group/index.js';
 import type {
   CancelTimer,
   Clock,
@@ -31,9 +37,10 @@ import type {
 } from '../ports/index.js';
 import type { Message, RoleChange } from '../raft/index.js';
 import type { CheckpointStore, LogStore } from '../storage/index.js';
-import { BulkTransfers } from './bulk.js';
+import { BulkTransfers, type ReceiveStatus } from './bulk.js';
 import { CheckpointQueue } from './checkpoint-queue.js';
 import { ClockOffsets } from './clock-offsets.js';
+import { DiskStall } from './disk-stall.js';
 import { DropLog } from './drop-log.js';
 import { Durability } from './durability.js';
 import { createHostMetrics, type HostMetrics } from './host-metrics.js';
@@ -49,6 +56,12 @@ export interface HostOptions {
   readonly nodeId: NodeId;
   readonly bootNumber: number;
   readonly tickMs: number;
+  /** A log write that takes longer makes the node give its leaderships up. */
+  readonly diskStallMs: number;
+  /** Of snapshots sent, and of those received. */
+  readonly snapshotBytesPerSecond: number;
+  /** Whether the disk can take a file of this size without touching its reserve. */
+  readonly hasRoomFor: (bytes: number) => boolean;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -86,12 +99,14 @@ export class Host implements ReplicaHost {
   readonly observer: ReplicaObserver | null;
   readonly fatal: Fatal;
   readonly clocks = new ClockOffsets();
+  readonly traffic: SnapshotTraffic;
   private readonly replicas = new Map<GroupId, Replica>();
   private readonly inbox = new BoundedQueue<Inbound>(INBOX_MAX);
   private readonly outbox: Outbox;
   private readonly durability: Durability;
   private readonly queue = new CheckpointQueue();
   private readonly bulk: BulkTransfers;
+  private readonly stall: DiskStall;
   private readonly hostMetrics: HostMetrics;
   private readonly drops: DropLog;
   private dirtyList: Replica[] = [];
@@ -120,6 +135,13 @@ export class Host implements ReplicaHost {
       (group) => options.store.logBytes(group),
       () => options.clock.monoMs(),
     );
+    this.traffic = new SnapshotTraffic(options.snapshotBytesPerSecond);
+    this.stall = new DiskStall({
+      limitTicks: Math.ceil(options.diskStallMs / options.tickMs),
+      logger: options.logger,
+      metrics: options.metrics,
+      nowMs: () => options.clock.monoMs(),
+    });
     this.drops = new DropLog(this.hostMetrics, options.clock, options.logger);
     this.outbox = new Outbox(
       () => this.header(),
@@ -132,6 +154,7 @@ export class Host implements ReplicaHost {
       this,
       (group) => this.replicas.get(group) ?? null,
       () => this.replicas.values(),
+      options.hasRoomFor,
       options.logger,
     );
   }
@@ -265,6 +288,10 @@ export class Host implements ReplicaHost {
         this.options.onUnknownReplica(group, message);
         continue;
       }
+      if (message.type === 'timeout_now' && this.stall.isStalled) {
+        this.drops.note(from, 'disk_stalled', group, message); // it could not even vote for itself
+        continue;
+      }
       const home = replica.members.homeOf(message.from);
       if (home === 0) replica.members.learn(message.from, from);
       else if (home !== from) {
@@ -282,10 +309,14 @@ export class Host implements ReplicaHost {
     this.tickDue = false;
     this.tickCount++;
     const nowMs = this.clock.monoMs();
-    const decide = !this.clocks.isOff(nowMs);
+    this.stall.tick();
+    this.traffic.tick(nowMs);
+    const { isStalled } = this.stall;
+    const decide = !isStalled && !this.clocks.isOff(nowMs);
     for (const replica of this.replicas.values()) {
       replica.tick(decide || replica.raft.role === 'leader');
-      if (this.tickCount % 16 === 0) replica.policy.tick(nowMs);
+      if (isStalled && this.stall.relieve(replica)) this.markDirty(replica);
+      if (this.tickCount % 16 === 0) replica.policy.streams.tick(nowMs);
     }
     if (this.tickCount % 16 === 0) this.bulk.tick(nowMs);
     if (this.store.dirty) this.wake(); // slices of truncation go out with time, too
@@ -321,6 +352,7 @@ export class Host implements ReplicaHost {
       return;
     }
     this.durability.onWriteStarted();
+    this.stall.onWriteStarted();
     this.store.flush((error) => {
       if (this.stopped) return;
       if (error !== null) {
@@ -328,6 +360,7 @@ export class Host implements ReplicaHost {
         this.fatal('disk', 'writing the log failed: nothing of it was acknowledged', error);
         return;
       }
+      this.stall.onWriteDone();
       this.durability.onWriteDone();
       // Commands collected meanwhile go with the next write.
       const blocked = this.blocked;
@@ -421,6 +454,11 @@ export class Host implements ReplicaHost {
 
   sendBulk(node: NodeId, frame: Uint8Array): boolean {
     return this.options.peers.send(node, 'bulk', frame);
+  }
+
+  /** The snapshot that a group's replica here is receiving; null when none. */
+  receiving(group: GroupId): ReceiveStatus | null {
+    return this.bulk.receiving(group);
   }
 
   nextTransfer(): number {

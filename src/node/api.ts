@@ -16,6 +16,8 @@ import type {
   StreamListeners,
   Timers,
 } from '../ports/index.js';
+import type { StreamStatus } from '../group/index.js';
+import type { ReceiveStatus } from '../host/index.js';
 import type { createRaft } from '../raft/index.js';
 import type { NodeSettings } from '../settings/index.js';
 
@@ -52,6 +54,10 @@ export interface ReplicaStatus {
   readonly firstIndex: number;
   readonly hash: string;
   readonly suspect: string | null;
+  /** Snapshots that this leader owes to followers, and how far they are. */
+  readonly snapshotsOut: readonly StreamStatus[];
+  /** The snapshot that this replica is receiving. */
+  readonly snapshotIn: ReceiveStatus | null;
 }
 
 export interface NodeStatus {

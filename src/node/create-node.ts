@@ -299,6 +299,7 @@ class QuorateNode implements Node {
         member.host.wake();
       },
       writeRefusal: () => this.writeRefusal(),
+      hasRoomFor: (bytes) => this.guard?.hasRoomFor(bytes) ?? true,
     });
     this.member = member;
     this.askJoinAddresses(membership.clusterId, self);

@@ -69,6 +69,8 @@ export interface MemberOptions {
   /** The map moved: remember it. */
   readonly remember: (state: MetaState) => void;
   readonly writeRefusal: () => ErrorReason | null;
+  /** Whether the disk can take a file of this size without touching its reserve. */
+  readonly hasRoomFor: (bytes: number) => boolean;
 }
 
 export class Member implements PeerHandlers {
@@ -104,6 +106,9 @@ export class Member implements PeerHandlers {
       nodeId: options.nodeId,
       bootNumber: options.bootNumber,
       tickMs: settings.raft.tickMs,
+      diskStallMs: settings.raft.diskStallMs,
+      snapshotBytesPerSecond: settings.snapshot.bytesPerSecondMax,
+      hasRoomFor: options.hasRoomFor,
       clock: ports.clock,
       timers: ports.timers,
       logger: ports.logger,

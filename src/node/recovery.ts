@@ -107,7 +107,8 @@ function buildReplica(
   const raft = deps.createRaft(raftOptions(deps, recovered, suspect !== null), {
     hardState: {
       ...recovered.hardState,
-      commit: Math.max(recovered.hardState.commit, appliedIndex),
+      // What is committed would be applied: not to a state that is lost.
+      commit: stateLost ? appliedIndex : Math.max(recovered.hardState.commit, appliedIndex),
     },
     configuration: recovered.configuration,
     configurationIndex: recovered.configurationIndex,

@@ -33,6 +33,8 @@ export function memberStatus(member: Member): NodeStatus {
       firstIndex: replica.raft.status().firstIndex,
       hash: replica.machine.stateHash(),
       suspect: replica.suspect,
+      snapshotsOut: replica.policy.streams.status(),
+      snapshotIn: member.host.receiving(replica.group),
     })),
     snapshotsInstalled: replicas.reduce((sum, replica) => sum + replica.snapshotsInstalled, 0),
     checkpointsWritten: replicas.reduce((sum, replica) => sum + replica.policy.written, 0),

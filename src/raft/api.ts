@@ -44,6 +44,8 @@ export interface Raft {
   readIndex(context: number): ReadResult;
   /** Hands leadership to a voter; false when not leader, the target is no voter, or it is this replica. Ends by itself after one election time-out. */
   transferLeader(to: ReplicaId): boolean;
+  /** Gives leadership up without an heir: the others elect one. Nothing when not leader. */
+  stepDown(): void;
   /** Campaigns at once (a test's or an operator's wish, or the only voter's start). */
   campaign(): void;
 

@@ -15,6 +15,7 @@ import { requestRead } from './reads.js';
 import { hasReady, takeReady } from './ready.js';
 import { applyConfiguration, maybeLeaveJoint, proposeChange, targetOf } from './reconfiguration.js';
 import { handleFollowerEntries } from './replication.js';
+import { becomeFollower } from './roles.js';
 import { handleSnapshotSent } from './snapshot.js';
 import { RaftState } from './state.js';
 import { statusOf } from './status.js';
@@ -106,6 +107,10 @@ class RaftReplica implements Raft {
 
   transferLeader(to: ReplicaId): boolean {
     return startTransfer(this.state, to);
+  }
+
+  stepDown(): void {
+    if (this.state.role === 'leader') becomeFollower(this.state, this.state.term, 0);
   }
 
   campaign(): void {

@@ -51,6 +51,8 @@ export const nodeSettingsSchema = z.strictObject({
       electionTicks: z.int().min(3).max(1000).default(6),
       heartbeatTicks: z.int().min(1).max(100).default(2),
       preVote: z.boolean().default(true),
+      /** A log write that takes longer makes the node give its leaderships up. */
+      diskStallMs: z.int().min(100).max(600_000).default(2_000),
     })
     .prefault({}),
   log: z
@@ -62,13 +64,25 @@ export const nodeSettingsSchema = z.strictObject({
         .int()
         .min(4 * KIB)
         .default(16 * MIB),
-      /** A group's log is kept for a slow snapshot receiver up to this size; past it the transfer starts anew. */
+      /**
+       * Of a group's log so much at most is kept for slow receivers of snapshots, besides what is kept anyway; past
+       * it the transfer starts anew, with twice as much, up to eight times.
+       */
       bytesMax: z
         .int()
         .min(64 * KIB)
         .default(512 * MIB),
       /** Entries of a group's log after which a checkpoint is due. */
       checkpointEntries: z.int().min(16).default(10_000),
+    })
+    .prefault({}),
+  snapshot: z
+    .strictObject({
+      /** Of checkpoints sent, and of those received, by the node: more of it is felt by clients. */
+      bytesPerSecondMax: z
+        .int()
+        .min(64 * KIB)
+        .default(32 * MIB),
     })
     .prefault({}),
   disk: z

@@ -108,15 +108,34 @@ export interface CheckpointStream {
   release(): void;
 }
 
+/**
+ * What makes two transfers the same file, so that the second can go on where the first broke off. `crc` is the whole
+ * file's.
+ */
+export interface TransferIdentity {
+  readonly group: GroupId;
+  /** The sender's replica. */
+  readonly from: ReplicaId;
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly bytes: number;
+  readonly crc: number;
+}
+
 /** A checkpoint file that arrives in chunks, in order. */
 export interface CheckpointReceiver {
+  /** Where the next chunk begins: 0, or behind what an earlier transfer of the same file left whole. */
+  readonly position: number;
   /** The next chunk; its offset must be where the last one ended. Copies the bytes. */
   write(offset: number, bytes: Uint8Array, done: Done): void;
   /** Verifies every CRC, makes the file durable under its final name. */
   finish(
     done: (error: Error | null, pointer: CheckpointPointer | null, meta: CheckpointMeta | null) => void,
   ): void;
-  abort(): void;
+  /** The transfer broke off: what came of it stays on disk for a while, in case the same file is offered again. */
+  suspend(): void;
+  /** Nobody will want it: what came is deleted. */
+  discard(): void;
 }
 
 export interface CheckpointStore {
@@ -138,13 +157,16 @@ export interface CheckpointStore {
     pointer: CheckpointPointer,
     done: (error: Error | null, stream: CheckpointStream | null) => void,
   ): void;
+  /** Goes on with what an earlier transfer of the same file left; what is left of any other of the group goes. */
   receive(
-    group: GroupId,
-    index: LogIndex,
-    totalBytes: number,
-    crc: number,
+    transfer: TransferIdentity,
     done: (error: Error | null, receiver: CheckpointReceiver | null) => void,
   ): void;
-  /** Deletes files that no pointer in `keep` names and nobody streams, and leftovers of crashes. */
+  /**
+   * Deletes files that no pointer in `keep` names and nobody streams, and leftovers of crashes. The beginning of a
+   * file that is newer than all of `keep` stays for a while: its transfer may go on; with nothing to keep it goes, too.
+   */
   prune(group: GroupId, keep: readonly CheckpointPointer[], done: Done): void;
+  /** Deletes what broken transfers left a long time ago. */
+  dropOldPartials(): void;
 }

@@ -1,9 +1,11 @@
 /**
  * Names and holds of checkpoint files. Which names are ours, which files must not be deleted now: those that are
- * streamed (counted), those being written, and those written in this life that no pointer has named yet.
+ * streamed (counted), those being written, those written in this life that no pointer has named yet, and what a
+ * broken transfer may go on with.
  */
-import { assert, type GroupId, type LogIndex, type Term } from '../base/index.js';
+import { assert, type GroupId, type LogIndex, type MonoMs, type Term } from '../base/index.js';
 import type { CheckpointPointer } from './api.js';
+import { PartialFiles } from './partial-files.js';
 
 const NAME = /^(\d{1,16})-(\d{1,16})\.ckpt$/;
 
@@ -22,6 +24,7 @@ export class CheckpointHolds {
   private readonly temporary = new Set<string>();
   private readonly unnamed = new Set<string>();
   private temporaryCount = 0;
+  readonly partials = new PartialFiles();
 
   constructor(private readonly root: string) {}
 
@@ -59,9 +62,15 @@ export class CheckpointHolds {
   }
 
   /** Which of the names in a group's folder may be deleted, when `keep` is what pointers name. */
-  deletable(group: GroupId, names: readonly string[], keep: readonly CheckpointPointer[]): string[] {
+  deletable(
+    group: GroupId,
+    names: readonly string[],
+    keep: readonly CheckpointPointer[],
+    nowMs: MonoMs,
+  ): string[] {
     const kept = new Set(keep.map((pointer) => pointer.file));
     const newest = keep.reduce((max, pointer) => Math.max(max, pointer.index), -1);
+    const reach = keep.length === 0 ? Infinity : newest;
     return names.filter((name) => {
       const path = `${group}/${name}`;
       if (kept.has(name)) {
@@ -69,6 +78,7 @@ export class CheckpointHolds {
         return false;
       }
       if (this.temporary.has(path) || this.streams.has(path)) return false;
+      if (this.partials.stays(group, name, reach, nowMs)) return false;
       const index = indexOfName(name);
       // Written after the caller made up its list: newer than all of it.
       if (this.unnamed.has(path) && index !== null && index > newest) return false;

@@ -20,17 +20,21 @@ import type {
   CheckpointReceiver,
   CheckpointStore,
   CheckpointStream,
+  TransferIdentity,
 } from './api.js';
 import { CheckpointHolds, checkpointName } from './checkpoint-files.js';
-import { FileReceiver } from './checkpoint-receiver.js';
+import { scanPrefix } from './checkpoint-prefix.js';
+import { FileReceiver, type ReceiverEnd } from './checkpoint-receiver.js';
 import { scanCheckpoint, type CheckpointFacts } from './checkpoint-scan.js';
 import { openCheckpointStream } from './checkpoint-stream.js';
 import { writeCheckpoint } from './checkpoint-writer.js';
 import { StorageError } from './errors.js';
+import { partialName, type PartialFile } from './partial-files.js';
 import { closeAfter, runSteps } from './whole-file.js';
 
 /** Plain bytes of one frame: about a millisecond of compression. */
 const CHUNK_BYTES = 256 * 1024;
+export const SNAPSHOTS_FAILED_HELP = 'Checkpoints that could not be written, loaded, sent or received.';
 const SIZE_BUCKETS: readonly number[] = [1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
 
 export interface CheckpointDeps {
@@ -51,6 +55,7 @@ export function openCheckpoints(deps: CheckpointDeps): CheckpointStore {
 }
 
 type Operation = 'write' | 'load' | 'receive';
+type Received = (error: Error | null, receiver: CheckpointReceiver | null) => void;
 
 class FileCheckpoints implements CheckpointStore {
   private readonly holds: CheckpointHolds;
@@ -59,6 +64,8 @@ class FileCheckpoints implements CheckpointStore {
   private readonly writeSeconds: Histogram;
   private readonly loadSeconds: Histogram;
   private readonly sizes: Histogram;
+  /** Transfers that wait for the one before them, of the same group, to let go of its file. */
+  private readonly nextTransfers = new Map<GroupId, { transfer: TransferIdentity; done: Received }>();
 
   constructor(private readonly deps: CheckpointDeps) {
     const { metrics } = deps;
@@ -135,31 +142,76 @@ class FileCheckpoints implements CheckpointStore {
     });
   }
 
-  receive(
-    group: GroupId,
-    index: LogIndex,
-    totalBytes: number,
-    crc: number,
-    done: (error: Error | null, receiver: CheckpointReceiver | null) => void,
-  ): void {
+  receive(transfer: TransferIdentity, done: Received): void {
+    const { group } = transfer;
+    const { timers } = this.deps;
+    if (!this.holds.partials.isInUse(group)) return this.beginReceive(transfer, done);
+    const replaced = this.nextTransfers.get(group);
+    this.nextTransfers.set(group, { transfer, done });
+    if (replaced !== undefined) {
+      const error = new StorageError('ABORTED', 'another transfer of the group took its place');
+      timers.soon(() => replaced.done(error, null));
+    }
+  }
+
+  private beginReceive(transfer: TransferIdentity, done: Received): void {
+    const { deps } = this;
+    const { group } = transfer;
     const folder = this.holds.folder(group);
-    const temporary = this.holds.beginTemporary(group);
-    const onEnd = (published: string | null, error: Error | null): void => {
-      this.holds.endTemporary(group, temporary);
-      if (published !== null) this.holds.onPublished(group, published);
-      if (error) this.onFailure('receive', group, index, error);
-    };
-    const fail = (error: Error | null): void => {
-      onEnd(null, error);
+    const temporary = partialName(transfer);
+    const other = this.holds.partials.use(group, temporary);
+    const onEnd = (end: ReceiverEnd): void => this.onReceiverEnd(transfer, end);
+    const fail = (error: Error): void => {
+      onEnd({ kind: 'failed', error });
       done(error, null);
+    };
+    const begin = (): void => {
+      deps.files.open(`${folder}/${temporary}`, 'update', (error, file) => {
+        if (error || !file) return fail(error ?? new StorageError('BAD_TRANSFER', 'nothing opened'));
+        scanPrefix(file, deps, (scanError, prefix) => {
+          if (scanError) return closeAfter(file, scanError, () => fail(scanError));
+          // A whole beginning that is longer than what was announced is none of that file.
+          const usable = prefix.bytes < transfer.bytes ? prefix : { bytes: 0, crc: 0 };
+          done(null, new FileReceiver({ ...deps, folder, temporary, transfer, onEnd }, file, usable));
+        });
+      });
     };
     this.prepareFolder(group, (folderError) => {
       if (folderError) return fail(folderError);
-      this.deps.files.open(`${folder}/${temporary}`, 'create', (error, file) => {
-        if (error || !file) return fail(error);
-        const place = { folder, temporary, group, index, totalBytes, crc, onEnd };
-        done(null, new FileReceiver({ ...this.deps, ...place }, file));
-      });
+      if (other === null) begin();
+      else this.removePartial(other, begin);
+    });
+  }
+
+  private onReceiverEnd(transfer: TransferIdentity, end: ReceiverEnd): void {
+    const { group, index } = transfer;
+    const { partials } = this.holds;
+    if (end.kind === 'suspended') {
+      const replaced = partials.keep(group, this.deps.clock.monoMs());
+      if (replaced !== null) this.removePartial(replaced, () => undefined);
+    } else {
+      partials.forget(group);
+      if (end.kind === 'published') this.holds.onPublished(group, end.file);
+      else if (!isAborted(end.error)) this.onFailure('receive', group, index, end.error);
+    }
+    const next = this.nextTransfers.get(group);
+    if (next === undefined) return;
+    this.nextTransfers.delete(group);
+    this.beginReceive(next.transfer, next.done);
+  }
+
+  dropOldPartials(): void {
+    for (const partial of this.holds.partials.takeOld(this.deps.clock.monoMs())) {
+      this.removePartial(partial, () => undefined);
+    }
+  }
+
+  /** An error is no news: the next `prune` finds the file again. */
+  private removePartial({ group, name }: PartialFile, done: () => void): void {
+    this.deps.files.remove(`${this.holds.folder(group)}/${name}`, (error) => {
+      if (error)
+        this.deps.logger.warn('removing a broken transfer failed', { group, name, error: error.message });
+      done();
     });
   }
 
@@ -168,7 +220,7 @@ class FileCheckpoints implements CheckpointStore {
     const folder = this.holds.folder(group);
     files.list(folder, (error, names) => {
       if (error) return done(error);
-      const deletable = this.holds.deletable(group, names, keep);
+      const deletable = this.holds.deletable(group, names, keep, this.deps.clock.monoMs());
       if (deletable.length === 0) return done(null);
       const removals = deletable.map((name) => (next: Done) => files.remove(`${folder}/${name}`, next));
       runSteps([...removals, (next) => files.syncFolder(folder, next)], done);
@@ -209,11 +261,7 @@ class FileCheckpoints implements CheckpointStore {
   }
 
   private onFailure(operation: Operation, group: GroupId, index: LogIndex, error: Error): void {
-    this.deps.metrics
-      .counter('snapshots_failed_total', 'Checkpoints that could not be written, loaded or received.', {
-        reason: operation,
-      })
-      .inc();
+    this.deps.metrics.counter('snapshots_failed_total', SNAPSHOTS_FAILED_HELP, { reason: operation }).inc();
     this.deps.logger.warn('checkpoint failed', { operation, group, index, error: error.message });
   }
 }
@@ -226,4 +274,8 @@ function mismatch(group: GroupId, pointer: CheckpointPointer, meta: CheckpointMe
     'DAMAGED_CHECKPOINT',
     `checkpoint of group ${meta.group} at ${meta.index}/${meta.term} where group ${group} at ${index}/${term} belongs`,
   );
+}
+
+function isAborted(error: Error): boolean {
+  return error instanceof StorageError && error.code === 'ABORTED';
 }

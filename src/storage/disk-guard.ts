@@ -69,6 +69,11 @@ export class DiskGuard {
     });
   }
 
+  /** Whether so many bytes can be taken without touching the reserve; what is not known yet is no reason to refuse. */
+  hasRoomFor(bytes: number): boolean {
+    return this.totalBytes === 0 || this.freeBytes - bytes >= this.reserve();
+  }
+
   /** Removes the ballast: room for what has to be written to get out of a full disk. */
   giveUpBallast(done: Done): void {
     this.gaveUp = true;

@@ -2,6 +2,9 @@
  * Recovery of one group from its records, in key order: what describes it first, then its entries. The conclusions
  * are those of the table in docs/formats.md: a damaged or missing record makes this replica suspect and nobody
  * else; its log is cut before the first entry that is not whole, so that such an entry is never returned.
+ *
+ * A damaged record that has no place here is another matter: a flipped bit of its key may have brought it here from
+ * anywhere, and whoever it belonged to may not miss it (the last entry of a log, say).
  */
 import type { GroupId, LogIndex, ReplicaId, Term } from '../base/index.js';
 import {
@@ -18,10 +21,15 @@ import { GroupLog } from './group-log.js';
 export class GroupScan {
   replica: ReplicaId | null = null;
   tombstone: ReplicaId | null = null;
+  isTombstoneDamaged = false;
   damagedRecords = 0;
+  /** A damaged record that has no place here. */
+  stray: string | null = null;
   /** Keys of entries behind a cut: they must be gone before anything new is appended. */
   readonly doomed: Uint8Array[] = [];
   private wholeRecords = 0;
+  /** Keys of damaged records, while nothing whole was seen. */
+  private damagedKeys: Uint8Array[] = [];
   /** Dead entries, hidden by the truncation point, stand from here on. */
   deadFrom: LogIndex = 0;
   /** The reason that an earlier opening stored. */
@@ -46,13 +54,22 @@ export class GroupScan {
 
   onRecord(at: RecordKey, key: Uint8Array, value: Uint8Array): void {
     const whole = this.take(at, key, value);
-    if (whole) this.wholeRecords++;
-    else this.damagedRecords++;
+    if (whole) {
+      this.wholeRecords++;
+      this.damagedKeys = [];
+    } else {
+      this.damagedRecords++;
+      if (this.wholeRecords === 0) this.damagedKeys.push(key);
+    }
   }
 
   /** Null when there is no replica here: only a tombstone, or nothing but damage. */
   finish(): { group: RecoveredGroup; log: GroupLog; isNew: boolean } | null {
-    if (this.wholeRecords === 0) return null;
+    if (this.wholeRecords === 0) {
+      this.stray ??= `a damaged record of group ${this.group}, of which nothing else is here`;
+      this.doomed.push(...this.damagedKeys);
+      return null;
+    }
     if (this.tombstone !== null && (this.replica ?? 0) <= this.tombstone) return null;
     this.beginEntries();
     this.checkRest();
@@ -86,6 +103,10 @@ export class GroupScan {
   /** Decodes one record; false when it is damaged. */
   private take(at: RecordKey, key: Uint8Array, value: Uint8Array): boolean {
     const r = this.records;
+    if (at.kind !== RecordKind.entry && at.index > (at.kind === RecordKind.checkpoint ? 1 : 0)) {
+      this.noteStray(`of kind ${at.kind} under number ${at.index}`, key);
+      return false;
+    }
     switch (at.kind) {
       case RecordKind.replica:
         return (this.replica = r.replica(key, value)) !== null;
@@ -97,31 +118,42 @@ export class GroupScan {
         return (this.truncation = r.truncation(key, value)) !== null;
       case RecordKind.checkpoint: {
         const pointer = r.checkpoint(key, value);
-        if (at.index < this.log.checkpoints.length) this.log.checkpoints[at.index] = pointer;
+        this.log.checkpoints[at.index] = pointer;
         return pointer !== null;
       }
       case RecordKind.tombstone:
-        return (this.tombstone = r.tombstone(key, value)) !== null;
+        this.tombstone = r.tombstone(key, value);
+        this.isTombstoneDamaged = this.tombstone === null;
+        return !this.isTombstoneDamaged;
       case RecordKind.suspect:
         this.stored = r.suspect(key, value) ?? 'it was found suspect earlier (the reason is damaged)';
-        return true;
+        return r.isWhole(key, value);
       case RecordKind.entry:
         return this.takeEntry(at.index, key, value);
       default:
+        if (!r.isWhole(key, value)) this.noteStray(`of unknown kind ${at.kind}`, key);
         return false;
     }
+  }
+
+  /** It goes with the opening batch: a fresh replica in this one's place must not be blamed for it again. */
+  private noteStray(what: string, key: Uint8Array): void {
+    this.stray ??= `a damaged record ${what} in group ${this.group}`;
+    this.doomed.push(key);
   }
 
   private takeEntry(index: LogIndex, key: Uint8Array, value: Uint8Array): boolean {
     this.beginEntries();
     const { log } = this;
     if (index <= log.truncatedIndex) {
-      this.deadFrom = Math.min(this.deadFrom, index); // dead: not even looked at
-      return true;
+      this.deadFrom = Math.min(this.deadFrom, index); // dead: of no interest, unless it strayed here
+      if (this.records.isWhole(key, value)) return true;
+      this.noteStray(`at the dead log index ${index}`, key);
+      return false;
     }
     if (this.cut) {
       this.doomed.push(key);
-      return true;
+      return this.records.isWhole(key, value);
     }
     const expected = log.lastIndex + 1;
     const entry = this.records.entry(key, value, index);
@@ -129,7 +161,8 @@ export class GroupScan {
     if (wrong !== null) {
       this.cut = true;
       this.problem ??= wrong;
-      this.doomed.push(key);
+      if (entry === null && index !== expected) this.noteStray(`at log index ${index}`, key);
+      else this.doomed.push(key);
       return entry !== null;
     }
     const { term, data } = entry as Entry;

@@ -40,6 +40,8 @@ export class RecoveryScan {
   private readonly doomed: Uint8Array[] = [];
   private readonly newSuspects: { group: GroupId; reason: string }[] = [];
   private damagedRecords = 0;
+  /** A damaged record that belonged to nobody knows whom. */
+  private stray: string | null = null;
   private damagedNodeRecord: string | null = null;
   private isEmpty = true;
   private current: GroupScan | null = null;
@@ -56,6 +58,7 @@ export class RecoveryScan {
     const { at } = this;
     if (!readRecordKey(key, at)) {
       this.damagedRecords++;
+      this.damagedNodeRecord ??= 'unreadable key';
       return;
     }
     if (at.group === NODE_GROUP) return this.onNodeRecord(key, value);
@@ -79,7 +82,8 @@ export class RecoveryScan {
       const what = `the node's record "${this.damagedNodeRecord}" is damaged`;
       return { error: new StorageError('DAMAGED_NODE_RECORD', what) };
     }
-    const groups = verdict.kind === 'gap' ? this.suspectAll(verdict.reason) : this.groups;
+    const reason = verdict.kind === 'gap' ? verdict.reason : this.stray;
+    const groups = reason !== null ? this.suspectAll(reason) : this.groups;
     return {
       error: null,
       recovery: {
@@ -121,9 +125,10 @@ export class RecoveryScan {
     this.current = null;
     this.damagedRecords += scan.damagedRecords;
     const found = scan.finish();
+    this.stray ??= scan.stray;
+    if (scan.isTombstoneDamaged) this.damagedNodeRecord ??= `tombstone of group ${this.currentGroup}`;
     if (scan.tombstone !== null) this.tombstones.set(this.currentGroup, scan.tombstone);
-    // Of a removed replica the end of a deletion may be missing.
-    if (found || scan.tombstone !== null) for (const key of scan.doomed) this.doomed.push(key);
+    for (const key of scan.doomed) this.doomed.push(key);
     if (!found) return;
     this.groups.push(found.group);
     this.logs.set(found.group.group, found.log);

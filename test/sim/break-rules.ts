@@ -107,6 +107,9 @@ class WrappedRaft implements Raft {
   transferLeader(to: ReplicaId): boolean {
     return this.inner.transferLeader(to);
   }
+  stepDown(): void {
+    this.inner.stepDown();
+  }
   campaign(): void {
     this.inner.campaign();
   }

@@ -10,6 +10,13 @@ import { LoopWorld, quietLogger } from './loop-world.js';
 import { makeInitial, makeOptions } from './raft-builders.js';
 
 export const TICK_MS = 10;
+export const DISK_STALL_MS = 500;
+
+export interface TestCheckpoints {
+  readonly bytes: number;
+  readonly entries: number;
+  readonly logBytesMax?: number;
+}
 
 export class TestNode {
   readonly clock;
@@ -38,6 +45,9 @@ export class TestNode {
       nodeId: id,
       bootNumber: 1,
       tickMs: TICK_MS,
+      diskStallMs: DISK_STALL_MS,
+      snapshotBytesPerSecond: cluster.snapshotBytesPerSecond,
+      hasRoomFor: (bytes) => bytes <= cluster.freeBytes(id),
       clock: this.clock,
       timers,
       logger: quietLogger,
@@ -73,7 +83,8 @@ export class TestNode {
   addReplica(
     group: GroupId,
     voters: readonly number[],
-    checkpoints = { bytes: 1 << 30, entries: 1 << 30 },
+    checkpoints: TestCheckpoints = { bytes: 1 << 30, entries: 1 << 30 },
+    suspect: string | null = null,
   ): Replica {
     const prng = this.cluster.world.prng.stream(`raft ${this.id} ${group}`);
     const machine = createKv({ hashSeed: group, valueBytesMax: 1 << 20, firstSlot: 0, lastSlot: 16383 });
@@ -82,13 +93,18 @@ export class TestNode {
       group,
       id: this.id,
       raft: createRaft(
-        makeOptions(this.id, { random: (limit) => prng.below(limit), preVote: true, checkQuorum: true }),
+        makeOptions(this.id, {
+          random: (limit) => prng.below(limit),
+          preVote: true,
+          checkQuorum: true,
+          suspect: suspect !== null,
+        }),
         makeInitial(voters),
       ),
       machine,
       appliedIndex: 0,
-      suspect: null,
-      checkpointLimits: { ...checkpoints, logBytesMax: Infinity },
+      suspect,
+      checkpointLimits: { logBytesMax: Infinity, ...checkpoints },
       host: this.host,
       logger: quietLogger,
     });
@@ -118,11 +134,19 @@ export class TestHosts {
   readonly peers: MemoryPeers;
   readonly nodes: TestNode[] = [];
   flushMs: (node: number) => number = () => 2;
+  freeBytes: (node: number) => number = () => Infinity;
+  readonly snapshotBytesPerSecond: number;
 
   constructor(
     count: number,
-    options: { seed?: number; remember?: boolean; wallOffsetsMs?: readonly number[] } = {},
+    options: {
+      seed?: number;
+      remember?: boolean;
+      wallOffsetsMs?: readonly number[];
+      snapshotBytesPerSecond?: number;
+    } = {},
   ) {
+    this.snapshotBytesPerSecond = options.snapshotBytesPerSecond ?? 1 << 30;
     this.world = new LoopWorld(options.seed);
     this.peers = new MemoryPeers(this.world.loop, options.remember ?? false);
     for (let id = 1; id <= count; id++) {
@@ -136,7 +160,7 @@ export class TestHosts {
     return node;
   }
 
-  addGroup(group: GroupId, checkpoints?: { bytes: number; entries: number }): void {
+  addGroup(group: GroupId, checkpoints?: TestCheckpoints): void {
     const voters = this.nodes.map((node) => node.id);
     for (const node of this.nodes) node.addReplica(group, voters, checkpoints);
   }

@@ -6,6 +6,7 @@ import { MetricsRegistry } from '../../src/base/index.js';
 import {
   createGroupMetrics,
   Replica,
+  SnapshotTraffic,
   type GroupMetrics,
   type Machine,
   type ReplicaHost,
@@ -29,6 +30,7 @@ export class ManualHost implements ReplicaHost {
   readonly store: MemoryLogStore;
   readonly checkpoints: MemoryCheckpointStore;
   readonly metrics: GroupMetrics = createGroupMetrics(new MetricsRegistry());
+  readonly traffic = new SnapshotTraffic(1 << 30);
   readonly observer = null;
   readonly fatal = throwingFatal;
   readonly sent: Message[] = [];

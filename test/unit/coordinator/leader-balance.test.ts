@@ -44,6 +44,29 @@ test('a preferred replica that is away gets nothing', () => {
   expect(leader.replica(1).raft.term).toBe(term);
 });
 
+test('a preferred replica that does not take it is asked more and more rarely: each time writes wait', () => {
+  const hosts = new TestHosts(3);
+  hosts.addGroup(1);
+  hosts.start();
+  const leader = hosts.leader(1);
+  const preferred = (leader.id % 3) + 1;
+  const { raft } = hosts.node(preferred).replica(1);
+  const step = raft.step.bind(raft);
+  let asked = 0;
+  raft.step = (message) => {
+    if (message.type !== 'timeout_now') return step(message);
+    asked++;
+    return 'taken';
+  };
+  balanced(hosts, () => preferred);
+  hosts.world.run(25_000);
+  const first = asked;
+  expect(first).toBeGreaterThan(0);
+  hosts.world.run(75_000);
+  expect(asked).toBeLessThan(2 * first);
+  expect(hosts.leader(1).id).toBe(leader.id);
+});
+
 test('a young leadership is left alone', () => {
   const hosts = new TestHosts(3);
   hosts.addGroup(1);

@@ -9,12 +9,10 @@ import { ManualHost } from '../../support/loop-replica.js';
 import { LoopWorld, quietLogger } from '../../support/loop-world.js';
 import { makeInitial, makeOptions } from '../../support/raft-builders.js';
 
-test('E62 a damaged record found while running silences its replica and does not end the node', () => {
+function brokenReplica(error: Error): { replica: Replica; host: ManualHost } {
   const world = new LoopWorld();
   const host = new ManualHost(world); // its `fatal` throws
-  host.store.fetch = (_group, _lo, _hi, _bytesMax, done) => {
-    done(new StorageError('DAMAGED_ENTRY', 'entry 1 of group 1'), null);
-  };
+  host.store.fetch = (_group, _lo, _hi, _bytesMax, done) => done(error, null);
   const voters = [1];
   const replica = new Replica({
     group: 1,
@@ -32,11 +30,26 @@ test('E62 a damaged record found while running silences its replica and does not
     host,
     logger: quietLogger,
   });
+  return { replica, host };
+}
+
+function run(replica: Replica, host: ManualHost): void {
   for (let i = 0; i < 50 && replica.suspect === null; i++) {
     replica.tick(true);
     replica.collect();
     host.persist();
   }
+}
+
+test('E64 an error of reading the log ends the node: what the disk holds is not known', () => {
+  const { replica, host } = brokenReplica(Object.assign(new Error('EIO'), { code: 'EIO' }));
+  expect(() => run(replica, host)).toThrow(/fatal disk: reading the log of group 1 failed/);
+  expect([replica.suspect, replica.appliedIndex]).toEqual([null, 0]);
+});
+
+test('E62 a damaged record found while running silences its replica and does not end the node', () => {
+  const { replica, host } = brokenReplica(new StorageError('DAMAGED_ENTRY', 'entry 1 of group 1'));
+  run(replica, host);
   expect(replica.suspect).toContain('entry 1 of group 1');
   expect(replica.serves).toBe(false);
   const sink = new RecordingSink();

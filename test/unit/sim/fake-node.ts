@@ -114,6 +114,8 @@ class FakeNode implements Node {
       firstIndex: 1,
       hash: 'same',
       suspect: null,
+      snapshotsOut: [],
+      snapshotIn: null,
     }));
     return {
       nodeId: founded ? this.nodeId : 0,

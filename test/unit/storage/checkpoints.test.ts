@@ -74,8 +74,18 @@ function receiverOf(
   crc: number,
 ): CheckpointReceiver {
   return world.wait<CheckpointReceiver | null>((done) =>
-    store.receive(GROUP, index, bytes, crc, done),
+    store.receive({ group: GROUP, from: 31, index, term: 4, bytes, crc }, done),
   ) as CheckpointReceiver;
+}
+
+/** Everything that a stream gives. */
+function bytesOf(world: StorageWorld, stream: CheckpointStream): Uint8Array {
+  return world.wait<Uint8Array>((done) => stream.read(0, stream.bytes, done));
+}
+
+function suspend(world: StorageWorld, receiver: CheckpointReceiver): void {
+  receiver.suspend();
+  world.settle();
 }
 
 describe('checkpoints', () => {
@@ -261,6 +271,7 @@ describe('checkpoints', () => {
     const flipped = whole.slice();
     flipped[700] = (flipped[700] as number) ^ 1;
     const second = receiverOf(far, farStore, 100, whole.length, stream.crc);
+    expect(second.position).toBe(0); // what is complete and wrong is not gone on with
     expect(tryChunk(second, 0, flipped)).toBeUndefined();
     expect(tryFinish(second)).toBe('BAD_TRANSFER');
 
@@ -269,10 +280,144 @@ describe('checkpoints', () => {
     expect(tryFinish(third)).toBe('BAD_TRANSFER'); // another index than announced
 
     const fourth = receiverOf(far, farStore, 100, whole.length, stream.crc);
-    fourth.abort();
+    fourth.suspend();
     expect(tryChunk(fourth, 0, whole)).toBe('ABORTED');
+    expect(far.counter('snapshots_failed_total')).toBe(3); // what broke off did not fail
+    far.do((done) => farStore.prune(GROUP, [{ index: 100, term: 4, file: '100-4.ckpt' }], done));
+    expect(far.disk.names(PLACE)).toEqual([]);
+  });
+
+  it('C10 what nobody will want goes at once: of a replica that is removed, and with nothing to keep', () => {
+    const { world, store } = openNode();
+    const first = receiverOf(world, store, 100, 1000, 1);
+    first.write(0, new Uint8Array(10), () => undefined);
+    first.discard(); // while its write is under way
+    world.settle();
+    expect(world.disk.names(PLACE)).toEqual([]);
+    suspend(world, receiverOf(world, store, 101, 1000, 1));
+    expect(world.disk.names(PLACE)).toHaveLength(1);
+    world.do((done) => store.prune(GROUP, [], done));
+    expect(world.disk.names(PLACE)).toEqual([]);
+    expect(world.counter('snapshots_failed_total')).toBe(0);
+  });
+
+  it('C9 E59 a transfer that broke off goes on behind the last whole frame, also after a crash', () => {
+    const { world, store } = openNode();
+    const chunks = makeChunks(12);
+    const stream = streamOf(world, store, write(world, store, makeMeta(), chunks));
+    const whole = bytesOf(world, stream);
+    let resumed = 0;
+    for (let seed = 1; seed <= 24; seed++) {
+      const { world: far, store: farStore } = openNode(seed);
+      const upTo = Math.floor((whole.length * seed) / 24);
+      const receiver = receiverOf(far, farStore, 100, whole.length, stream.crc);
+      far.do((done) => receiver.write(0, whole.subarray(0, upTo), done));
+      let again = farStore;
+      if (seed % 4 === 0) {
+        suspend(far, receiver);
+      } else {
+        far.endLife(seed % 4 === 1 ? 'power' : 'kill');
+        again = far.checkpoints();
+        const older = { index: 7, term: 1, file: '7-1.ckpt' };
+        far.do((done) => again.prune(GROUP, [older], done)); // as a start does
+      }
+      const second = receiverOf(far, again, 100, whole.length, stream.crc);
+      const { position } = second;
+      expect(position).toBeLessThanOrEqual(upTo);
+      expect(position).toBeLessThan(whole.length);
+      if (seed % 4 !== 1) expect(position).toBeGreaterThan(upTo - 1500); // a frame is about 1 KiB
+      if (position > 0) resumed++;
+      far.do((done) => second.write(position, whole.subarray(position), done));
+      const pointer = far.wait<CheckpointPointer | null>((done) =>
+        second.finish((error, value) => done(error, value)),
+      ) as CheckpointPointer;
+      expect(load(far, again, pointer).loader.chunks).toEqual(chunks);
+      expect(far.disk.names(PLACE)).toEqual(['100-4.ckpt']);
+    }
+    expect(resumed).toBeGreaterThan(15);
+  });
+
+  it('C9 E54 what was damaged meanwhile is not gone on with: the transfer begins before it', () => {
+    const { world, store } = openNode();
+    const stream = streamOf(world, store, write(world, store, makeMeta(), makeChunks(8)));
+    const whole = bytesOf(world, stream);
+    const prng = new Prng(3);
+    for (let i = 0; i < 40; i++) {
+      const { world: far, store: farStore } = openNode(i + 1);
+      const receiver = receiverOf(far, farStore, 100, whole.length, stream.crc);
+      far.do((done) => receiver.write(0, whole.subarray(0, 6000), done));
+      suspend(far, receiver);
+      const [name] = far.disk.names(PLACE);
+      const at = prng.below(6000);
+      far.disk.corruptFile(`${PLACE}/${name}`, at);
+      const second = receiverOf(far, farStore, 100, whole.length, stream.crc);
+      expect(second.position).toBeLessThanOrEqual(at);
+      far.do((done) => second.write(second.position, whole.subarray(second.position), done));
+      far.do((done) => second.finish((error) => done(error)));
+    }
+  });
+
+  it('C10 E59 of broken transfers one per group stays, the newest, and none for ever', () => {
+    const { world, store } = openNode();
+    const stream = streamOf(world, store, write(world, store, makeMeta(), makeChunks(4)));
+    const whole = bytesOf(world, stream);
+    const { world: far, store: farStore } = openNode(2);
+    const begin = (index: number, crc = stream.crc): CheckpointReceiver => {
+      const receiver = receiverOf(far, farStore, index, whole.length, crc);
+      far.do((done) => receiver.write(receiver.position, whole.subarray(0, 1000), done));
+      return receiver;
+    };
+    suspend(far, begin(100));
+    expect(far.disk.names(PLACE)).toHaveLength(1);
+    const other = begin(101); // another file: the first one's beginning goes
+    expect(other.position).toBe(1000);
+    suspend(far, other);
+    expect(far.disk.names(PLACE)).toEqual([expect.stringMatching(/^part-31-101-4-/)]);
+    far.do((done) => farStore.prune(GROUP, [{ index: 90, term: 4, file: '90-4.ckpt' }], done));
+    expect(far.disk.names(PLACE)).toHaveLength(1); // newer than every checkpoint: it may go on
+    far.settle(16 * 60_000);
+    farStore.dropOldPartials();
     far.settle();
     expect(far.disk.names(PLACE)).toEqual([]);
+    suspend(far, begin(102));
+    far.do((done) => farStore.prune(GROUP, [{ index: 102, term: 4, file: '102-4.ckpt' }], done));
+    expect(far.disk.names(PLACE)).toEqual([]); // a checkpoint reaches as far
+  });
+
+  it('C10 a node keeps the beginnings of sixteen transfers, and drops the oldest', () => {
+    const { world, store } = openNode();
+    for (let group = 1; group <= 20; group++) {
+      const receiver = world.wait<CheckpointReceiver | null>((done) =>
+        store.receive({ group, from: 31, index: 5, term: 1, bytes: 900, crc: 7 }, done),
+      ) as CheckpointReceiver;
+      world.do((done) => receiver.write(0, new Uint8Array(10), done));
+      suspend(world, receiver);
+    }
+    const left = Array.from({ length: 20 }, (_, i) => i + 1).filter(
+      (group) => world.disk.names(`${FOLDER}/checkpoints/g${group}`).length > 0,
+    );
+    expect(left).toEqual(Array.from({ length: 16 }, (_, i) => i + 5));
+  });
+
+  it('C9 a second transfer of a group waits until the first let go of its file; a third takes its place', () => {
+    const { world, store } = openNode();
+    const stream = streamOf(world, store, write(world, store, makeMeta(), makeChunks(6)));
+    const whole = bytesOf(world, stream);
+    const { world: far, store: farStore } = openNode(2);
+    const first = receiverOf(far, farStore, 100, whole.length, stream.crc);
+    const transfer = { group: GROUP, from: 31, index: 100, term: 4, bytes: whole.length, crc: stream.crc };
+    const outcomes: (string | number)[] = [];
+    const ask = (): void =>
+      farStore.receive(transfer, (error, receiver) =>
+        outcomes.push(error?.message ?? receiver?.position ?? -1),
+      );
+    first.write(0, whole.subarray(0, 3000), () => undefined);
+    ask();
+    ask();
+    first.suspend(); // while its write is under way
+    far.settle();
+    expect(outcomes).toEqual([expect.stringContaining('took its place'), expect.any(Number)]);
+    expect(outcomes[1]).toBeGreaterThan(1000);
   });
 
   it('C8 E59 leftovers of a crash in the middle of a transfer are pruned, what is in use is not', () => {
@@ -281,15 +426,24 @@ describe('checkpoints', () => {
     const stream = streamOf(world, store, a as CheckpointPointer);
     const receiver = receiverOf(world, store, 90, 1000, 1);
     world.do((done) => store.prune(GROUP, [b as CheckpointPointer], done));
-    // 70 was written after the caller made up its list, tmp-4 is being received, 50 is being streamed.
-    expect(world.disk.names(PLACE)).toEqual(['50-4.ckpt', '60-4.ckpt', '70-4.ckpt', 'tmp-4']);
+    // 70 was written after the caller made up its list, the last is being received, 50 is being streamed.
+    const part = 'part-31-90-4-1000-00000001';
+    expect(world.disk.names(PLACE)).toEqual(['50-4.ckpt', '60-4.ckpt', '70-4.ckpt', part]);
     stream.release();
     stream.release();
     world.do((done) => store.prune(GROUP, [c as CheckpointPointer], done));
-    expect(world.disk.names(PLACE)).toEqual(['70-4.ckpt', 'tmp-4']);
+    expect(world.disk.names(PLACE)).toEqual(['70-4.ckpt', part]);
     void receiver;
+    store.write(makeMeta(95), sourceOf(makeChunks(9)), () => undefined);
+    world.settle(1);
     world.endLife('kill');
-    world.do((done) => world.checkpoints().prune(GROUP, [c as CheckpointPointer], done));
+    const again = world.checkpoints();
+    world.do((done) => again.prune(GROUP, [c as CheckpointPointer], done));
+    // A file that was being written is gone, the beginning of one that was being received may go on.
+    expect(world.disk.names(PLACE)).toEqual(['70-4.ckpt', part]);
+    world.settle(16 * 60_000);
+    again.dropOldPartials();
+    world.settle();
     expect(world.disk.names(PLACE)).toEqual(['70-4.ckpt']);
   });
 

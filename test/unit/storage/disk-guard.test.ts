@@ -32,6 +32,11 @@ it('E63 tells when the disk falls below the reserve, and when it has room again'
   world.disk.freeBytes = 10 * MIB - 1;
   world.settle(1_100);
   expect(states).toEqual(['low', 'ok', 'low']);
+  expect(guard.hasRoomFor(0)).toBe(false);
+  world.disk.freeBytes = 15 * MIB;
+  world.settle(1_100);
+  expect([guard.hasRoomFor(5 * MIB), guard.hasRoomFor(5 * MIB + 1)]).toEqual([true, false]);
+  states.pop();
   guard.stop();
   world.disk.freeBytes = 50 * MIB;
   world.settle(5_000);

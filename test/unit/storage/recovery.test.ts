@@ -381,6 +381,53 @@ describe('what recovery concludes', () => {
     expect(() => log.createGroup(1, 11, CONFIGURATION)).toThrow(/never comes back/);
   });
 
+  it('R23 E62 a damaged record that has no place: nobody can say whose it was, so every replica is suspect, once', () => {
+    // The last entry of group 1 under a key in which one bit is wrong: nothing in group 1 misses it.
+    const rows: { byte: number; mask: number; reason: string }[] = [
+      { byte: 3, mask: 1, reason: 'a damaged record of group 0, of which nothing else is here' },
+      { byte: 4, mask: 1, reason: 'a damaged record of kind 17 under number 3 in group 1' },
+      { byte: 12, mask: 0x80, reason: 'a damaged record at log index 131 in group 1' },
+    ];
+    for (const { byte, mask, reason } of rows) {
+      const world = new StorageWorld();
+      makeNode(world, 3, 3);
+      tamper(world, (batch) => {
+        const writer = new RecordWriter(crc32);
+        writer.entry(1, makeEntry(3));
+        const key = writer.key.slice();
+        key[byte] = (key[byte] as number) ^ mask;
+        batch.put(key, writer.value);
+        batch.del(writer.key);
+      });
+      const log = world.open();
+      expect(suspects(log)).toEqual(Array(3).fill(reason));
+      for (let group = 1; group <= 3; group++) log.createGroup(group, 90 + group, CONFIGURATION);
+      world.flush(log);
+      world.settle();
+      expect(suspects(world.reopen())).toEqual([null, null, null]);
+    }
+  });
+
+  it('R24 E62 a damaged tombstone, or a record with an unreadable key: refused by name', () => {
+    const damage: ((batch: StoreBatch) => void)[] = [
+      (batch) => {
+        const writer = new RecordWriter(crc32);
+        writer.tombstone(7, 70);
+        batch.put(writer.key, writer.value.slice().fill(9, 6));
+      },
+      (batch) => batch.put(Uint8Array.of(0, 0, 0, 1, 16), Uint8Array.of(1, 2, 3)),
+    ];
+    const names = ['tombstone of group 7', 'unreadable key'];
+    for (const [i, change] of damage.entries()) {
+      const world = new StorageWorld();
+      makeNode(world, 2, 3);
+      tamper(world, change);
+      const { error } = world.openOutcome();
+      expect(error?.code).toBe('DAMAGED_NODE_RECORD');
+      expect(error?.message).toContain(names[i]);
+    }
+  });
+
   it('E104 power cut under load, over and over: nobody is suspect, nothing acknowledged is missing', () => {
     for (let seed = 1; seed <= 25; seed++) {
       const world = new StorageWorld(seed);
