@@ -9,7 +9,10 @@
  *   heartbeat        u64 commit
  *   vote             u64 lastIndex | u64 lastTerm                      flags: pre, transfer
  *   vote_response    nothing                                           flags: pre, granted
- *   read_round, read_round_response                                    u64 round
+ *   read_round       u64 round
+ *   read_round_response   u64 round                                    flags: promised
+ *   read_request     u64 context
+ *   read_answer      u64 context | u64 index                           flags: ok
  *   heartbeat_response, timeout_now                                    nothing
  *   snapshot         u64 index | u64 term | configuration
  *
@@ -33,6 +36,8 @@ const TYPE_NUMBERS: Record<MessageType, number> = {
   read_round_response: 8,
   timeout_now: 9,
   snapshot: 10,
+  read_request: 13,
+  read_answer: 14,
 };
 const TYPES: readonly (MessageType | undefined)[] = byNumber();
 
@@ -40,6 +45,8 @@ const FLAG_REJECT = 1;
 const FLAG_PRE = 2;
 const FLAG_TRANSFER = 4;
 const FLAG_GRANTED = 8;
+const FLAG_PROMISED = 16;
+const FLAG_OK = 32;
 
 /** Bytes of a message without fields; what a count of messages is checked against. */
 export const MESSAGE_BYTES_MIN = 22;
@@ -74,6 +81,13 @@ export function putMessage(w: ByteWriter, group: number, message: Message): void
     case 'read_round':
     case 'read_round_response':
       putSafe(w, message.round);
+      return;
+    case 'read_request':
+      putSafe(w, message.context);
+      return;
+    case 'read_answer':
+      putSafe(w, message.context);
+      putSafe(w, message.index);
       return;
     case 'snapshot':
       putSafe(w, message.snapshot.index);
@@ -125,8 +139,18 @@ export function readMessage(reader: ByteReader): Message {
       return { type, from, to, term, pre, granted: (flags & FLAG_GRANTED) !== 0 };
     }
     case 'read_round':
-    case 'read_round_response':
       return { type, from, to, term, round: reader.u64() };
+    case 'read_round_response': {
+      const round = reader.u64();
+      return { type, from, to, term, round, promised: (flags & FLAG_PROMISED) !== 0 };
+    }
+    case 'read_request':
+      return { type, from, to, term, context: reader.u64() };
+    case 'read_answer': {
+      const context = reader.u64();
+      const index = reader.u64();
+      return { type, from, to, term, context, index, ok: (flags & FLAG_OK) !== 0 };
+    }
     case 'snapshot': {
       const index = reader.u64();
       const snapshotTerm = reader.u64();
@@ -149,9 +173,11 @@ const KNOWN_FLAGS: Record<MessageType, number> = {
   vote: FLAG_PRE | FLAG_TRANSFER,
   vote_response: FLAG_PRE | FLAG_GRANTED,
   read_round: 0,
-  read_round_response: 0,
+  read_round_response: FLAG_PROMISED,
   timeout_now: 0,
   snapshot: 0,
+  read_request: 0,
+  read_answer: FLAG_OK,
 };
 
 function flagsOf(message: Message): number {
@@ -162,6 +188,10 @@ function flagsOf(message: Message): number {
       return (message.pre ? FLAG_PRE : 0) | (message.transfer ? FLAG_TRANSFER : 0);
     case 'vote_response':
       return (message.pre ? FLAG_PRE : 0) | (message.granted ? FLAG_GRANTED : 0);
+    case 'read_round_response':
+      return message.promised ? FLAG_PROMISED : 0;
+    case 'read_answer':
+      return message.ok ? FLAG_OK : 0;
     default:
       return 0;
   }

@@ -7,7 +7,7 @@ import { META_GROUP, type GroupId } from '../base/index.js';
 import { Replica, type CheckpointLimits, type Machine } from '../group/index.js';
 import type { Host } from '../host/index.js';
 import type { Entropy, Logger } from '../ports/index.js';
-import type { createRaft, RaftOptions } from '../raft/index.js';
+import type { createRaft, LeaseOptions, RaftOptions } from '../raft/index.js';
 import type { NodeSettings } from '../settings/index.js';
 import type { CheckpointPointer, CheckpointStore, RecoveredGroup } from '../storage/index.js';
 
@@ -106,6 +106,7 @@ function buildReplica(
     appliedIndex,
     suspect,
     checkpointLimits: checkpointLimits(deps.settings),
+    usesLeases: usesLeases(deps, recovered.group),
     host: deps.host,
     logger: deps.logger.child({ group: recovered.group }),
   });
@@ -117,6 +118,21 @@ function checkpointLimits(settings: NodeSettings): CheckpointLimits {
     entries: settings.log.checkpointEntries,
     logBytesMax: settings.log.bytesMax,
   };
+}
+
+/** Nobody reads group 0 by command. */
+function usesLeases(deps: RecoveryDeps, group: GroupId): boolean {
+  return deps.settings.reads === 'lease' && group !== META_GROUP;
+}
+
+/** What clocks that read whole milliseconds can be wrong by. */
+const LEASE_MARGIN_MS = 2;
+
+function leaseOptions(deps: RecoveryDeps): LeaseOptions {
+  const { electionTicks, tickMs, clockDriftRatio } = deps.settings.raft;
+  const promiseMs = electionTicks * tickMs;
+  const holdMs = promiseMs * (1 - clockDriftRatio) - LEASE_MARGIN_MS;
+  return { promiseMs, holdMs, startedAtMs: deps.host.clock.monoMs() };
 }
 
 const MIB = 1024 * 1024;
@@ -138,6 +154,7 @@ function raftOptions(deps: RecoveryDeps, recovered: RecoveredGroup, suspect: boo
     preVote: raft.preVote,
     checkQuorum: true,
     suspect,
+    lease: usesLeases(deps, recovered.group) ? leaseOptions(deps) : null,
     random: (limit) => deps.entropy.below(limit),
   };
 }

@@ -1,5 +1,5 @@
 /** The whole door into the consensus core: synchronous, total, deterministic. `createRaft` (index.ts) returns one. */
-import type { LogIndex, ReadyNumber, ReplicaId, Term } from '../base/index.js';
+import type { LogIndex, MonoMs, ReadyNumber, ReplicaId, Term } from '../base/index.js';
 import type { Entry, Message, ProposeResult, RaftStatus, ReadResult, Ready, Role } from './types.js';
 
 export interface Raft {
@@ -13,14 +13,21 @@ export interface Raft {
   readonly lastIndex: LogIndex;
   /** A leader that committed an entry of its own term: it may serve reads. */
   readonly leaderReady: boolean;
+  /** Until then, on the host's monotonic clock, nobody else leads: a read at the present commit index needs no round. 0: no lease. */
+  readonly leaseUntilMs: MonoMs;
 
   /** One tick of the group's clock. `decide` false counts time but starts no election (the host has not polled its sockets since the tick fell due). */
   tick(decide: boolean): void;
   step(message: Message): void;
   /** Appends one entry when leader. The bytes are kept, not copied. */
   propose(data: Uint8Array): ProposeResult;
-  /** Asks for a linearizable read point; the outcome with this context comes in a Ready. Contexts are the caller's, unique per leader term. */
-  readIndex(context: number): ReadResult;
+  /**
+   * Asks for a linearizable read point; the outcome with this context comes in a Ready. Contexts are the caller's, never
+   * used twice. A replica that does not lead refuses, or asks its leader with `viaLeader`.
+   */
+  readIndex(context: number, viaLeader?: boolean): ReadResult;
+  /** The host's monotonic time, before what it hands in next; only leases need it. */
+  noteTime(nowMs: MonoMs): void;
   /** Hands leadership to a voter; false when not leader, the target is no voter, or it is this replica. Ends by itself after one election time-out. */
   transferLeader(to: ReplicaId): boolean;
   /** Campaigns at once (a test's or an operator's wish, or the only voter's start). */

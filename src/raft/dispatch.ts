@@ -7,7 +7,7 @@ import { handleAppendResponse, handleHeartbeatResponse } from './acks.js';
 import { handleAppend, handleHeartbeat } from './append.js';
 import { handleTimeoutNow, handleVote, handleVoteResponse, isSticky } from './election.js';
 import { isMember } from './membership.js';
-import { handleReadRound, handleReadRoundResponse } from './reads.js';
+import { handleReadAnswer, handleReadRequest, handleReadRound, handleReadRoundResponse } from './reads.js';
 import { becomeFollower } from './roles.js';
 import { handleSnapshot } from './snapshot.js';
 import type { MessageOf, RaftState } from './state.js';
@@ -20,10 +20,11 @@ function ignore(): void {
 }
 
 /** Whoever follows, or gives way at the first word of a leader of its term. */
-const LED: Pick<Handlers, 'append' | 'heartbeat' | 'read_round' | 'snapshot'> = {
+const LED: Pick<Handlers, 'append' | 'heartbeat' | 'read_round' | 'read_answer' | 'snapshot'> = {
   append: handleAppend,
   heartbeat: handleHeartbeat,
   read_round: handleReadRound,
+  read_answer: handleReadAnswer,
   snapshot: handleSnapshot,
 };
 
@@ -34,6 +35,7 @@ const CAMPAIGNING: Handlers = {
   append_response: ignore,
   heartbeat_response: ignore,
   read_round_response: ignore,
+  read_request: ignore,
   timeout_now: ignore,
 };
 
@@ -45,6 +47,7 @@ const TABLE: Readonly<Record<Role, Handlers>> = {
     append_response: ignore,
     heartbeat_response: ignore,
     read_round_response: ignore,
+    read_request: ignore,
     timeout_now: handleTimeoutNow,
   },
   precandidate: CAMPAIGNING,
@@ -57,6 +60,7 @@ const TABLE: Readonly<Record<Role, Handlers>> = {
     append_response: handleAppendResponse,
     heartbeat_response: handleHeartbeatResponse,
     read_round_response: handleReadRoundResponse,
+    read_request: handleReadRequest,
     timeout_now: ignore,
   },
 };
@@ -88,6 +92,7 @@ function isFromLeader(message: Message): boolean {
     case 'append':
     case 'heartbeat':
     case 'read_round':
+    case 'read_answer':
     case 'snapshot':
     case 'timeout_now':
       return true;
@@ -96,6 +101,7 @@ function isFromLeader(message: Message): boolean {
     case 'vote':
     case 'vote_response':
     case 'read_round_response':
+    case 'read_request':
       return false;
   }
 }
@@ -153,6 +159,8 @@ function answerStale(state: RaftState, message: Message): void {
     case 'heartbeat_response':
     case 'vote_response':
     case 'read_round_response':
+    case 'read_request':
+    case 'read_answer':
     case 'timeout_now':
       return;
   }

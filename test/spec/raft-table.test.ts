@@ -43,6 +43,7 @@ const LED = {
   append: 'follower: append_response',
   heartbeat: 'follower: heartbeat_response',
   read_round: 'follower: read_round_response',
+  read_answer: 'follower:',
   snapshot: 'follower: append_response',
 };
 
@@ -53,6 +54,7 @@ const SAME_TERM: Readonly<Record<Role, Readonly<Record<MessageType, string>>>> =
     append_response: 'follower:',
     heartbeat_response: 'follower:',
     read_round_response: 'follower:',
+    read_request: 'follower:',
     vote: `follower: ${VOTE_NO}`,
     vote_response: 'follower:',
     timeout_now: 'candidate: vote vote',
@@ -62,6 +64,7 @@ const SAME_TERM: Readonly<Record<Role, Readonly<Record<MessageType, string>>>> =
     append_response: 'precandidate:',
     heartbeat_response: 'precandidate:',
     read_round_response: 'precandidate:',
+    read_request: 'precandidate:',
     vote: `precandidate: ${VOTE_NO}`,
     vote_response: 'precandidate:',
     timeout_now: 'precandidate:',
@@ -71,6 +74,7 @@ const SAME_TERM: Readonly<Record<Role, Readonly<Record<MessageType, string>>>> =
     append_response: 'candidate:',
     heartbeat_response: 'candidate:',
     read_round_response: 'candidate:',
+    read_request: 'candidate:',
     vote: `candidate: ${VOTE_NO}`,
     vote_response: 'leader: append append',
     timeout_now: 'candidate:',
@@ -79,11 +83,14 @@ const SAME_TERM: Readonly<Record<Role, Readonly<Record<MessageType, string>>>> =
     append: 'InvariantError',
     heartbeat: 'InvariantError',
     read_round: 'InvariantError',
+    read_answer: 'InvariantError',
     snapshot: 'InvariantError',
     // An accepted append of nothing: the probe's answer is still due.
     append_response: 'leader:',
     heartbeat_response: 'leader: append',
     read_round_response: 'leader:',
+    // It waits until an entry of the term is committed.
+    read_request: 'leader:',
     vote: `leader: ${VOTE_NO}`,
     vote_response: 'leader:',
     timeout_now: 'leader:',
@@ -100,6 +107,8 @@ const OLD_TERM: Readonly<Record<MessageType, string>> = {
   append_response: '',
   heartbeat_response: '',
   read_round_response: '',
+  read_request: '',
+  read_answer: '',
   vote_response: '',
   timeout_now: '',
 };

@@ -87,7 +87,9 @@ const DEFAULTS: { [T in MessageType]: Omit<Extract<Message, { type: T }>, 'from'
   vote: { type: 'vote', lastIndex: 0, lastTerm: 0, pre: false, transfer: false },
   vote_response: { type: 'vote_response', pre: false, granted: true },
   read_round: { type: 'read_round', round: 1 },
-  read_round_response: { type: 'read_round_response', round: 1 },
+  read_round_response: { type: 'read_round_response', round: 1, promised: false },
+  read_request: { type: 'read_request', context: 1 },
+  read_answer: { type: 'read_answer', context: 1, index: 1, ok: true },
   timeout_now: { type: 'timeout_now' },
   snapshot: {
     type: 'snapshot',
