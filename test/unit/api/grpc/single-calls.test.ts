@@ -189,7 +189,9 @@ describe('single calls', () => {
     [0, undefined],
     [1, undefined],
     [2, undefined],
-    [3, 'INVALID_ARGUMENT'],
+    [3, undefined],
+    [4, undefined],
+    [5, 'INVALID_ARGUMENT'],
     [77, 'INVALID_ARGUMENT'],
   ] as const)('of consistency %i end with %s', (consistency, code) => {
     const world = new CacheWorld();
