@@ -11,6 +11,7 @@ import {
   type NodeId,
   type Term,
 } from '../base/index.js';
+import type { Machine } from './machine.js';
 import type { CommandSink } from './sink.js';
 
 /** How a batch gets its index (read-desk.ts). */
@@ -76,6 +77,15 @@ export class ReadBatch {
 
   startOf(position: number): number {
     return position === 0 ? 0 : (this.ends[position - 1] as number);
+  }
+
+  /** Answers what is left as of `stampMs`, the stamp of the entry that is about to be applied. */
+  runAt(stampMs: number, machine: Machine, out: ByteWriter): void {
+    for (let i = this.answered; i < this.count; i++) {
+      out.reset();
+      machine.readAt(this.commands.buffer, this.startOf(i), this.ends[i] as number, stampMs, out);
+      (this.sinks[i] as CommandSink).onResult(this.tokens[i] as number, out.buffer, 0, out.length);
+    }
   }
 
   refuse(reason: ErrorReason, leaderNode: NodeId): void {

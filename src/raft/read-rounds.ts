@@ -80,8 +80,8 @@ export class ReadRounds {
     if (always || this.rounds.length > 0) this.retryDue = true;
   }
 
-  /** Rounds that are under way count no more; their reads join the next one. */
-  reopen(): void {
+  /** The members changed: rounds that are under way count no more, and a later one covers their reads. */
+  restart(): void {
     if (this.rounds.length === 0) return;
     const rounds = this.rounds;
     this.rounds = [];

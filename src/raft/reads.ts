@@ -30,11 +30,13 @@ function askLeader(state: RaftState, context: number): ReadResult {
   if (leader === 0 || !state.isMember || state.options.suspect) return notLeader(state);
   if (requests.count >= state.options.pendingReadsMax)
     return { kind: 'dropped', reason: 'overloaded', leader };
+  const { id: from, term, configuration } = state;
   state.outbox.messages.push({
     type: 'read_request',
-    from: state.id,
+    from,
     to: leader,
-    term: state.term,
+    term,
+    configurationVersion: configuration.version,
     context: requests.add(context, state.ticks),
   });
   return ACCEPTED;
@@ -56,6 +58,7 @@ function answerRemote(state: RaftState, read: RemoteRead, index: LogIndex, ok: b
     from: state.id,
     to,
     term: state.term,
+    configurationVersion: state.configuration.version,
     context,
     index,
     ok,
@@ -91,6 +94,7 @@ export function startRound(state: RaftState): void {
       from: state.id,
       to: follower.id,
       term: state.term,
+      configurationVersion: state.configuration.version,
       round,
     });
   }
@@ -116,6 +120,7 @@ export function handleReadRound(state: RaftState, message: MessageOf<'read_round
     from: state.id,
     to: message.from,
     term: state.term,
+    configurationVersion: state.configuration.version,
     round: message.round,
     promised: state.lease !== null,
   });

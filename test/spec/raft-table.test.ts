@@ -58,6 +58,8 @@ const SAME_TERM: Readonly<Record<Role, Readonly<Record<MessageType, string>>>> =
     vote: `follower: ${VOTE_NO}`,
     vote_response: 'follower:',
     timeout_now: 'candidate: vote vote',
+    removed: 'follower:',
+    suspect: 'follower:',
   },
   precandidate: {
     ...LED,
@@ -68,6 +70,8 @@ const SAME_TERM: Readonly<Record<Role, Readonly<Record<MessageType, string>>>> =
     vote: `precandidate: ${VOTE_NO}`,
     vote_response: 'precandidate:',
     timeout_now: 'precandidate:',
+    removed: 'precandidate:',
+    suspect: 'precandidate:',
   },
   candidate: {
     ...LED,
@@ -78,13 +82,16 @@ const SAME_TERM: Readonly<Record<Role, Readonly<Record<MessageType, string>>>> =
     vote: `candidate: ${VOTE_NO}`,
     vote_response: 'leader: append append',
     timeout_now: 'candidate:',
+    removed: 'candidate:',
+    suspect: 'candidate:',
   },
   leader: {
-    append: 'InvariantError',
-    heartbeat: 'InvariantError',
-    read_round: 'InvariantError',
-    read_answer: 'InvariantError',
-    snapshot: 'InvariantError',
+    // Two leaders of a term can't be: no effect.
+    append: 'leader:',
+    heartbeat: 'leader:',
+    read_round: 'leader:',
+    read_answer: 'leader:',
+    snapshot: 'leader:',
     // An accepted append of nothing: the probe's answer is still due.
     append_response: 'leader:',
     heartbeat_response: 'leader: append',
@@ -94,6 +101,8 @@ const SAME_TERM: Readonly<Record<Role, Readonly<Record<MessageType, string>>>> =
     vote: `leader: ${VOTE_NO}`,
     vote_response: 'leader:',
     timeout_now: 'leader:',
+    removed: 'leader:',
+    suspect: 'leader:',
   },
 };
 
@@ -111,6 +120,8 @@ const OLD_TERM: Readonly<Record<MessageType, string>> = {
   read_answer: '',
   vote_response: '',
   timeout_now: '',
+  removed: '',
+  suspect: '',
 };
 
 function outcome(raft: Raft, message: Message): string {

@@ -28,7 +28,7 @@ function entryOf(index: number, command: Uint8Array, stampMs = 1) {
 function follower(commit: number): ReplicaUnderTest {
   const t = new ReplicaUnderTest(VOTERS);
   const entries = [makeEntry(1, 1), entryOf(2, setCommand('a', '1')), entryOf(3, setCommand('a', '2'))];
-  t.replica.step({ type: 'append', from: 3, to: 1, term: 1, prevIndex: 0, prevTerm: 0, commit, entries });
+  t.step('append', { from: 3, term: 1, commit, entries });
   t.settle();
   t.host.sent.length = 0;
   return t;
