@@ -3,7 +3,7 @@ import { MetricsRegistry, type GroupId } from '../../src/base/index.js';
 import { Replica } from '../../src/group/index.js';
 import { Host, type HostOptions } from '../../src/host/index.js';
 import { createKv, type Kv } from '../../src/kv/index.js';
-import { createRaft, type RoleChange } from '../../src/raft/index.js';
+import { createRaft, type RaftOptions, type RoleChange } from '../../src/raft/index.js';
 import { MemoryPeers } from './loop-peers.js';
 import { MemoryCheckpointStore, MemoryLogStore } from './loop-stores.js';
 import { LoopWorld, quietLogger } from './loop-world.js';
@@ -28,9 +28,10 @@ export class TestNode {
     readonly cluster: TestHosts,
     readonly id: number,
     wallOffsetMs: number,
+    rate: number,
   ) {
     const { world } = cluster;
-    this.clock = world.nodeClock(wallOffsetMs);
+    this.clock = world.nodeClock(wallOffsetMs, rate);
     const timers = world.timersOf(this.clock);
     this.store = new MemoryLogStore((run) => timers.after(cluster.flushMs(id), run));
     this.checkpoints = new MemoryCheckpointStore((run) => timers.soon(run));
@@ -82,10 +83,16 @@ export class TestNode {
       group,
       id: this.id,
       raft: createRaft(
-        makeOptions(this.id, { random: (limit) => prng.below(limit), preVote: true, checkQuorum: true }),
+        makeOptions(this.id, {
+          random: (limit) => prng.below(limit),
+          preVote: true,
+          checkQuorum: true,
+          ...this.cluster.raftOptions,
+        }),
         makeInitial(voters),
       ),
       machine,
+      usesLeases: (this.cluster.raftOptions.lease ?? null) !== null,
       appliedIndex: 0,
       suspect: null,
       checkpointLimits: { ...checkpoints, logBytesMax: Infinity },
@@ -117,16 +124,27 @@ export class TestHosts {
   readonly world: LoopWorld;
   readonly peers: MemoryPeers;
   readonly nodes: TestNode[] = [];
+  readonly raftOptions: Partial<RaftOptions>;
   flushMs: (node: number) => number = () => 2;
 
   constructor(
     count: number,
-    options: { seed?: number; remember?: boolean; wallOffsetsMs?: readonly number[] } = {},
+    options: {
+      seed?: number;
+      remember?: boolean;
+      wallOffsetsMs?: readonly number[];
+      /** Of the nodes' clocks: milliseconds of theirs per true one. */
+      rates?: readonly number[];
+      raft?: Partial<RaftOptions>;
+    } = {},
   ) {
+    this.raftOptions = options.raft ?? {};
     this.world = new LoopWorld(options.seed);
     this.peers = new MemoryPeers(this.world.loop, options.remember ?? false);
     for (let id = 1; id <= count; id++) {
-      this.nodes.push(new TestNode(this, id, options.wallOffsetsMs?.[id - 1] ?? 0));
+      this.nodes.push(
+        new TestNode(this, id, options.wallOffsetsMs?.[id - 1] ?? 0, options.rates?.[id - 1] ?? 1),
+      );
     }
   }
 
