@@ -11,6 +11,8 @@ import { RaftCluster } from './raft-cluster.js';
 import type { TestReplica } from './raft-cluster.js';
 
 const NETWORK_MAX = 300;
+/** In steps, of which a replica ticks in about one of twenty-five. */
+const PROMISE_STEPS = 250;
 
 interface PendingRead {
   /** What was committed anywhere when the read came: it must see all of it. */
@@ -33,14 +35,25 @@ export class RaftChaos {
   private committedMax = 0;
   private nextContext = 1;
   private proposals = 0;
+  private nowMs = 0;
   /** How often the rarer things happened, so that a test can tell that they did. */
-  readonly counts = { elections: 0, confirmed: 0, aborted: 0, crashes: 0, installs: 0, applied: 0 };
+  readonly counts = {
+    elections: 0,
+    confirmed: 0,
+    aborted: 0,
+    crashes: 0,
+    installs: 0,
+    applied: 0,
+    leased: 0,
+  };
   readonly members: ChaosMembers;
 
   /** `elections`: hardly anything but campaigns, crashes and slow disks, where votes get lost. */
   constructor(
     readonly seed: number,
     profile: ChaosProfile = 'all',
+    /** Time goes by a millisecond a step, the same for all. */
+    withLeases = false,
   ) {
     this.prng = new Prng(seed);
     const options = this.prng.stream('options');
@@ -61,6 +74,17 @@ export class RaftChaos {
       pendingReadsMax: 20,
       promotionLagMax: options.pick([0, 2, 100]),
     };
+    if (withLeases) {
+      const startedAtMs = (): number => this.nowMs;
+      const lease = {
+        promiseMs: PROMISE_STEPS,
+        holdMs: PROMISE_STEPS - 1,
+        get startedAtMs() {
+          return startedAtMs();
+        },
+      };
+      Object.assign(drawn, { lease, checkQuorum: true });
+    }
     const optionsOf = (id: number): Partial<RaftOptions> => {
       const random = this.prng.stream(`timeouts ${id}`);
       return { ...drawn, random: (limit) => random.below(limit) };
@@ -108,6 +132,8 @@ export class RaftChaos {
 
   run(steps: number): void {
     for (let i = 0; i < steps; i++) {
+      this.nowMs++;
+      for (const { raft } of this.cluster.replicas.values()) raft?.noteTime(this.nowMs);
       let at = this.prng.below(this.weightTotal);
       for (const one of this.weights) {
         at -= one.weight;
@@ -272,6 +298,14 @@ export class RaftChaos {
       this.commits.set(replica, { raft, commit: raft.commit, term: raft.term });
       if (raft.role === 'leader') this.checkLeader(replica);
       this.committedMax = Math.max(this.committedMax, raft.commit);
+    }
+    for (const { raft } of this.cluster.replicas.values()) {
+      if (raft === null || raft.leaseUntilMs <= this.nowMs) continue;
+      this.counts.leased++;
+      this.demand(
+        raft.commit === this.committedMax,
+        `replica ${raft.id} holds a lease at ${raft.commit}, ${this.committedMax} is committed`,
+      );
     }
   }
 
