@@ -55,7 +55,7 @@ test('E7 E9 E40 under a lease a leader knows all that is committed, whoever cras
   for (let seed = first; seed <= last; seed++) {
     const chaos = new RaftChaos(seed, seed % 2 === 0 ? 'all' : 'members', true);
     try {
-      chaos.run(STEPS);
+      chaos.run(2 * STEPS);
     } catch (error) {
       throw new Error(`RAFT_SEED=${seed} (leases): ${String(error)}`, { cause: error });
     }
