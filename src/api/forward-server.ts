@@ -5,7 +5,7 @@
  */
 import { ByteWriter, copyBytes, type ErrorReason, type GroupId, type NodeId } from '../base/index.js';
 import { ForwardResponseWriter } from '../codec/index.js';
-import type { CommandSink } from '../group/index.js';
+import { Freshness, type CommandSink } from '../group/index.js';
 import type { Host } from '../host/index.js';
 import { isWriteOp, putFailed } from '../kv/index.js';
 import type { PeerNetwork, Timers } from '../ports/index.js';
@@ -148,7 +148,8 @@ export class ForwardServer {
     if (viaLog || isWriteOp(bytes[start] as number)) {
       replica.submitWrite(bytes, start, end, (hops & HopFlag.afterReads) !== 0, answers, token, viaLog);
     } else {
-      replica.submitRead(bytes, start, end, answers, token);
+      const freshness = (hops & HopFlag.byQuorum) !== 0 ? Freshness.quorum : Freshness.linearizable;
+      replica.submitRead(bytes, start, end, answers, token, freshness);
     }
   }
 

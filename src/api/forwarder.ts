@@ -24,8 +24,8 @@ const BATCH_NUMBERS = 1 << 20;
 /** A batch without an answer this long after its last deadline is forgotten. */
 const BATCH_GRACE_MS = 2000;
 
-/** Bits above the hop count, told to the leader's node about the command's connection. */
-export const HopFlag = { viaLog: 0x40, afterReads: 0x80, countMask: 0x3f } as const;
+/** Bits above the hop count, told to the leader's node: about the command's connection, and that no lease will do. */
+export const HopFlag = { byQuorum: 0x20, viaLog: 0x40, afterReads: 0x80, countMask: 0x1f } as const;
 
 class Batch {
   readonly handles: number[] = [];

@@ -25,7 +25,9 @@ export interface CommandGateway {
   /**
    * Runs one encoded command (kv/command.ts; `bytes[start, end)`, copied before the call returns) on the shard that
    * owns `slot`. Exactly one `sink.onResult(token, …)` follows, never from inside this call, by `deadline` at the
-   * latest. Commands of one sink on one shard take effect in the order of the calls.
+   * latest. Commands of one sink on one shard take effect in the order of the calls. `freshness` (of reads alone) is a
+   * number of the group's freshness.ts; a read that any replica may answer sees the writes called before it, and may
+   * see some that were called after it.
    */
   submit(
     slot: Slot,
@@ -35,6 +37,7 @@ export interface CommandGateway {
     deadline: MonoMs,
     sink: ResultSink,
     token: number,
+    freshness?: number,
   ): void;
   /** Sink is gone (its connection closed): its results may be dropped. */
   forget(sink: ResultSink): void;
@@ -54,6 +57,8 @@ export interface ClusterDirectory {
   map(): ShardMap;
   /** The node that leads a shard as far as is known here, 0 for none. This node only while its replica serves. */
   leaderOf(shard: GroupId): NodeId;
+  /** Whether a replica here may answer reads of the shard that any replica may answer. */
+  servesAnyReads(shard: GroupId): boolean;
   /** Term of that leadership; 0 when unknown. */
   leaderTermOf(shard: GroupId): Term;
   /** `listener` runs after each change of the map or of a leader. */

@@ -15,7 +15,7 @@ import {
   type NodeId,
   type Slot,
 } from '../base/index.js';
-import type { CommandSink } from '../group/index.js';
+import { Freshness, isForAnyReplica, type CommandSink } from '../group/index.js';
 import type { Host } from '../host/index.js';
 import { isWriteOp, putFailed } from '../kv/index.js';
 import type { Clock, PeerNetwork, Timers } from '../ports/index.js';
@@ -107,6 +107,7 @@ export class Gateway implements CommandGateway, CommandSink {
     deadline: MonoMs,
     sink: ResultSink,
     token: number,
+    freshness: number = Freshness.linearizable,
   ): void {
     if (this.table.full) {
       this.refuseSoon(sink, token);
@@ -118,7 +119,7 @@ export class Gateway implements CommandGateway, CommandSink {
     const afterReads = (isWrite || viaLog) && sink.unanswered.readsOf(shard) > 0;
     const route = this.routeOf(shard);
     const sequence = route.nextSequence++;
-    const handle = this.table.add(sink, token, shard, isWrite, deadline, sequence, end - start);
+    const handle = this.table.add(sink, token, shard, isWrite, deadline, sequence, end - start, freshness);
     if (!this.polling) this.startPolling();
     if (shard < 0) {
       this.failSoon(handle, 'NOT_INITIALISED', 'this node does not know the shard map yet');
@@ -133,6 +134,9 @@ export class Gateway implements CommandGateway, CommandSink {
       this.failSoon(handle, 'UNAVAILABLE', 'the node is stopping');
       return;
     }
+    // Behind writes of its own connection a read goes their way, and sees them.
+    const mayBeLocal = !isWrite && !viaLog && isForAnyReplica(freshness);
+    if (mayBeLocal && this.readHere(shard, handle, bytes, start, end, freshness)) return;
     if (route.rerouting || !this.dispatch(route, handle, bytes, start, end, viaLog, afterReads)) {
       route.hold(handle, sequence, bytes, start, end);
       this.reroute(route);
@@ -172,6 +176,37 @@ export class Gateway implements CommandGateway, CommandSink {
     return node === this.deps.nodeId ? 0 : node;
   }
 
+  /** Hands a read to the replica here although it does not lead; false when there is none that could answer. */
+  private readHere(
+    shard: GroupId,
+    handle: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    freshness: number,
+  ): boolean {
+    const replica = this.deps.host.replica(shard);
+    // A leader's reads keep their place among its commands.
+    if (replica === null || replica.serves || !replica.servesAnyReads) return false;
+    this.table.setLocal(this.table.slotOf(handle), this.deps.nodeId);
+    replica.submitRead(bytes, start, end, this, handle, freshness);
+    return true;
+  }
+
+  /** The replica here can't answer it: it goes to the leader as any other read. */
+  private leaveHere(slot: number, handle: number, command: Uint8Array, start: number, end: number): void {
+    const shard = this.table.shardOf(slot);
+    const route = this.routeOf(shard);
+    const sequence = this.table.sequenceOf(slot);
+    this.table.setHeld(slot);
+    this.table.setFreshness(slot, Freshness.linearizable);
+    const viaLog = this.table.sinkOf(slot).unanswered.orderedOf(shard) > 0;
+    if (route.rerouting || !this.dispatch(route, handle, command, start, end, viaLog, false)) {
+      route.holdRefused(handle, sequence, command, start, end);
+      this.reroute(route);
+    }
+  }
+
   /** Sends one command to the shard's leader; false when it has to wait. */
   private dispatch(
     route: ShardRoute,
@@ -197,9 +232,14 @@ export class Gateway implements CommandGateway, CommandSink {
       if (replica === null) return false;
       if (viaLog || this.table.isWrite(slot))
         replica.submitWrite(bytes, start, end, afterReads, this, handle, viaLog);
-      else replica.submitRead(bytes, start, end, this, handle);
+      else replica.submitRead(bytes, start, end, this, handle, this.table.freshnessOf(slot));
     } else {
-      const hops = 1 | (viaLog ? HopFlag.viaLog : 0) | (afterReads ? HopFlag.afterReads : 0);
+      const byQuorum = this.table.freshnessOf(slot) === Freshness.quorum;
+      const hops =
+        1 |
+        (viaLog ? HopFlag.viaLog : 0) |
+        (afterReads ? HopFlag.afterReads : 0) |
+        (byQuorum ? HopFlag.byQuorum : 0);
       this.deps.metrics.forwards.inc();
       this.forwarder.send(target, handle, route.shard, hops, this.table.deadlineOf(slot), bytes, start, end);
     }
@@ -272,6 +312,10 @@ export class Gateway implements CommandGateway, CommandSink {
   onResult(handle: number, bytes: Uint8Array, start: number, end: number): void {
     const slot = this.table.slotOf(handle);
     if (slot < 0) return;
+    if (this.table.stateOf(slot) === PendingState.local) {
+      this.answer(slot, bytes, start, end);
+      return;
+    }
     const route = this.routeOf(this.table.shardOf(slot));
     route.noteRan(this.table.sinkOf(slot), this.table.sequenceOf(slot));
     if (this.table.targetOf(slot) !== this.deps.nodeId) this.deps.metrics.forwardSuccess.inc();
@@ -295,6 +339,10 @@ export class Gateway implements CommandGateway, CommandSink {
     if (target !== this.deps.nodeId) this.deps.metrics.forwardFailures(reason).inc();
     if (!again || this.stopped || nowMs >= this.table.deadlineOf(slot)) {
       this.fail(handle, this.stopped ? 'UNAVAILABLE' : reason, 'the command was not run', leaderNode);
+      return;
+    }
+    if (this.table.stateOf(slot) === PendingState.local) {
+      this.leaveHere(slot, handle, command, start, end);
       return;
     }
     this.reroute(route); // before it settles: what overtook this command must be remembered
@@ -362,7 +410,7 @@ export class Gateway implements CommandGateway, CommandSink {
         if (table.targetOf(slot) !== this.deps.nodeId) this.deps.metrics.forwardTimeouts.inc();
         this.routeOf(table.shardOf(slot)).noteRan(table.sinkOf(slot), table.sequenceOf(slot));
         this.fail(handle, 'OUTCOME_UNKNOWN', 'no answer by the deadline', 0);
-      } else if (state === PendingState.sent) {
+      } else if (state === PendingState.sent || state === PendingState.local) {
         this.fail(handle, 'DEADLINE_EXCEEDED', 'no answer by the deadline', 0);
       } else {
         this.fail(handle, 'SHARD_LEADER_UNKNOWN', `shard ${table.shardOf(slot)} has no leader`, 0);

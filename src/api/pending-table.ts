@@ -10,7 +10,8 @@ const SLOT_BITS = 20;
 const SLOTS_MAX = 1 << SLOT_BITS;
 const SLOTS_RESERVED = 1 << 16;
 
-export const PendingState = { free: 0, held: 1, sent: 2 } as const;
+/** `local`: a read that the replica here answers as it can; it has no place in its shard's route. */
+export const PendingState = { free: 0, held: 1, sent: 2, local: 3 } as const;
 export type PendingState = (typeof PendingState)[keyof typeof PendingState];
 
 export class PendingTable {
@@ -27,6 +28,7 @@ export class PendingTable {
   private generations = new Float64Array(this.capacity);
   private sizes = new Float64Array(this.capacity);
   private targets = new Int32Array(this.capacity);
+  private freshnesses = new Float64Array(this.capacity);
   /** The slots of one sink are a list, whose first is with the sink: forgetting it looks at nobody else's. */
   private nextOfSink = new Int32Array(this.capacity);
   private previousOfSink = new Int32Array(this.capacity);
@@ -54,6 +56,7 @@ export class PendingTable {
     deadline: MonoMs,
     sequence: number,
     bytes: number,
+    freshness = 0,
   ): number {
     let slot = this.freeSlots.pop();
     if (slot === undefined) {
@@ -71,6 +74,7 @@ export class PendingTable {
     this.sequences[slot] = sequence;
     this.sizes[slot] = bytes;
     this.targets[slot] = 0;
+    this.freshnesses[slot] = freshness;
     this.ordered[slot] = isWrite ? 1 : 0;
     this.count++;
     this.bytes += bytes;
@@ -114,6 +118,20 @@ export class PendingTable {
   setSent(slot: number, target: NodeId): void {
     this.states[slot] = PendingState.sent;
     this.targets[slot] = target;
+  }
+
+  setLocal(slot: number, target: NodeId): void {
+    this.states[slot] = PendingState.local;
+    this.targets[slot] = target;
+  }
+
+  /** A number of the group's freshness.ts; of no meaning for writes. */
+  freshnessOf(slot: number): number {
+    return this.freshnesses[slot] as number;
+  }
+
+  setFreshness(slot: number, freshness: number): void {
+    this.freshnesses[slot] = freshness;
   }
 
   setHeld(slot: number): void {
@@ -198,6 +216,7 @@ export class PendingTable {
     this.sizes = f64(this.sizes);
     this.shards = i32(this.shards);
     this.targets = i32(this.targets);
+    this.freshnesses = f64(this.freshnesses);
     this.nextOfSink = i32(this.nextOfSink);
     this.previousOfSink = i32(this.previousOfSink);
     this.states = u8(this.states);

@@ -78,6 +78,8 @@ export const ERROR_REASONS = {
   NOT_A_NUMBER: { number: 22, retry: 'never', definite: true, grpc: 'FAILED_PRECONDITION', resp: 'ERR' },
   OVERFLOW: { number: 23, retry: 'never', definite: true, grpc: 'OUT_OF_RANGE', resp: 'ERR' },
   WRONG_TYPE: { number: 24, retry: 'never', definite: true, grpc: 'FAILED_PRECONDITION', resp: 'WRONGTYPE' },
+  /** A read with a bound on its age, at a replica that can't keep it and doesn't reach its leader. */
+  TOO_STALE: { number: 30, retry: 'backoff', definite: true, grpc: 'UNAVAILABLE', resp: 'TRYAGAIN' },
 } as const satisfies Record<string, ErrorRow>;
 
 /** One row of the table: a reason without any of these does not compile. */

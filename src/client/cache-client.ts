@@ -8,7 +8,7 @@ import { unwrapAll } from './batch-error.js';
 import type { ItemResult } from './batch-error.js';
 import { Call } from './call.js';
 import type { AnswerReader } from './call.js';
-import { DEADLINE_MS_MAX, readConsistency, readSignal } from './client-options.js';
+import { DEADLINE_MS_MAX, readConsistency, readMaxStaleness, readSignal } from './client-options.js';
 import type { CallOptions, ExpiryOptions, ReadOptions, WriteOptions } from './client-options.js';
 import { parseDuration } from './durations.js';
 import type { Duration } from './durations.js';
@@ -96,7 +96,7 @@ export interface CacheClient {
 }
 
 const CALL_OPTIONS = ['deadline', 'signal'];
-const READ_OPTIONS = [...CALL_OPTIONS, 'consistency', 'as'];
+const READ_OPTIONS = [...CALL_OPTIONS, 'consistency', 'maxStaleness', 'as'];
 const WRITE_OPTIONS = [...CALL_OPTIONS, 'ttl', 'expireAt', 'keepTtl'];
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
@@ -236,6 +236,7 @@ export class EngineCacheClient implements CacheClient {
     checkOptions(options, READ_OPTIONS);
     const call = new Call(OperationKind.get, encodeKey(key, name), reader);
     call.consistency = readConsistency(options?.consistency);
+    call.maxStalenessMs = readMaxStaleness(options?.maxStaleness, call.consistency);
     return call;
   }
 

@@ -26,6 +26,7 @@ export class Call<T> implements ClientOperation {
   delta: number | bigint = 0;
   withMeta = false;
   consistency: CacheConsistency = CacheConsistency.linearizable;
+  maxStalenessMs = 0;
   private resolve: ((result: T) => void) | null = null;
   private reject: ((error: unknown) => void) | null = null;
   private stopListening: (() => void) | null = null;

@@ -18,10 +18,15 @@ export interface ConnectOptions {
 }
 
 /**
- * How fresh a read is. `linearizable`: the last acknowledged value. The others allow older ones; servers may serve
- * them as `linearizable`, and do so for now.
+ * How fresh a read is. `linearizable`, `quorum`, `lease` and `follower`: the last acknowledged value. `quorum` never
+ * relies on clocks, also where the servers' setting `reads` is `lease`; `lease` is for such servers. `follower` is
+ * answered by any replica, which asks the leader for no more than an index. `stale` is answered by any replica with what
+ * was there at most `maxStaleness` ago.
+ *
+ * Reads with `follower` or `stale` see what was answered before they were called; they are not ordered with calls that
+ * are still under way.
  */
-export type Consistency = 'linearizable' | 'lease' | 'stale';
+export type Consistency = 'linearizable' | 'quorum' | 'lease' | 'follower' | 'stale';
 
 export interface CallOptions {
   /** Time for the whole call, repetitions included. Default: that of `connect`. */
@@ -33,6 +38,8 @@ export interface CallOptions {
 export interface ReadOptions extends CallOptions {
   /** Default `linearizable`. */
   readonly consistency?: Consistency;
+  /** With `stale`, and only then: how old the answer may be. Default: the server's, 10 s. At most a day. */
+  readonly maxStaleness?: Duration;
 }
 
 /** When a value ends: at most one of the three; none: never. */
@@ -56,6 +63,7 @@ export interface ClientSettings {
 
 const DEADLINE_MS_DEFAULT = 5000;
 export const DEADLINE_MS_MAX = 86_400_000;
+const MAX_STALENESS_MS_MAX = 86_400_000;
 const PENDING_COUNT_DEFAULT = 100_000;
 const PENDING_BYTES_DEFAULT = 64 * 1024 * 1024;
 const CONNECT_OPTIONS = ['endpoints', 'deadline', 'pendingCountMax', 'pendingBytesMax'];
@@ -107,6 +115,8 @@ const CONSISTENCIES: ReadonlyMap<unknown, CacheConsistency> = new Map([
   ['linearizable', CacheConsistency.linearizable],
   ['lease', CacheConsistency.lease],
   ['stale', CacheConsistency.stale],
+  ['follower', CacheConsistency.follower],
+  ['quorum', CacheConsistency.quorum],
 ]);
 
 /** Throws INVALID_ARGUMENT. */
@@ -114,9 +124,18 @@ export function readConsistency(given: unknown): CacheConsistency {
   if (given === undefined) return CacheConsistency.linearizable;
   const consistency = CONSISTENCIES.get(given);
   if (consistency === undefined) {
-    throw invalidArgument('consistency', given, "'linearizable', 'lease' or 'stale'");
+    throw invalidArgument('consistency', given, "'linearizable', 'quorum', 'lease', 'follower' or 'stale'");
   }
   return consistency;
+}
+
+/** In milliseconds; 0: not given. Throws INVALID_ARGUMENT. */
+export function readMaxStaleness(given: unknown, consistency: CacheConsistency): number {
+  if (given === undefined) return 0;
+  if (consistency !== CacheConsistency.stale) {
+    throw invalidArgument('maxStaleness', given, "no value unless consistency is 'stale'");
+  }
+  return parseDuration('maxStaleness', given, MAX_STALENESS_MS_MAX);
 }
 
 /** Throws INVALID_ARGUMENT for what is no signal. */

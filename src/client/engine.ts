@@ -39,7 +39,7 @@ import { MapWatch } from './map-watch.js';
 import type { NodeLink } from './node-link.js';
 import { OperationTable, PENDING_COUNT_LIMIT, Place } from './operation-table.js';
 import type { OperationList } from './operation-table.js';
-import { isRead, operationBytes } from './operation.js';
+import { isForAnyReplica, isRead, operationBytes } from './operation.js';
 import type { ClientOperation } from './operation.js';
 import { NO_SHARD, RouteTable } from './route-table.js';
 import { createLane, hasWaiting } from './shard-lane.js';
@@ -156,9 +156,9 @@ export class ClientEngine {
       );
     }
     const now = this.ports.clock.monoMs();
-    const laneIndex = this.laneOfSlot[slotOfKey(operation.key)] as number;
-    const lane = this.lanes[laneIndex] as ShardLane;
-    const slot = this.table.add(operation, laneIndex, now + timeoutMs, bytes);
+    const ordinary = this.lanes[this.laneOfSlot[slotOfKey(operation.key)] as number] as ShardLane;
+    const lane = isForAnyReplica(operation) ? this.laneForAnyReplica(ordinary) : ordinary;
+    const slot = this.table.add(operation, lane.index, now + timeoutMs, bytes);
     this.table.insert(lane.fresh, slot);
     this.deadlines.by(now + timeoutMs);
     this.care.by(now + LOOK_AFTER_MS);
@@ -238,7 +238,9 @@ export class ClientEngine {
         return;
       }
     }
-    const link = this.links.choose(lane.shard, lane.link, now);
+    const link = lane.isForAnyReplica
+      ? this.links.chooseReplica(lane.shard, lane.link, now)
+      : this.links.choose(lane.shard, lane.link, now);
     if (link === null) {
       this.care.by(now + LOOK_AFTER_MS);
       this.wake.by(this.links.nextOpenAt(now));
@@ -326,6 +328,10 @@ export class ClientEngine {
       return;
     }
     table.setRefusal(slot, error);
+    if (reason === 'TOO_STALE' && lane.isForAnyReplica) {
+      this.moveToLeader(slot, lane);
+      return;
+    }
     this.moveToRefused(slot, lane);
     const now = this.ports.clock.monoMs();
     if (!lane.isRefusalCounted) {
@@ -352,6 +358,18 @@ export class ClientEngine {
     table.insert(lane.refused, slot);
   }
 
+  /** A replica could not keep a read's bound: the leader can. */
+  private moveToLeader(slot: number, lane: ShardLane): void {
+    const { table } = this;
+    const target = this.lanes[lane.twin] as ShardLane;
+    this.moveToRefused(slot, lane);
+    table.remove(lane.refused, slot);
+    table.setLane(slot, target.index);
+    table.insert(target.refused, slot);
+    this.markDirty(target);
+    if (lane.sent.count === 0 && hasWaiting(lane)) this.markDirty(lane);
+  }
+
   /** Takes an operation out of its lane and of the table. Its caller is told by who calls this. */
   private takeOut(slot: number): ClientOperation {
     const { table } = this;
@@ -360,7 +378,9 @@ export class ClientEngine {
     const operation = table.operation(slot);
     if (place === Place.sent) {
       const number = table.numberOf(slot);
-      if (isBehind(table, lane.sent, number) || isBehind(table, lane.refused, number)) {
+      const isBehindOthers = isBehind(table, lane.sent, number) || isBehind(table, lane.refused, number);
+      // Reads that any replica answered say nothing of the order of the others.
+      if (isBehindOthers && !lane.isForAnyReplica) {
         this.done.note(operation.key, number);
       }
       table.remove(lane.sent, slot);
@@ -433,6 +453,14 @@ export class ClientEngine {
     return '';
   }
 
+  private laneForAnyReplica(ordinary: ShardLane): ShardLane {
+    if (ordinary.twin < 0) {
+      ordinary.twin = this.lanes.length;
+      this.lanes.push(createLane(ordinary.twin, ordinary.shard, ordinary.index));
+    }
+    return this.lanes[ordinary.twin] as ShardLane;
+  }
+
   /**
    * Slots have other shards now: what waits moves to their lanes, in order. Not before everything that was sent by the
    * old map is answered, or a key's operations could overtake each other on two lanes.
@@ -440,7 +468,8 @@ export class ClientEngine {
   private remap(): void {
     if (this.lanes.some((lane) => lane.sent.count > 0)) return;
     this.isRemapDue = false;
-    const indexes = new Map<GroupId, number>(this.lanes.map((lane) => [lane.shard, lane.index]));
+    const ordinary = this.lanes.filter((lane) => !lane.isForAnyReplica);
+    const indexes = new Map<GroupId, number>(ordinary.map((lane) => [lane.shard, lane.index]));
     for (let slot = 0; slot < SLOT_COUNT; slot++) {
       const shard = this.routes.shardOf(slot);
       let index = indexes.get(shard);
@@ -466,7 +495,8 @@ export class ClientEngine {
     const { table } = this;
     for (let slot = list.first; slot >= 0;) {
       const behind = table.after(slot);
-      const index = this.laneOfSlot[slotOfKey(table.operation(slot).key)] as number;
+      const target = this.lanes[this.laneOfSlot[slotOfKey(table.operation(slot).key)] as number] as ShardLane;
+      const { index } = lane.isForAnyReplica ? this.laneForAnyReplica(target) : target;
       if (index !== lane.index) {
         table.remove(list, slot);
         table.setLane(slot, index);

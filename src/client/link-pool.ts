@@ -47,6 +47,24 @@ export class LinkPool {
     return leader?.state === 'open' ? leader : null;
   }
 
+  /**
+   * As `choose`, for reads that any replica may answer: any of its nodes, others before the leader's. They stay where
+   * they are while that is one of them.
+   */
+  chooseReplica(shard: GroupId, present: NodeLink | null, now: MonoMs): NodeLink | null {
+    const addresses = this.routes.replicaAddresses(shard);
+    if (present?.isUsable && addresses.includes(present.address)) return present;
+    const followers = addresses.length - 1;
+    const first = followers > 0 ? this.turn++ % followers : 0;
+    for (let i = 0; i < followers; i++) {
+      const link = this.linkTo(addresses[(first + i) % followers] as string);
+      if (link.isUsable) return link;
+      if (link.mayOpen(now)) link.open(now);
+      if (link.state === 'opening' && link.failures === 0) return null;
+    }
+    return this.choose(shard, null, now);
+  }
+
   /** Earliest time at which another stream may be opened; Infinity: none waits, or one is opening and will be heard of. */
   nextOpenAt(now: MonoMs): MonoMs {
     let at = Infinity;

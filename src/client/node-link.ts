@@ -60,7 +60,7 @@ export class NodeLink {
   private batchCount = 0;
   private batchBytes = 0;
   private batchLeftMs = 0;
-  private readonly header = { deadlineMs: 0, consistency: 0, mapVersion: 0 };
+  private readonly header = { deadlineMs: 0, consistency: 0, mapVersion: 0, maxStalenessMs: 0 };
 
   constructor(
     readonly address: string,
@@ -134,6 +134,7 @@ export class NodeLink {
       this.batchLeftMs = leftMs;
       this.header.deadlineMs = Math.max(1, Math.min(DEADLINE_MS_MAX, toldMs(leftMs)));
       this.header.consistency = operation.consistency;
+      this.header.maxStalenessMs = operation.maxStalenessMs ?? 0;
       this.header.mapVersion = mapVersion;
       this.writer.begin(this.header);
     }
@@ -156,6 +157,7 @@ export class NodeLink {
     return (
       this.batchBytes + bytes <= BATCH_BYTES_MAX &&
       operation.consistency === this.header.consistency &&
+      (operation.maxStalenessMs ?? 0) === this.header.maxStalenessMs &&
       leftMs >= this.batchLeftMs * SHARED_DEADLINE_MIN &&
       leftMs <= this.batchLeftMs * SHARED_DEADLINE_MAX
     );

@@ -4,13 +4,8 @@
  */
 import { assert } from '../base/index.js';
 import type { QuorateError } from '../base/index.js';
-import type {
-  CacheConsistency,
-  CacheExpiryKind,
-  CacheSetCondition,
-  PipelineRequestWriter,
-} from '../codec/cache/index.js';
-import { OperationKind } from '../codec/cache/index.js';
+import type { CacheExpiryKind, CacheSetCondition, PipelineRequestWriter } from '../codec/cache/index.js';
+import { CacheConsistency, OperationKind } from '../codec/cache/index.js';
 
 /** What became of an operation: a reader of responses, so valid during the call only. */
 export interface OperationAnswer {
@@ -42,6 +37,8 @@ export interface ClientOperation {
   readonly delta: number | bigint;
   readonly withMeta: boolean;
   readonly consistency: CacheConsistency;
+  /** With `stale`; absent or 0: the server's default. */
+  readonly maxStalenessMs?: number;
   /** One of the two is called, once, and never from inside `submit` or `cancel`. */
   onAnswer(answer: OperationAnswer): void;
   onFailure(error: QuorateError): void;
@@ -50,6 +47,14 @@ export interface ClientOperation {
 /** Reads may be sent again whatever became of the first attempt. */
 export function isRead(operation: ClientOperation): boolean {
   return operation.kind === OperationKind.get;
+}
+
+/** A read that any replica may answer: it is not ordered with the other operations of its key. */
+export function isForAnyReplica(operation: ClientOperation): boolean {
+  const { consistency } = operation;
+  return (
+    isRead(operation) && (consistency === CacheConsistency.follower || consistency === CacheConsistency.stale)
+  );
 }
 
 /** What an operation counts for in the limits and in a batch, over its key and value. */

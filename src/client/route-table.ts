@@ -24,6 +24,7 @@ export class RouteTable {
   private readonly shardBySlot = new Int32Array(SLOT_COUNT).fill(NO_SHARD);
   private readonly addresses = new Map<NodeId, string>();
   private readonly leaders = new Map<GroupId, KnownLeader>();
+  private readonly replicas = new Map<GroupId, readonly NodeId[]>();
 
   get isKnown(): boolean {
     return this.clusterId !== '';
@@ -41,6 +42,8 @@ export class RouteTable {
     if (isNewer) {
       this.addresses.clear();
       for (const node of map.nodes) if (node.grpc !== '') this.addresses.set(node.id, node.grpc);
+      this.replicas.clear();
+      for (const { id, nodes } of map.shards) this.replicas.set(id, nodes);
     }
     let change: MapChange = isNewer && this.assignSlots(map.shards) ? 'slots' : 'none';
     for (const { id, term, leader } of map.shards) {
@@ -61,6 +64,14 @@ export class RouteTable {
   leaderAddress(shard: GroupId): string {
     const leader = this.leaders.get(shard);
     return leader === undefined ? '' : this.addressOf(leader.node);
+  }
+
+  /** gRPC addresses of the nodes with a replica of the shard, its leader's last. */
+  replicaAddresses(shard: GroupId): string[] {
+    const leader = this.leaderAddress(shard);
+    const all = (this.replicas.get(shard) ?? []).map((node) => this.addressOf(node));
+    const others = all.filter((address) => address !== '' && address !== leader);
+    return leader === '' ? others : [...others, leader];
   }
 
   addressOf(node: NodeId): string {

@@ -12,6 +12,10 @@ export interface ShardLane {
   /** Its place in the engine's list of lanes. */
   readonly index: number;
   readonly shard: GroupId;
+  /** For reads that any replica may answer: a lane of their own, which goes to any node with a replica. */
+  readonly isForAnyReplica: boolean;
+  /** Index of the shard's lane for such reads, or of its ordinary lane from there; -1 while there is none. */
+  twin: number;
   readonly fresh: OperationList;
   readonly refused: OperationList;
   readonly sent: OperationList;
@@ -31,10 +35,13 @@ export interface ShardLane {
   isDirty: boolean;
 }
 
-export function createLane(index: number, shard: GroupId): ShardLane {
+/** `twin`: the shard's ordinary lane, for a lane of reads that any replica may answer. */
+export function createLane(index: number, shard: GroupId, twin = -1): ShardLane {
   return {
     index,
     shard,
+    isForAnyReplica: twin >= 0,
+    twin,
     fresh: createList(Place.fresh),
     refused: createList(Place.refused),
     sent: createList(Place.sent),

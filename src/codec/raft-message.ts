@@ -9,7 +9,10 @@
  *   heartbeat        u64 commit
  *   vote             u64 lastIndex | u64 lastTerm                      flags: pre, transfer
  *   vote_response    u64 commit | u64 commitTerm                       flags: pre, granted
- *   read_round, read_round_response                                    u64 round
+ *   read_round       u64 round
+ *   read_round_response   u64 round                                    flags: promised
+ *   read_request     u64 context
+ *   read_answer      u64 context | u64 index                           flags: ok
  *   heartbeat_response, timeout_now, removed, suspect                  nothing
  *   snapshot         u64 index | u64 term | configuration
  *
@@ -35,6 +38,8 @@ const TYPE_NUMBERS: Record<MessageType, number> = {
   snapshot: 10,
   removed: 11,
   suspect: 12,
+  read_request: 13,
+  read_answer: 14,
 };
 const TYPES: readonly (MessageType | undefined)[] = byNumber();
 
@@ -42,6 +47,8 @@ const FLAG_REJECT = 1;
 const FLAG_PRE = 2;
 const FLAG_TRANSFER = 4;
 const FLAG_GRANTED = 8;
+const FLAG_PROMISED = 16;
+const FLAG_OK = 32;
 
 /** Bytes of a message without fields; what a count of messages is checked against. */
 export const MESSAGE_BYTES_MIN = 30;
@@ -77,6 +84,13 @@ export function putMessage(w: ByteWriter, group: number, message: Message): void
     case 'read_round':
     case 'read_round_response':
       putSafe(w, message.round);
+      return;
+    case 'read_request':
+      putSafe(w, message.context);
+      return;
+    case 'read_answer':
+      putSafe(w, message.context);
+      putSafe(w, message.index);
       return;
     case 'snapshot':
       putSafe(w, message.snapshot.index);
@@ -148,8 +162,18 @@ export function readMessage(reader: ByteReader): Message {
       return { type, ...envelope, pre, granted: (flags & FLAG_GRANTED) !== 0, commit, commitTerm };
     }
     case 'read_round':
-    case 'read_round_response':
       return { type, ...envelope, round: reader.u64() };
+    case 'read_round_response': {
+      const round = reader.u64();
+      return { type, ...envelope, round, promised: (flags & FLAG_PROMISED) !== 0 };
+    }
+    case 'read_request':
+      return { type, ...envelope, context: reader.u64() };
+    case 'read_answer': {
+      const context = reader.u64();
+      const index = reader.u64();
+      return { type, ...envelope, context, index, ok: (flags & FLAG_OK) !== 0 };
+    }
     case 'snapshot': {
       const index = reader.u64();
       const snapshotTerm = reader.u64();
@@ -174,11 +198,13 @@ const KNOWN_FLAGS: Record<MessageType, number> = {
   vote: FLAG_PRE | FLAG_TRANSFER,
   vote_response: FLAG_PRE | FLAG_GRANTED,
   read_round: 0,
-  read_round_response: 0,
+  read_round_response: FLAG_PROMISED,
   timeout_now: 0,
   snapshot: 0,
   removed: 0,
   suspect: 0,
+  read_request: 0,
+  read_answer: FLAG_OK,
 };
 
 function flagsOf(message: Message): number {
@@ -189,6 +215,10 @@ function flagsOf(message: Message): number {
       return (message.pre ? FLAG_PRE : 0) | (message.transfer ? FLAG_TRANSFER : 0);
     case 'vote_response':
       return (message.pre ? FLAG_PRE : 0) | (message.granted ? FLAG_GRANTED : 0);
+    case 'read_round_response':
+      return message.promised ? FLAG_PROMISED : 0;
+    case 'read_answer':
+      return message.ok ? FLAG_OK : 0;
     default:
       return 0;
   }

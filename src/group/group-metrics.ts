@@ -1,6 +1,16 @@
 /** Figures shared by all replicas of a node. */
 import type { Counter, Histogram, MetricsRegistry } from '../base/index.js';
 import { SNAPSHOTS_FAILED_HELP } from '../storage/index.js';
+import { ReadWay } from './read-batches.js';
+
+/** A stale read that had to ask is as fresh as a follower's. */
+const KINDS: Readonly<Record<ReadWay, string>> = {
+  [ReadWay.quorum]: 'quorum',
+  [ReadWay.lease]: 'lease',
+  [ReadWay.leader]: 'follower',
+  [ReadWay.stale]: 'follower',
+  [ReadWay.known]: 'stale',
+};
 
 /** Figures shared by all replicas of a node; bumped in place. */
 export interface GroupMetrics {
@@ -9,6 +19,9 @@ export interface GroupMetrics {
   readonly proposeLatency: Histogram;
   readonly readIndex: Counter;
   readonly readsInLog: Counter;
+  readonly reads: (way: ReadWay) => Counter;
+  /** Batches. */
+  readonly leasesLost: Counter;
   readonly readIndexLatency: Histogram;
   readonly elections: (reason: string) => Counter;
   readonly leaderChanges: Counter;
@@ -20,7 +33,18 @@ export interface GroupMetrics {
 }
 
 export function createGroupMetrics(registry: MetricsRegistry): GroupMetrics {
+  const reads: Partial<Record<ReadWay, Counter>> = {};
   return {
+    reads: (way) =>
+      (reads[way] ??= registry.counter(
+        'raft_reads_total',
+        'Reads that got their index here: by a quorum, under a lease, from the leader (follower), or a known one (stale)',
+        { kind: KINDS[way] },
+      )),
+    leasesLost: registry.counter(
+      'raft_leases_lost_total',
+      'Batches of reads whose lease ended between reading and answering: a quorum was asked instead',
+    ),
     proposals: registry.counter('raft_proposals_total', 'Entries proposed by this node as leader'),
     proposalsFailed: (reason) =>
       registry.counter('raft_proposals_failed_total', 'Entries refused before the append', { reason }),

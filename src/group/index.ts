@@ -4,6 +4,7 @@ export { createGroupMetrics, type GroupMetrics } from './group-metrics.js';
 export type { Machine } from './machine.js';
 export { Replica, type ReplicaOptions } from './replica.js';
 export type { ReplicaHost } from './replica-host.js';
+export { Freshness, isForAnyReplica, staleBoundOf, staleReadOf } from './freshness.js';
 export type { CommandSink } from './sink.js';
 export { SnapshotReceiver, type SnapshotOffer } from './snapshot-receiver.js';
 export type { StreamStatus } from './snapshot-streams.js';

@@ -1,9 +1,41 @@
 /**
- * Linearizable reads of one group: a batch per turn shares one ReadIndex context. A batch is `open` while it
- * collects, `asked` while its round is under way, `confirmed` until its index is applied, then it runs.
+ * Reads of one group: those of a turn that get their index in the same way share a batch, and with it one ReadIndex
+ * context. A batch is `open` while it collects, `asked` while its round is under way, `confirmed` until its index is
+ * applied, then it runs.
  */
-import { ByteWriter, type ErrorReason, type LogIndex, type NodeId } from '../base/index.js';
+import {
+  ByteWriter,
+  type ErrorReason,
+  type LogIndex,
+  type MonoMs,
+  type NodeId,
+  type Term,
+} from '../base/index.js';
+import type { Machine } from './machine.js';
 import type { CommandSink } from './sink.js';
+
+/** How a batch gets its index (read-desk.ts). */
+export const ReadWay = {
+  /** A round of this leader. */
+  quorum: 0,
+  /** This leader's commit index, under a lease. */
+  lease: 1,
+  /** Asked of the leader, whoever that is. */
+  leader: 2,
+  /** As `leader`; a read that fails here was too stale. */
+  stale: 3,
+  /** One that was asked for not too long ago. */
+  known: 4,
+} as const;
+export type ReadWay = (typeof ReadWay)[keyof typeof ReadWay];
+
+const WAYS: readonly ReadWay[] = [
+  ReadWay.quorum,
+  ReadWay.lease,
+  ReadWay.leader,
+  ReadWay.stale,
+  ReadWay.known,
+];
 
 export class ReadBatch {
   readonly commands = new ByteWriter(256);
@@ -12,13 +44,20 @@ export class ReadBatch {
   readonly tokens: number[] = [];
   /** Set once confirmed. */
   index: LogIndex = 0;
-  askedAtMs = 0;
+  askedAtMs: MonoMs = 0;
+  /** `lease`: the term of the leader that holds it. */
+  term: Term = 0;
+  /** `known`: its answers are of that time or later. */
+  asOfMs: MonoMs = 0;
   /** Its reads wait for time: later reads of their connections wait for them. */
   isLate = false;
   /** Commands answered so far: a batch with large answers runs over several turns. */
   answered = 0;
 
-  constructor(readonly id: number) {}
+  constructor(
+    readonly id: number,
+    public way: ReadWay = ReadWay.quorum,
+  ) {}
 
   get count(): number {
     return this.ends.length;
@@ -40,6 +79,15 @@ export class ReadBatch {
     return position === 0 ? 0 : (this.ends[position - 1] as number);
   }
 
+  /** Answers what is left as of `stampMs`, the stamp of the entry that is about to be applied. */
+  runAt(stampMs: number, machine: Machine, out: ByteWriter): void {
+    for (let i = this.answered; i < this.count; i++) {
+      out.reset();
+      machine.readAt(this.commands.buffer, this.startOf(i), this.ends[i] as number, stampMs, out);
+      (this.sinks[i] as CommandSink).onResult(this.tokens[i] as number, out.buffer, 0, out.length);
+    }
+  }
+
   refuse(reason: ErrorReason, leaderNode: NodeId): void {
     for (let i = this.answered; i < this.count; i++) {
       (this.sinks[i] as CommandSink).onRefused(
@@ -55,19 +103,18 @@ export class ReadBatch {
 }
 
 export class ReadBatches {
-  private open: ReadBatch | null = null;
+  /** By way. */
+  private readonly open: (ReadBatch | null)[] = WAYS.map(() => null);
   private lastId = 0;
   private readonly asked = new Map<number, ReadBatch>();
   /** In the order of their indexes. */
   private confirmed: ReadBatch[] = [];
 
-  /** Commands waiting in the open batch. */
-  get openCount(): number {
-    return this.open === null ? 0 : this.open.count;
-  }
+  /** Commands waiting in open batches. */
+  openCount = 0;
 
   get waiting(): boolean {
-    return this.open !== null || this.asked.size > 0 || this.confirmed.length > 0;
+    return this.openCount > 0 || this.asked.size > 0 || this.confirmed.length > 0;
   }
 
   /** Id that a write must not overtake: everything asked up to now. */
@@ -75,14 +122,39 @@ export class ReadBatches {
     return this.lastId;
   }
 
-  add(command: Uint8Array, start: number, end: number, sink: CommandSink, token: number): void {
-    if (this.open === null) this.open = new ReadBatch(++this.lastId);
-    this.open.add(command, start, end, sink, token);
+  add(
+    command: Uint8Array,
+    start: number,
+    end: number,
+    sink: CommandSink,
+    token: number,
+    way: ReadWay = ReadWay.quorum,
+  ): void {
+    const batch = (this.open[way] ??= new ReadBatch(this.freshId(), way));
+    batch.add(command, start, end, sink, token);
+    this.openCount++;
   }
 
+  /** An id that no batch has or had. */
+  freshId(): number {
+    return ++this.lastId;
+  }
+
+  /** The next batch to be asked for; null when there is none. */
   takeOpen(): ReadBatch | null {
-    const batch = this.open;
-    this.open = null;
+    if (this.openCount === 0) return null;
+    for (const way of WAYS) {
+      const batch = this.takeOpenOf(way);
+      if (batch !== null) return batch;
+    }
+    return null;
+  }
+
+  private takeOpenOf(way: ReadWay): ReadBatch | null {
+    const batch = this.open[way] ?? null;
+    if (batch === null) return null;
+    this.open[way] = null;
+    this.openCount -= batch.count;
     return batch;
   }
 
@@ -139,7 +211,7 @@ export class ReadBatches {
   /** Whether a read asked up to `barrier` is still unanswered. */
   pendingUpTo(barrier: number): boolean {
     if (barrier === 0) return false;
-    if (this.open !== null && this.open.id <= barrier) return true;
+    for (const batch of this.open) if (batch !== null && batch.id <= barrier) return true;
     for (const id of this.asked.keys()) if (id <= barrier) return true;
     for (const batch of this.confirmed) if (batch.id <= barrier) return true;
     return false;
@@ -149,9 +221,14 @@ export class ReadBatches {
   refuseAll(reason: ErrorReason, leaderNode: NodeId): void {
     const batches = [...this.asked.values()];
     this.asked.clear();
-    if (this.open !== null) batches.push(this.open);
-    this.open = null;
+    for (let batch = this.takeOpen(); batch !== null; batch = this.takeOpen()) batches.push(batch);
     for (const batch of batches) batch.refuse(reason, leaderNode);
+  }
+
+  /** Refuses what is not asked for yet and only a leader may answer. */
+  refuseOpenOfLeader(reason: ErrorReason, leaderNode: NodeId): void {
+    this.takeOpenOf(ReadWay.quorum)?.refuse(reason, leaderNode);
+    this.takeOpenOf(ReadWay.lease)?.refuse(reason, leaderNode);
   }
 
   refuseConfirmed(reason: ErrorReason, leaderNode: NodeId): void {

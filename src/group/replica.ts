@@ -29,16 +29,17 @@ import {
   type MembershipChange,
   type Message,
   type Raft,
-  type ReadOutcome,
   type Ready,
   type StepVerdict,
 } from '../raft/index.js';
+import { Freshness } from './freshness.js';
 import { CheckpointPolicy, type CheckpointLimits } from './checkpoint-policy.js';
 import { LogClock } from './log-clock.js';
 import { ConfigurationSteps } from './configuration-steps.js';
 import type { Machine } from './machine.js';
 import { Proposals } from './proposals.js';
-import { ReadBatch, ReadBatches } from './read-batches.js';
+import { ReadBatch, ReadBatches, ReadWay } from './read-batches.js';
+import { ReadDesk } from './read-desk.js';
 import { Reaper } from './reaper.js';
 import type { ReplicaHost } from './replica-host.js';
 import { ReplicationLag } from './replication-lag.js';
@@ -58,6 +59,8 @@ export interface ReplicaOptions {
   readonly checkpointLimits: CheckpointLimits;
   readonly host: ReplicaHost;
   readonly logger: Logger;
+  /** The core has leases: it is told the time, and reads may be answered under them. */
+  readonly usesLeases?: boolean;
 }
 
 export class Replica implements EntryResults {
@@ -77,6 +80,8 @@ export class Replica implements EntryResults {
   private sealed: WriteBatch[] = [];
   private readonly proposals = new Proposals();
   private readonly reads = new ReadBatches();
+  private readonly desk: ReadDesk;
+  private readonly usesLeases: boolean;
   /** Reads whose answer depends on time that the log has not reached: they wait for a time entry. */
   private timeReads: ReadBatch[] = [];
   private applyQueue: Entry[] = [];
@@ -105,6 +110,8 @@ export class Replica implements EntryResults {
     this.host = options.host;
     this.logger = options.logger;
     this.appliedIndex = options.appliedIndex;
+    this.usesLeases = options.usesLeases === true;
+    this.desk = new ReadDesk(this.group, this.raft, this.reads, this.host, this.usesLeases);
     this.members = new ConfigurationSteps(this, options.host);
     this.policy = new CheckpointPolicy(this, options.host, options.logger, options.checkpointLimits);
   }
@@ -112,6 +119,11 @@ export class Replica implements EntryResults {
   /** Leads, and has committed an entry of its own term: reads and writes may be handed in. */
   get serves(): boolean {
     return this.raft.leaderReady && !this.installing && !this.stopped;
+  }
+
+  /** Reads that any replica may answer may be handed in. */
+  get servesAnyReads(): boolean {
+    return this.suspect === null && !this.installing && !this.stopped;
   }
 
   /** The one in force. */
@@ -152,8 +164,16 @@ export class Replica implements EntryResults {
     this.host.markDirty(this);
   }
 
-  submitRead(command: Uint8Array, start: number, end: number, sink: CommandSink, token: number): void {
-    this.reads.add(command, start, end, sink, token);
+  /** `freshness`: a number of freshness.ts. */
+  submitRead(
+    command: Uint8Array,
+    start: number,
+    end: number,
+    sink: CommandSink,
+    token: number,
+    freshness: number = Freshness.linearizable,
+  ): void {
+    this.reads.add(command, start, end, sink, token, this.desk.wayOf(freshness));
     this.host.markDirty(this);
   }
 
@@ -164,6 +184,7 @@ export class Replica implements EntryResults {
       if (this.suspect !== null && message.type === 'heartbeat') this.askForSuccessor(message);
       return 'taken';
     }
+    if (this.usesLeases) this.raft.noteTime(this.host.clock.monoMs());
     const verdict = this.raft.step(message);
     this.host.markDirty(this);
     if (message.type === 'suspect' && verdict === 'taken') this.host.onSuspect(this);
@@ -188,6 +209,7 @@ export class Replica implements EntryResults {
 
   tick(decide: boolean): void {
     if (this.stopped) return;
+    if (this.usesLeases) this.raft.noteTime(this.host.clock.monoMs());
     this.raft.tick(decide);
     if (this.raft.role === 'leader') {
       this.lag.note(this.raft.lastIndex, this.host.clock.monoMs());
@@ -218,16 +240,9 @@ export class Replica implements EntryResults {
 
   /** Asks for a read index for the reads collected since the last turn. */
   askReads(): void {
-    const batch = this.reads.takeOpen();
-    if (batch === null) return;
-    if (this.stopped) {
-      batch.refuse('UNAVAILABLE', 0);
-      return;
-    }
-    batch.askedAtMs = this.host.clock.monoMs();
-    const result = this.raft.readIndex(batch.id);
-    if (result.kind === 'accepted') this.reads.onAsked(batch);
-    else batch.refuse(result.reason === 'overloaded' ? 'OVERLOADED' : 'NOT_LEADER', this.leaderNode);
+    if (!this.hasOpenReads) return;
+    if (this.stopped) this.reads.refuseAll('UNAVAILABLE', 0);
+    else this.desk.askAll();
   }
 
   /** Takes everything the core has to say. */
@@ -298,7 +313,7 @@ export class Replica implements EntryResults {
     if (ready.committed.length > 0 && host.observer !== null) {
       host.observer.onCommit(host.nodeId, this.group, this.id, this.raft.commit, this.raft.term);
     }
-    for (const outcome of ready.reads) this.onReadOutcome(outcome);
+    for (const outcome of ready.reads) this.desk.onOutcome(outcome);
     for (const request of ready.fetches) {
       host.store.fetch(this.group, request.lo, request.hi, request.bytesMax, (error, entries) => {
         if (this.stopped) return;
@@ -363,19 +378,6 @@ export class Replica implements EntryResults {
     host.onRoleChange(this, change);
   }
 
-  private onReadOutcome(outcome: ReadOutcome): void {
-    const batch = this.reads.takeAsked(outcome.context);
-    if (batch === null) return;
-    if (outcome.kind === 'aborted') {
-      batch.refuse('NOT_LEADER', outcome.leader === 0 ? 0 : this.host.nodeOf(this.group, outcome.leader));
-      return;
-    }
-    batch.index = outcome.index;
-    this.reads.onConfirmed(batch);
-    this.host.metrics.readIndex.inc(batch.count);
-    this.host.metrics.readIndexLatency.observe((this.host.clock.monoMs() - batch.askedAtMs) / 1000);
-  }
-
   // ---- proposing -----------------------------------------------------------------------------------------------
 
   private seal(): void {
@@ -424,7 +426,7 @@ export class Replica implements EntryResults {
     const waiting = this.timeReads;
     this.timeReads = [];
     for (const reads of waiting) reads.refuse(reason, this.leaderNode);
-    this.reads.takeOpen()?.refuse(reason, this.leaderNode);
+    this.reads.refuseOpenOfLeader(reason, this.leaderNode);
   }
 
   // ---- applying ------------------------------------------------------------------------------------------------
@@ -469,10 +471,11 @@ export class Replica implements EntryResults {
     if (batch === null) return false;
     let isTimeOver = false;
     const leads = this.raft.role === 'leader';
-    const nowMs = leads ? this.nowMs() : this.host.trustedWallMs();
+    const nowMs = leads && batch.way !== ReadWay.known ? this.nowMs() : this.desk.wallMsOf(batch);
+    let isLeaseLost = false;
     const out = this.out;
     let late: ReadBatch | null = null;
-    while (batch.answered < batch.count && !isTimeOver) {
+    while (batch.answered < batch.count && !isTimeOver && !isLeaseLost) {
       const i = batch.answered++;
       const start = batch.startOf(i);
       const end = batch.ends[i] as number;
@@ -483,8 +486,12 @@ export class Replica implements EntryResults {
       const isBehind = !batch.isLate && (late?.hasSink(sink) === true || this.isBehindLate(sink));
       const done = !isBehind && this.machine.read(batch.commands.buffer, start, end, nowMs, out) === 'done';
       // Looked at after each read: one of them may take milliseconds (a large value, a page of a scan).
-      isTimeOver = this.host.clock.monoMs() >= untilMonoMs;
-      if (done) {
+      const clockMs = this.host.clock.monoMs();
+      isTimeOver = clockMs >= untilMonoMs;
+      if (batch.way === ReadWay.lease && !this.desk.holds(batch, clockMs)) {
+        isLeaseLost = true;
+        batch.answered = i;
+      } else if (done) {
         sink.onResult(token, out.buffer, 0, out.length);
       } else if (leads) {
         late ??= new ReadBatch(batch.id);
@@ -497,6 +504,11 @@ export class Replica implements EntryResults {
     if (late !== null) {
       this.timeReads.push(late);
       this.host.markDirty(this);
+    }
+    if (isLeaseLost) {
+      this.desk.askQuorum(batch);
+      this.host.markDirty(this);
+      return true;
     }
     if (batch.answered === batch.count) return true;
     this.reads.putBack(batch);
@@ -520,18 +532,7 @@ export class Replica implements EntryResults {
     const at = this.timeReads.findIndex((batch) => batch.id <= barrier);
     const batch = at >= 0 ? this.timeReads.splice(at, 1)[0] : this.reads.takeOverdue(barrier, entry.index);
     if (batch === undefined || batch === null) return false;
-    const stampMs = entryStampMs(entry.data);
-    for (let i = batch.answered; i < batch.count; i++) {
-      this.out.reset();
-      const end = batch.ends[i] as number;
-      this.machine.readAt(batch.commands.buffer, batch.startOf(i), end, stampMs, this.out);
-      (batch.sinks[i] as CommandSink).onResult(
-        batch.tokens[i] as number,
-        this.out.buffer,
-        0,
-        this.out.length,
-      );
-    }
+    batch.runAt(entryStampMs(entry.data), this.machine, this.out);
     return true;
   }
 
@@ -564,7 +565,7 @@ export class Replica implements EntryResults {
       );
       this.persist(ready);
       for (const entry of ready.committed) this.applyQueue.push(entry);
-      for (const outcome of ready.reads) this.onReadOutcome(outcome);
+      for (const outcome of ready.reads) this.desk.onOutcome(outcome);
       if (ready.removedFromVersion > 0) this.host.onRemoved(this, ready.removedFromVersion);
       this.host.onConfiguration(this);
       this.host.markDirty(this);

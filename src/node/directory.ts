@@ -56,6 +56,10 @@ export class Directory implements ClusterDirectory {
     return replica !== null && replica.raft.term > hint.term ? 0 : hint.node;
   }
 
+  servesAnyReads(shard: GroupId): boolean {
+    return this.deps.host.replica(shard)?.servesAnyReads === true;
+  }
+
   leaderTermOf(shard: GroupId): Term {
     const leader = this.leaderOf(shard);
     if (leader === 0) return 0;

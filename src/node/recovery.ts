@@ -8,7 +8,7 @@ import { configurationEntries } from '../codec/index.js';
 import { Replica, type CheckpointLimits, type Machine } from '../group/index.js';
 import type { Host } from '../host/index.js';
 import type { Entropy, Logger } from '../ports/index.js';
-import type { Configuration, createRaft, RaftOptions } from '../raft/index.js';
+import type { Configuration, createRaft, LeaseOptions, RaftOptions } from '../raft/index.js';
 import type { NodeSettings } from '../settings/index.js';
 import type { CheckpointPointer, CheckpointStore, RecoveredGroup } from '../storage/index.js';
 
@@ -126,6 +126,7 @@ function buildReplica(
     appliedIndex,
     suspect,
     checkpointLimits: checkpointLimits(deps.settings),
+    usesLeases: usesLeases(deps, recovered.group),
     host: deps.host,
     logger: deps.logger.child({ group: recovered.group }),
   });
@@ -137,6 +138,21 @@ function checkpointLimits(settings: NodeSettings): CheckpointLimits {
     entries: settings.log.checkpointEntries,
     logBytesMax: settings.log.bytesMax,
   };
+}
+
+/** Nobody reads group 0 by command. */
+function usesLeases(deps: RecoveryDeps, group: GroupId): boolean {
+  return deps.settings.reads === 'lease' && group !== META_GROUP;
+}
+
+/** What clocks that read whole milliseconds can be wrong by. */
+const LEASE_MARGIN_MS = 2;
+
+function leaseOptions(deps: RecoveryDeps): LeaseOptions {
+  const { electionTicks, tickMs, clockDriftRatio } = deps.settings.raft;
+  const promiseMs = electionTicks * tickMs;
+  const holdMs = promiseMs * (1 - clockDriftRatio) - LEASE_MARGIN_MS;
+  return { promiseMs, holdMs, startedAtMs: deps.host.clock.monoMs() };
 }
 
 const MIB = 1024 * 1024;
@@ -158,6 +174,7 @@ function raftOptions(deps: RecoveryDeps, recovered: RecoveredGroup, suspect: boo
     preVote: raft.preVote,
     checkQuorum: true,
     suspect,
+    lease: usesLeases(deps, recovered.group) ? leaseOptions(deps) : null,
     promotionLagMax: 1000,
     configurations: configurationEntries,
     random: (limit) => deps.entropy.below(limit),

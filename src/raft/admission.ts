@@ -14,6 +14,7 @@ export function isFromLeader(message: Message): boolean {
     case 'append':
     case 'heartbeat':
     case 'read_round':
+    case 'read_answer':
     case 'snapshot':
     case 'timeout_now':
       return true;
@@ -22,6 +23,7 @@ export function isFromLeader(message: Message): boolean {
     case 'vote':
     case 'vote_response':
     case 'read_round_response':
+    case 'read_request':
     case 'removed':
     case 'suspect':
       return false;
@@ -84,6 +86,10 @@ export function impossibilityOf(state: RaftState, message: Message): string | nu
     case 'read_round':
     case 'read_round_response':
       return isCount(message.round) ? null : 'numbers out of range';
+    case 'read_request':
+      return isCount(message.context) ? null : 'numbers out of range';
+    case 'read_answer':
+      return isCount(message.context) && isCount(message.index) ? null : 'numbers out of range';
     case 'snapshot': {
       const { index, term: of, configuration } = message.snapshot;
       return isCount(index) && index > 0 && isCount(of) && of <= term && configuration.voters.length > 0

@@ -1,5 +1,5 @@
 /** The whole door into the consensus core: synchronous, total, deterministic. `createRaft` (index.ts) returns one. */
-import type { LogIndex, ReadyNumber, ReplicaId, Term } from '../base/index.js';
+import type { LogIndex, MonoMs, ReadyNumber, ReplicaId, Term } from '../base/index.js';
 import type { StepVerdict } from './admission.js';
 import type {
   ChangeResult,
@@ -25,6 +25,8 @@ export interface Raft {
   readonly lastIndex: LogIndex;
   /** A leader that committed an entry of its own term: it may serve reads. */
   readonly leaderReady: boolean;
+  /** Until then, on the host's monotonic clock, nobody else leads: a read at the present commit index needs no round. 0: no lease. */
+  readonly leaseUntilMs: MonoMs;
   /** The one in force. */
   readonly configuration: Configuration;
 
@@ -40,8 +42,13 @@ export interface Raft {
   targetOf(entry: Entry): Configuration | null;
   /** `targetOf` the entry to be applied next, once its record is durable; before `onApplied` of the entry. */
   applyConfiguration(configuration: Configuration): void;
-  /** Asks for a linearizable read point; the outcome with this context comes in a Ready. Contexts are the caller's, unique per leader term. */
-  readIndex(context: number): ReadResult;
+  /**
+   * Asks for a linearizable read point; the outcome with this context comes in a Ready. Contexts are the caller's, never
+   * used twice. A replica that does not lead refuses, or asks its leader with `viaLeader`.
+   */
+  readIndex(context: number, viaLeader?: boolean): ReadResult;
+  /** The host's monotonic time, before what it hands in next; only leases need it. */
+  noteTime(nowMs: MonoMs): void;
   /** Hands leadership to a voter; false when not leader, the target is no voter, or it is this replica. Ends by itself after one election time-out. */
   transferLeader(to: ReplicaId): boolean;
   /** Gives leadership up without an heir: the others elect one. Nothing when not leader. */

@@ -71,8 +71,13 @@ function describeBody(message: Message): string {
     case 'vote_response':
       return `${message.pre ? ' pre' : ''} ${message.granted ? 'granted' : 'refused'}`;
     case 'read_round':
-    case 'read_round_response':
       return ` round=${message.round}`;
+    case 'read_round_response':
+      return ` round=${message.round}${message.promised ? ' promised' : ''}`;
+    case 'read_request':
+      return ` context=${message.context}`;
+    case 'read_answer':
+      return ` context=${message.context} ${message.ok ? `index=${message.index}` : 'refused'}`;
     case 'snapshot': {
       const { index, term, configuration } = message.snapshot;
       return ` ${index}@${term} ${describeConfiguration(configuration)}`;

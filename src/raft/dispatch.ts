@@ -6,7 +6,7 @@ import { handleAppendResponse, handleHeartbeatResponse, handleSuspect } from './
 import { impossibilityOf, isFromLeader, isHeard, type StepVerdict } from './admission.js';
 import { handleAppend, handleHeartbeat } from './append.js';
 import { handleTimeoutNow, handleVote, handleVoteResponse, isSticky, learnCommit } from './election.js';
-import { handleReadRound, handleReadRoundResponse } from './reads.js';
+import { handleReadAnswer, handleReadRequest, handleReadRound, handleReadRoundResponse } from './reads.js';
 import { becomeFollower } from './roles.js';
 import { handleSnapshot } from './snapshot.js';
 import type { MessageOf, RaftState } from './state.js';
@@ -19,10 +19,11 @@ function ignore(): void {
 }
 
 /** Whoever follows, or gives way at the first word of a leader of its term. */
-const LED: Pick<Handlers, 'append' | 'heartbeat' | 'read_round' | 'snapshot'> = {
+const LED: Pick<Handlers, 'append' | 'heartbeat' | 'read_round' | 'read_answer' | 'snapshot'> = {
   append: handleAppend,
   heartbeat: handleHeartbeat,
   read_round: handleReadRound,
+  read_answer: handleReadAnswer,
   snapshot: handleSnapshot,
 };
 
@@ -33,6 +34,7 @@ const CAMPAIGNING: Handlers = {
   append_response: ignore,
   heartbeat_response: ignore,
   read_round_response: ignore,
+  read_request: ignore,
   timeout_now: ignore,
   removed: handleRemoved,
   suspect: ignore,
@@ -46,6 +48,7 @@ const TABLE: Readonly<Record<Role, Handlers>> = {
     append_response: ignore,
     heartbeat_response: ignore,
     read_round_response: ignore,
+    read_request: ignore,
     timeout_now: handleTimeoutNow,
     removed: handleRemoved,
     suspect: ignore,
@@ -60,6 +63,7 @@ const TABLE: Readonly<Record<Role, Handlers>> = {
     append_response: handleAppendResponse,
     heartbeat_response: handleHeartbeatResponse,
     read_round_response: handleReadRoundResponse,
+    read_request: handleReadRequest,
     timeout_now: ignore,
     removed: handleRemoved,
     suspect: handleSuspect,
@@ -152,6 +156,8 @@ function answerStale(state: RaftState, message: Message): void {
     case 'heartbeat_response':
     case 'vote_response':
     case 'read_round_response':
+    case 'read_request':
+    case 'read_answer':
     case 'timeout_now':
     case 'removed':
     case 'suspect':

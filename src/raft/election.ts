@@ -17,6 +17,8 @@ export function canCampaign(state: RaftState): boolean {
 /** `transfer`: on the leader's order, so without a prevote and in spite of stickiness. */
 export function startElection(state: RaftState, transfer: boolean): void {
   if (state.role === 'leader' || !canCampaign(state)) return;
+  // A leader may rely on this replica's patience; one that orders the campaign does so no more.
+  if (!transfer && !state.isSoleVoter && state.lease?.isPromised === true) return;
   // Asking nobody else, a sole voter has nothing to learn from a prevote.
   if (state.options.preVote && !transfer && !state.isSoleVoter) startPrevote(state);
   else startVote(state, transfer);
@@ -66,7 +68,7 @@ export function recordVote(state: RaftState, id: ReplicaId, granted: boolean): v
 /** Whether a (pre)vote request of a higher term is not even looked at, because the group has a live leader. */
 export function isSticky(state: RaftState): boolean {
   if (!state.options.checkQuorum) return false;
-  if (state.role === 'leader') return true;
+  if (state.role === 'leader' || state.lease?.isPromised === true) return true;
   return state.leader !== 0 && state.electionElapsed < state.options.electionTicks;
 }
 

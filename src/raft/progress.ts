@@ -34,6 +34,8 @@ export class Progress {
   configurationVersion = 0;
   /** The newest read round that the peer answered. */
   roundAnswered = 0;
+  /** The newest read round that the peer answered with a promise. */
+  roundPromised = 0;
   /** Outstanding fetch of entries that left the tail; 0 if none. */
   fetchId = 0;
   fetchAtTick = 0;

@@ -2,7 +2,7 @@
  * The door: one method per thing that can happen to a replica, each handed to the file that knows about it. No
  * decision is made here.
  */
-import type { LogIndex, ReadyNumber, ReplicaId, Term } from '../base/index.js';
+import type { LogIndex, MonoMs, ReadyNumber, ReplicaId, Term } from '../base/index.js';
 import { handleUnreachable } from './acks.js';
 import type { StepVerdict } from './admission.js';
 import type { Raft } from './api.js';
@@ -73,6 +73,15 @@ class RaftReplica implements Raft {
     return this.state.leaderReady;
   }
 
+  get leaseUntilMs(): MonoMs {
+    const { lease } = this.state;
+    return lease !== null && this.state.leaderReady ? lease.untilMs : 0;
+  }
+
+  noteTime(nowMs: MonoMs): void {
+    this.state.lease?.noteTime(nowMs);
+  }
+
   tick(decide: boolean): void {
     handleTick(this.state, decide);
   }
@@ -101,8 +110,8 @@ class RaftReplica implements Raft {
     applyConfiguration(this.state, configuration);
   }
 
-  readIndex(context: number): ReadResult {
-    return requestRead(this.state, context);
+  readIndex(context: number, viaLeader = false): ReadResult {
+    return requestRead(this.state, context, viaLeader);
   }
 
   transferLeader(to: ReplicaId): boolean {

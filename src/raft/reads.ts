@@ -1,19 +1,79 @@
-/** ReadIndex (Raft thesis, section 6.4): a read waits until a quorum confirms that its leader still led when it came. */
+/**
+ * ReadIndex (Raft thesis, section 6.4): a read waits until a quorum confirms that its leader still led when it came.
+ * A replica that does not lead asks its leader, for which the question is one more read.
+ */
+import type { LogIndex } from '../base/index.js';
 import { isVoter } from './membership.js';
 import { quorumNumber } from './quorum.js';
+import type { RemoteRead } from './read-rounds.js';
 import { hearLeader } from './roles.js';
 import type { MessageOf, RaftState } from './state.js';
 import type { ReadResult } from './types.js';
 
 const ACCEPTED: ReadResult = { kind: 'accepted' };
 
-export function requestRead(state: RaftState, context: number): ReadResult {
-  if (state.role !== 'leader') return { kind: 'dropped', reason: 'not_leader', leader: state.leader };
+export function requestRead(state: RaftState, context: number, viaLeader: boolean): ReadResult {
+  if (state.role !== 'leader') return viaLeader ? askLeader(state, context) : notLeader(state);
   if (state.reads.waiting >= state.options.pendingReadsMax) {
     return { kind: 'dropped', reason: 'overloaded', leader: state.leader };
   }
   state.reads.add(context);
   return ACCEPTED;
+}
+
+function notLeader(state: RaftState): ReadResult {
+  return { kind: 'dropped', reason: 'not_leader', leader: state.leader };
+}
+
+function askLeader(state: RaftState, context: number): ReadResult {
+  const { leader, requests } = state;
+  if (leader === 0 || !state.isMember || state.options.suspect) return notLeader(state);
+  if (requests.count >= state.options.pendingReadsMax)
+    return { kind: 'dropped', reason: 'overloaded', leader };
+  const { id: from, term, configuration } = state;
+  state.outbox.messages.push({
+    type: 'read_request',
+    from,
+    to: leader,
+    term,
+    configurationVersion: configuration.version,
+    context: requests.add(context, state.ticks),
+  });
+  return ACCEPTED;
+}
+
+export function handleReadRequest(state: RaftState, message: MessageOf<'read_request'>): void {
+  const { from, context } = message;
+  const follower = state.follower(from);
+  if (follower === null) return;
+  follower.recentlyActive = true;
+  if (state.reads.waiting < state.options.pendingReadsMax) state.reads.addRemote({ from, context });
+  else answerRemote(state, { from, context }, 0, false);
+}
+
+function answerRemote(state: RaftState, read: RemoteRead, index: LogIndex, ok: boolean): void {
+  const { from: to, context } = read;
+  state.outbox.messages.push({
+    type: 'read_answer',
+    from: state.id,
+    to,
+    term: state.term,
+    configurationVersion: state.configuration.version,
+    context,
+    index,
+    ok,
+  });
+}
+
+export function handleReadAnswer(state: RaftState, message: MessageOf<'read_answer'>): void {
+  hearLeader(state, message.from);
+  const context = state.requests.take(message.context);
+  if (context === null) return;
+  state.outbox.reads.push(
+    message.ok
+      ? { kind: 'confirmed', context, index: message.index }
+      : { kind: 'aborted', context, leader: state.leader },
+  );
 }
 
 /**
@@ -26,6 +86,7 @@ export function isRoundDue(state: RaftState): boolean {
 
 export function startRound(state: RaftState): void {
   const round = state.reads.open(state.log.commit);
+  state.lease?.open(round, state.term);
   for (const follower of state.followers) {
     if (!isVoter(state.configuration, follower.id)) continue;
     state.outbox.messages.push({
@@ -42,13 +103,18 @@ export function startRound(state: RaftState): void {
 }
 
 function confirmRounds(state: RaftState): void {
-  state.reads.confirmUpTo(quorumNumber(state.configuration, state.roundOf), state.outbox.reads);
+  const { configuration, reads, lease } = state;
+  reads.confirmUpTo(quorumNumber(configuration, state.roundOf), state.outbox.reads);
+  for (const { read, index } of reads.answers) answerRemote(state, read, index, true);
+  reads.answers.length = 0;
+  lease?.confirm(quorumNumber(configuration, state.promisedOf));
 }
 
 /** Only reached when the terms are equal: a lower one was answered as stale, a higher one was taken first. */
 export function handleReadRound(state: RaftState, message: MessageOf<'read_round'>): void {
   hearLeader(state, message.from);
   if (state.options.suspect || !state.isMember) return;
+  state.lease?.promise();
   state.outbox.messages.push({
     type: 'read_round_response',
     from: state.id,
@@ -56,6 +122,7 @@ export function handleReadRound(state: RaftState, message: MessageOf<'read_round
     term: state.term,
     configurationVersion: state.configuration.version,
     round: message.round,
+    promised: state.lease !== null,
   });
 }
 
@@ -63,6 +130,7 @@ export function handleReadRoundResponse(state: RaftState, message: MessageOf<'re
   const follower = state.follower(message.from);
   if (follower === null || message.round > state.reads.lastRound) return;
   follower.recentlyActive = true;
+  if (message.promised && message.round > follower.roundPromised) follower.roundPromised = message.round;
   if (message.round <= follower.roundAnswered) return;
   follower.roundAnswered = message.round;
   confirmRounds(state);

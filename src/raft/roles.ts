@@ -17,6 +17,7 @@ import { EntryKind } from './types.js';
 export function becomeFollower(state: RaftState, term: Term, leader: ReplicaId): void {
   assert(term >= state.term, `term ${state.term} cannot fall to ${term}`);
   const wasFollower = state.role === 'follower';
+  if (term > state.term || leader !== state.leader) state.requests.abort(leader, state.outbox.reads);
   if (term > state.term) {
     assert(Number.isSafeInteger(term), `term ${term}`);
     state.term = term;
@@ -36,6 +37,7 @@ export function becomeFollower(state: RaftState, term: Term, leader: ReplicaId):
 export function becomePrecandidate(state: RaftState): void {
   assert(state.role !== 'leader', 'a leader does not campaign');
   state.role = 'precandidate';
+  state.requests.abort(0, state.outbox.reads);
   state.leader = 0;
   state.votes.clear();
   restartElectionTimer(state);
@@ -45,6 +47,7 @@ export function becomeCandidate(state: RaftState): void {
   assert(state.role !== 'leader', 'a leader does not campaign');
   assert(Number.isSafeInteger(state.term + 1), `term ${state.term} is the last one`);
   state.role = 'candidate';
+  state.requests.abort(0, state.outbox.reads);
   state.leader = 0;
   state.term++;
   state.campaignOrdered = false;
@@ -95,4 +98,5 @@ function leaveLeadership(state: RaftState): void {
   state.heartbeatDue = false;
   state.transferTarget = 0;
   state.reads.abort(state.leader, state.outbox.reads);
+  state.lease?.void();
 }

@@ -6,6 +6,8 @@
  */
 import { assert } from '../base/index.js';
 import type { LogIndex, ReadyNumber, ReplicaId, Term } from '../base/index.js';
+import { IndexRequests } from './index-requests.js';
+import { Lease } from './lease.js';
 import { RaftLog } from './log.js';
 import { checkConfiguration, isMember, isSoleVoter, isVoter, peersOf } from './membership.js';
 import { Outbox } from './outbox.js';
@@ -42,6 +44,10 @@ export class RaftState {
   readonly log: RaftLog;
   readonly outbox = new Outbox();
   readonly reads = new ReadRounds();
+  /** While not leader: read indexes asked of the leader. */
+  readonly requests: IndexRequests;
+  /** Null: leases are off. */
+  readonly lease: Lease | null;
 
   role: Role = 'follower';
   term: Term;
@@ -125,6 +131,9 @@ export class RaftState {
       this.vote = 0;
     }
     assert(this.log.lastTerm <= this.term, `log of term ${this.log.lastTerm} under hard state ${this.term}`);
+    this.requests = new IndexRequests(options);
+    const leaseOptions = options.lease ?? null;
+    this.lease = leaseOptions === null ? null : new Lease(leaseOptions, hardState.term > 0);
     this.configuration = initial.configuration;
     this.setConfiguration(initial.configuration);
     this.handedHardState = { term: this.term, vote: this.vote, commit };
@@ -138,6 +147,8 @@ export class RaftState {
     this.peers = peersOf(configuration, this.id);
     this.isVoter = isVoter(configuration, this.id);
     this.isSoleVoter = isSoleVoter(configuration, this.id);
+    // A lease is the word of the configuration's voters.
+    this.lease?.void();
   }
 
   get isMember(): boolean {
@@ -168,6 +179,9 @@ export class RaftState {
   readonly roundOf = (id: ReplicaId): number =>
     id === this.id ? Infinity : (this.follower(id)?.roundAnswered ?? 0);
 
+  readonly promisedOf = (id: ReplicaId): number =>
+    id === this.id ? Infinity : (this.follower(id)?.roundPromised ?? 0);
+
   readonly activeOf = (id: ReplicaId): boolean =>
     id === this.id || (this.follower(id)?.recentlyActive ?? false);
 
@@ -188,6 +202,7 @@ function checkOptions(options: RaftOptions): void {
     options.committedBytesMax,
     options.pendingReadsMax,
   ];
+  assert(options.checkQuorum || (options.lease ?? null) === null, 'leases without checkQuorum');
   for (const limit of limits) assert(limit >= 1, `a limit of ${limit} lets nothing through`);
   assert(options.tailBytesMax >= 0, `tailBytesMax ${options.tailBytesMax}`);
 }

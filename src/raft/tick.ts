@@ -13,6 +13,7 @@ export function handleTick(state: RaftState, decide: boolean): void {
   if (state.role === 'leader') tickLeader(state, decide);
   else if (decide) tickOther(state);
   tickApplyFetch(state);
+  state.requests.expire(state.ticks, state.outbox.reads);
 }
 
 function tickOther(state: RaftState): void {
@@ -38,7 +39,8 @@ function tickLeader(state: RaftState, decide: boolean): void {
   if (state.heartbeatElapsed < state.options.heartbeatTicks) return;
   state.heartbeatElapsed = 0;
   state.heartbeatDue = true;
-  state.reads.requestRetry();
+  // A lease is renewed by the rounds of heartbeats.
+  state.reads.requestRetry(state.lease !== null);
 }
 
 /** CheckQuorum (Raft thesis, section 6.2): whether a quorum was heard since the last look. */

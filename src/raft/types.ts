@@ -2,7 +2,7 @@
  * The vocabulary of the consensus core: entries, messages, configurations, and the Ready that the core hands out.
  * Plain data; nothing here decides anything. Peers are replica ids, never node ids.
  */
-import type { LogIndex, NodeId, ReadyNumber, ReplicaId, Term } from '../base/index.js';
+import type { LogIndex, MonoMs, NodeId, ReadyNumber, ReplicaId, Term } from '../base/index.js';
 
 /** What an entry is: a state machine's data, a configuration change, or the empty entry that opens a term. */
 export const EntryKind = { normal: 0, configuration: 1, empty: 2 } as const;
@@ -146,7 +146,21 @@ export type Message =
     })
   /** ReadIndex confirmation round: answered only by a live member whose term is exactly `term`. */
   | (Envelope & { readonly type: 'read_round'; readonly round: number })
-  | (Envelope & { readonly type: 'read_round_response'; readonly round: number })
+  /** `promised`: the sender will elect nobody else for as long as leases rely on (lease.ts). */
+  | (Envelope & {
+      readonly type: 'read_round_response';
+      readonly round: number;
+      readonly promised: boolean;
+    })
+  /** A replica that does not lead asks its leader for a read index; answered once a round confirmed it. */
+  | (Envelope & { readonly type: 'read_request'; readonly context: number })
+  /** `ok` false: refused for want of room, `index` is 0. */
+  | (Envelope & {
+      readonly type: 'read_answer';
+      readonly context: number;
+      readonly index: LogIndex;
+      readonly ok: boolean;
+    })
   /** Leader to successor: campaign now. */
   | (Envelope & { readonly type: 'timeout_now' })
   /** Handed to the core by the receiving host once the whole snapshot is on disk and verified. */
@@ -254,11 +268,23 @@ export interface RaftOptions {
   readonly checkQuorum: boolean;
   /** A replica that may have lost what it acknowledged: it never votes, campaigns or acknowledges. */
   readonly suspect: boolean;
+  /** Leases for reads (lease.ts); they need `checkQuorum`. Absent or null: every read asks a quorum. */
+  readonly lease?: LeaseOptions | null;
   /** How far behind, in entries, a learner may be that becomes a voter. */
   readonly promotionLagMax: number;
   /** Uniform integer over [0, limit): the host's randomness. */
   readonly random: (limit: number) => number;
   readonly configurations: ConfigurationCodec;
+}
+
+/** Times on the host's monotonic clock. */
+export interface LeaseOptions {
+  /** For so long after a leader's round this replica elects nobody else. */
+  readonly promiseMs: number;
+  /** For so long after a round was opened its leader may rely on that: shorter, by what clocks may drift apart. */
+  readonly holdMs: number;
+  /** Now. A replica with a past may have promised just before it stopped. */
+  readonly startedAtMs: MonoMs;
 }
 
 /** What recovery found on disk. */

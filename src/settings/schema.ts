@@ -42,6 +42,11 @@ export const nodeSettingsSchema = z.strictObject({
   /** With `single`: number of shards. */
   shards: z.int().min(1).max(4096).default(16),
   insecure: z.boolean().default(false),
+  /**
+   * How a leader answers reads that ask for nothing else: `quorum` asks one each time; `lease` relies on clocks that
+   * drift apart by no more than `raft.clockDriftRatio`. The same on all nodes: a lease needs a quorum that grants it.
+   */
+  reads: z.enum(['quorum', 'lease']).default('quorum'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 
   raft: z
@@ -53,6 +58,8 @@ export const nodeSettingsSchema = z.strictObject({
       preVote: z.boolean().default(true),
       /** A log write that takes longer makes the node give its leaderships up. */
       diskStallMs: z.int().min(100).max(600_000).default(2_000),
+      /** By how much the monotonic clocks of two nodes may run at different speeds. */
+      clockDriftRatio: z.number().min(0.001).max(0.5).default(0.1),
     })
     .prefault({}),
   log: z

@@ -48,6 +48,23 @@ test('E27 E36 E37 E38 E39 E40 E43 E44 E45 E49 E112 E120 the same, while members 
   if (ONLY === undefined) for (const count of Object.values(total)) expect(count).toBeGreaterThan(SEEDS / 10);
 }, 60_000);
 
+test('E7 E9 E40 under a lease a leader knows all that is committed, whoever crashes, comes and goes', () => {
+  const total = { leased: 0, crashes: 0, elections: 0, changes: 0 };
+  const first = ONLY === undefined ? 1 : Number(ONLY);
+  const last = ONLY === undefined ? SEEDS : first;
+  for (let seed = first; seed <= last; seed++) {
+    const chaos = new RaftChaos(seed, seed % 2 === 0 ? 'all' : 'members', true);
+    try {
+      chaos.run(2 * STEPS);
+    } catch (error) {
+      throw new Error(`RAFT_SEED=${seed} (leases): ${String(error)}`, { cause: error });
+    }
+    const counts = { ...chaos.counts, ...chaos.members.counts };
+    for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += counts[key];
+  }
+  if (ONLY === undefined) for (const count of Object.values(total)) expect(count).toBeGreaterThan(SEEDS / 10);
+}, 60_000);
+
 test('the same seed gives the same run', () => {
   const runs = [makeChaos(8), makeChaos(8)];
   for (const run of runs) run.run(1000);

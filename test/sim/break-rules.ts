@@ -6,7 +6,7 @@
  *  ack_before_fsync      an append is acknowledged before it is durable: power loss takes what a quorum "has"
  *  read_without_quorum   a leader answers reads on its own word: a deposed one answers with old values
  */
-import type { LogIndex, ReadyNumber, ReplicaId, Term } from '../../src/base/index.js';
+import type { LogIndex, MonoMs, ReadyNumber, ReplicaId, Term } from '../../src/base/index.js';
 import type {
   ChangeResult,
   Configuration,
@@ -80,6 +80,9 @@ class WrappedRaft implements Raft {
   get leaderReady(): boolean {
     return this.inner.leaderReady;
   }
+  get leaseUntilMs(): MonoMs {
+    return this.inner.leaseUntilMs;
+  }
   tick(decide: boolean): void {
     this.inner.tick(decide);
   }
@@ -101,8 +104,11 @@ class WrappedRaft implements Raft {
   propose(data: Uint8Array): ProposeResult {
     return this.inner.propose(data);
   }
-  readIndex(context: number): ReadResult {
-    return this.inner.readIndex(context);
+  readIndex(context: number, viaLeader?: boolean): ReadResult {
+    return this.inner.readIndex(context, viaLeader);
+  }
+  noteTime(nowMs: MonoMs): void {
+    this.inner.noteTime(nowMs);
   }
   transferLeader(to: ReplicaId): boolean {
     return this.inner.transferLeader(to);

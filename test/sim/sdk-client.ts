@@ -13,16 +13,19 @@
  */
 import type { QuorateError } from '../../src/base/index.js';
 import { must, type Prng } from '../../src/base/index.js';
+import { CacheConsistency } from '../../src/codec/cache/index.js';
 import type { ClientEngineOptions, ClientEnginePorts, ClientOperation } from '../../src/client/index.js';
 import type { ClientTransport } from '../../src/ports/index.js';
 import type { History, HistoryStatus, OpenOperation } from '../support/history-record.js';
 import type { SafetyCheckers } from './checkers.js';
 import { nowNs } from './clients.js';
 import {
+  drawFreshness,
   readAnswer,
   SdkWorkload,
   statusOfFailure,
   toClientOperation,
+  type ReadFreshness,
   type SdkOutput,
   type SdkRequest,
 } from './sdk-workload.js';
@@ -80,6 +83,8 @@ export class SdkViolation extends Error {
   override readonly name = 'SdkViolation';
 }
 
+const STRICT: ReadFreshness = { consistency: CacheConsistency.linearizable, maxStalenessMs: 0 };
+
 interface Lane {
   client: number;
   /** Cancels the timer of a lane that thinks; null while a call is under way. */
@@ -101,6 +106,7 @@ export class SimSdkClient {
   /** True once a write succeeded since the last `demandWrite`. */
   wroteSince = false;
   private readonly workload: SdkWorkload;
+  private readonly freshness: Prng;
   private readonly lanes: Lane[] = [];
   private readonly known = new Map<string, number>();
   private readonly clock: NodeClock;
@@ -121,6 +127,7 @@ export class SimSdkClient {
     const { loop } = world;
     this.owner = loop.owner();
     this.workload = new SdkWorkload(prng.stream('workload'));
+    this.freshness = prng.stream('freshness');
     this.clock = new NodeClock(loop, 1 + (prng.unit() - 0.5) * 0.002, prng.below(1_000_000));
     this.timers = new NodeTimers(loop, this.owner, this.clock, `timer sdk ${number}`);
     for (let i = 0; i < lanes; i++) {
@@ -221,7 +228,11 @@ export class SimSdkClient {
       : this.workload.certainWrite(lane.client);
   }
 
-  private call(lane: Lane, request: SdkRequest): void {
+  private call(lane: Lane, drawn: SdkRequest): void {
+    const request = drawn.op === 'get' ? { ...drawn, freshness: drawFreshness(this.freshness) } : drawn;
+    const { consistency, maxStalenessMs } = request.freshness ?? STRICT;
+    const isStale = consistency === CacheConsistency.stale;
+    const isForAnyReplica = isStale || consistency === CacheConsistency.follower;
     const { loop, history } = this.world;
     const { engine } = this;
     const timeoutMs = this.prng.pick(TIMEOUTS_MS);
@@ -237,9 +248,10 @@ export class SimSdkClient {
       // Behind those of the RESP connections.
       connection: 1_000_000 + 1_000 * this.number + this.lives,
       position: this.position++,
-      order: 'writes',
+      order: isForAnyReplica ? 'none' : 'writes',
+      ...(isStale ? { staleMs: maxStalenessMs } : {}),
     };
-    const knownVersion = this.known.get(request.key) ?? 0;
+    const knownVersion = isStale ? 0 : (this.known.get(request.key) ?? 0);
     const call: Call = { lane, request, recorded, knownVersion, atMs: loop.now(), settled: false };
     history.begin(recorded);
     this.pending++;
@@ -313,6 +325,7 @@ export class SimSdkClient {
 
   private checkVersion(call: Call, version: number, isDone: boolean): void {
     const { key, expectedVersion } = call.request;
+    if (call.recorded.staleMs !== undefined) return;
     this.workload.noteVersion(key, version);
     if (version === 0) return;
     if (version < call.knownVersion) {

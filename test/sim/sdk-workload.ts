@@ -27,6 +27,33 @@ export interface SdkRequest {
   readonly expectedVersion?: number;
   /** A get that asks for the version. */
   readonly withMeta?: boolean;
+  /** Of a get; linearizable when left out. */
+  readonly freshness?: ReadFreshness;
+}
+
+/** How fresh a read must be; `maxStalenessMs` with `stale` alone. */
+export interface ReadFreshness {
+  readonly consistency: CacheConsistency;
+  readonly maxStalenessMs: number;
+}
+
+/** Half of the reads say nothing. The smallest bound is one that is rarely kept without asking. */
+const STALENESS_MS = [60, 400, 3_000] as const;
+
+export function drawFreshness(prng: Prng): ReadFreshness {
+  const draw = prng.below(100);
+  const consistency =
+    draw < 50
+      ? CacheConsistency.linearizable
+      : draw < 60
+        ? CacheConsistency.quorum
+        : draw < 70
+          ? CacheConsistency.lease
+          : draw < 85
+            ? CacheConsistency.follower
+            : CacheConsistency.stale;
+  const isStale = consistency === CacheConsistency.stale;
+  return { consistency, maxStalenessMs: isStale ? prng.pick(STALENESS_MS) : 0 };
 }
 
 export interface SdkOutput {
@@ -143,7 +170,8 @@ export function toClientOperation(
     expectedVersion: request.expectedVersion ?? 0,
     delta: typeof value === 'number' ? value : 0,
     withMeta: request.withMeta === true,
-    consistency: CacheConsistency.linearizable,
+    consistency: request.freshness?.consistency ?? CacheConsistency.linearizable,
+    maxStalenessMs: request.freshness?.maxStalenessMs ?? 0,
     onAnswer,
     onFailure,
   };

@@ -39,13 +39,16 @@ export interface HistoryLine {
   readonly expected_version?: number;
   /** The key's version after the operation, as the answer told it; 0: absent. */
   readonly version?: number;
+  /** On a `get` that may be stale: it may have taken effect so much before its call. */
+  readonly stale_ms?: number;
 }
 
 /**
  * What is promised of the order of a connection's operations on a key: each takes effect behind all those before it
- * (`all`), or behind the writes before it (`writes`: the SDK sends reads again when it likes).
+ * (`all`), or behind the writes before it (`writes`: the SDK sends reads again when it likes), or whenever it likes
+ * between call and return (`none`: reads that any replica may answer).
  */
-export type OrderPromise = 'all' | 'writes';
+export type OrderPromise = 'all' | 'writes' | 'none';
 
 /** An operation in the making. `connection` and `position` (order of sending on it) are for the order check alone. */
 export interface OpenOperation {
@@ -61,6 +64,7 @@ export interface OpenOperation {
   /** `all` when left out. */
   readonly order?: OrderPromise;
   readonly expectedVersion?: number;
+  readonly staleMs?: number;
 }
 
 export interface RecordedOperation extends OpenOperation {
@@ -133,6 +137,7 @@ export function toHistoryLine(o: RecordedOperation): HistoryLine {
     ...(o.ttlMs > 0 ? { ttl_ms: o.ttlMs } : {}),
     ...(o.expectedVersion !== undefined ? { expected_version: o.expectedVersion } : {}),
     ...(o.version !== undefined ? { version: o.version } : {}),
+    ...(o.staleMs !== undefined ? { stale_ms: o.staleMs } : {}),
   };
 }
 

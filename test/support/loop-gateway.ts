@@ -5,7 +5,7 @@
 import { MetricsRegistry, type ErrorReason, type GroupId, type NodeId } from '../../src/base/index.js';
 import { createGatewayMetrics, ForwardServer, Gateway } from '../../src/api/index.js';
 import { decodeForwardFrame, type ForwardVisitor } from '../../src/codec/index.js';
-import type { CommandSink } from '../../src/group/index.js';
+import { Freshness, type CommandSink } from '../../src/group/index.js';
 import type { Host } from '../../src/host/index.js';
 import { putFailed, Tag } from '../../src/kv/index.js';
 import { ByteWriter } from '../../src/base/index.js';
@@ -24,11 +24,14 @@ export interface Handed {
   readonly afterReads: boolean;
   readonly sink: CommandSink;
   readonly token: number;
+  /** Of reads. */
+  readonly freshness: number;
 }
 
 /** A replica as gateway and forward server see it. Everything waits until the test decides. */
 export class FakeReplica {
   serves = true;
+  servesAnyReads = true;
   leaderNode: NodeId = 0;
   readonly handed: Handed[] = [];
   onHanded: (command: Handed) => void = () => undefined;
@@ -44,8 +47,15 @@ export class FakeReplica {
     this.take('write', bytes, start, end, afterReads, sink, token);
   }
 
-  submitRead(bytes: Uint8Array, start: number, end: number, sink: CommandSink, token: number): void {
-    this.take('read', bytes, start, end, false, sink, token);
+  submitRead(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    sink: CommandSink,
+    token: number,
+    freshness: number,
+  ): void {
+    this.take('read', bytes, start, end, false, sink, token, freshness);
   }
 
   private take(
@@ -56,9 +66,10 @@ export class FakeReplica {
     afterReads: boolean,
     sink: CommandSink,
     token: number,
+    freshness: number = Freshness.linearizable,
   ): void {
     const copy = bytes.slice(start, end);
-    const command = { text: describeCommand(copy), bytes: copy, kind, afterReads, sink, token };
+    const command = { text: describeCommand(copy), bytes: copy, kind, afterReads, sink, token, freshness };
     this.handed.push(command);
     this.onHanded(command);
   }
@@ -175,11 +186,18 @@ export class GatewayNode {
   }
 
   /** Hands a command in on behalf of a connection; fails the test if anything is answered inside the call. */
-  submit(sink: RecordingSink, token: number, command: Uint8Array, withinMs = 5000, slot = 0): void {
+  submit(
+    sink: RecordingSink,
+    token: number,
+    command: Uint8Array,
+    withinMs = 5000,
+    slot = 0,
+    freshness: number = Freshness.linearizable,
+  ): void {
     const padded = new Uint8Array(command.length + 4).fill(0xee);
     padded.set(command, 2);
     sink.quiet = true;
-    this.gateway.submit(slot, padded, 2, 2 + command.length, this.nowMs() + withinMs, sink, token);
+    this.gateway.submit(slot, padded, 2, 2 + command.length, this.nowMs() + withinMs, sink, token, freshness);
     sink.quiet = false;
     padded.fill(0xee);
   }

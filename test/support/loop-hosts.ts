@@ -3,7 +3,7 @@ import { MetricsRegistry, type GroupId } from '../../src/base/index.js';
 import { Replica } from '../../src/group/index.js';
 import { Host, type HostOptions } from '../../src/host/index.js';
 import { createKv, type Kv } from '../../src/kv/index.js';
-import { createRaft, type RoleChange } from '../../src/raft/index.js';
+import { createRaft, type RaftOptions, type RoleChange } from '../../src/raft/index.js';
 import { MemoryPeers } from './loop-peers.js';
 import { MemoryCheckpointStore, MemoryLogStore } from './loop-stores.js';
 import { LoopWorld, quietLogger } from './loop-world.js';
@@ -35,9 +35,10 @@ export class TestNode {
     readonly cluster: TestHosts,
     readonly id: number,
     wallOffsetMs: number,
+    rate: number,
   ) {
     const { world } = cluster;
-    this.clock = world.nodeClock(wallOffsetMs);
+    this.clock = world.nodeClock(wallOffsetMs, rate);
     const timers = world.timersOf(this.clock);
     this.store = new MemoryLogStore((run) => timers.after(cluster.flushMs(id), run));
     this.checkpoints = new MemoryCheckpointStore((run) => timers.soon(run));
@@ -98,10 +99,12 @@ export class TestNode {
           preVote: true,
           checkQuorum: true,
           suspect: suspect !== null,
+          ...this.cluster.raftOptions,
         }),
         makeInitial(voters),
       ),
       machine,
+      usesLeases: (this.cluster.raftOptions.lease ?? null) !== null,
       appliedIndex: 0,
       suspect,
       checkpointLimits: { logBytesMax: Infinity, ...checkpoints },
@@ -133,6 +136,7 @@ export class TestHosts {
   readonly world: LoopWorld;
   readonly peers: MemoryPeers;
   readonly nodes: TestNode[] = [];
+  readonly raftOptions: Partial<RaftOptions>;
   flushMs: (node: number) => number = () => 2;
   freeBytes: (node: number) => number = () => Infinity;
   readonly snapshotBytesPerSecond: number;
@@ -144,13 +148,19 @@ export class TestHosts {
       remember?: boolean;
       wallOffsetsMs?: readonly number[];
       snapshotBytesPerSecond?: number;
+      /** Of the nodes' clocks: milliseconds of theirs per true one. */
+      rates?: readonly number[];
+      raft?: Partial<RaftOptions>;
     } = {},
   ) {
+    this.raftOptions = options.raft ?? {};
     this.snapshotBytesPerSecond = options.snapshotBytesPerSecond ?? 1 << 30;
     this.world = new LoopWorld(options.seed);
     this.peers = new MemoryPeers(this.world.loop, options.remember ?? false);
     for (let id = 1; id <= count; id++) {
-      this.nodes.push(new TestNode(this, id, options.wallOffsetsMs?.[id - 1] ?? 0));
+      this.nodes.push(
+        new TestNode(this, id, options.wallOffsetsMs?.[id - 1] ?? 0, options.rates?.[id - 1] ?? 1),
+      );
     }
   }
 

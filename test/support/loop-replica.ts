@@ -140,6 +140,7 @@ export class ReplicaUnderTest {
       appliedIndex: 0,
       suspect: null,
       checkpointLimits: { ...checkpoints, logBytesMax: Infinity },
+      usesLeases: (options.lease ?? null) !== null,
       host: this.host,
       logger: quietLogger,
     });

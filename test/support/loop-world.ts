@@ -23,9 +23,9 @@ export class LoopWorld {
     this.entropy = new SeededEntropy(this.prng.stream('entropy'));
   }
 
-  /** Another node's clock; its wall clock is off by so much. */
-  nodeClock(wallOffsetMs = 0): NodeClock {
-    const clock = new NodeClock(this.loop, 1, 1000 * ++this.clocks);
+  /** Another node's clock; its wall clock is off by so much, and both run at this rate. */
+  nodeClock(wallOffsetMs = 0, rate = 1): NodeClock {
+    const clock = new NodeClock(this.loop, rate, 1000 * ++this.clocks);
     clock.wallOffsetMs = wallOffsetMs;
     return clock;
   }

@@ -4,13 +4,22 @@
  * (paper, figure 3), and that reads are linearizable. `heal` then demands that the cluster comes back to work.
  */
 import { Prng, encodeUtf8 } from '../../src/base/index.js';
-import { isJoint, membersOf, type Entry, type RaftOptions, type Ready } from '../../src/raft/index.js';
+import {
+  isJoint,
+  membersOf,
+  type Entry,
+  type Message,
+  type RaftOptions,
+  type Ready,
+} from '../../src/raft/index.js';
 import { makeConfiguration } from './raft-builders.js';
 import { ChaosMembers } from './raft-chaos-members.js';
 import { RaftCluster } from './raft-cluster.js';
 import type { TestReplica } from './raft-cluster.js';
 
 const NETWORK_MAX = 300;
+/** In steps, of which a replica ticks in about one of twenty-five. */
+const PROMISE_STEPS = 1000;
 
 interface PendingRead {
   /** What was committed anywhere when the read came: it must see all of it. */
@@ -33,14 +42,29 @@ export class RaftChaos {
   private committedMax = 0;
   private nextContext = 1;
   private proposals = 0;
+  private nowMs = 0;
+  /** A process that stands still: its clock goes on, and nothing else. */
+  private asleep = 0;
+  private asleepUntilMs = 0;
+  private heldForSleeper: Message[] = [];
   /** How often the rarer things happened, so that a test can tell that they did. */
-  readonly counts = { elections: 0, confirmed: 0, aborted: 0, crashes: 0, installs: 0, applied: 0 };
+  readonly counts = {
+    elections: 0,
+    confirmed: 0,
+    aborted: 0,
+    crashes: 0,
+    installs: 0,
+    applied: 0,
+    leased: 0,
+  };
   readonly members: ChaosMembers;
 
   /** `elections`: hardly anything but campaigns, crashes and slow disks, where votes get lost. */
   constructor(
     readonly seed: number,
     profile: ChaosProfile = 'all',
+    /** Time goes by a millisecond a step, the same for all. */
+    withLeases = false,
   ) {
     this.prng = new Prng(seed);
     const options = this.prng.stream('options');
@@ -61,6 +85,17 @@ export class RaftChaos {
       pendingReadsMax: 20,
       promotionLagMax: options.pick([0, 2, 100]),
     };
+    if (withLeases) {
+      const startedAtMs = (): number => this.nowMs;
+      const lease = {
+        promiseMs: PROMISE_STEPS,
+        holdMs: PROMISE_STEPS - 1,
+        get startedAtMs() {
+          return startedAtMs();
+        },
+      };
+      Object.assign(drawn, { lease, checkQuorum: true });
+    }
     const optionsOf = (id: number): Partial<RaftOptions> => {
       const random = this.prng.stream(`timeouts ${id}`);
       return { ...drawn, random: (limit) => random.below(limit) };
@@ -100,6 +135,7 @@ export class RaftChaos {
       { weight: weigh(2), act: (id) => (this.cluster.at(id).holdFetches = !this.cluster.at(id).holdFetches) },
       { weight: 3, act: (id) => this.releaseFetches(id) },
       { weight: weigh(1), act: (id) => this.cluster.at(id).raft?.onUnreachable(this.anyId()) },
+      { weight: withLeases ? 1 : 0, act: (id) => this.fallAsleep(id) },
       { weight: changes * 4, act: () => this.members.change() },
       { weight: changes * 8, act: () => this.members.destroyRemoved() },
     ];
@@ -108,6 +144,9 @@ export class RaftChaos {
 
   run(steps: number): void {
     for (let i = 0; i < steps; i++) {
+      this.nowMs++;
+      if (this.nowMs === this.asleepUntilMs) this.wakeUp();
+      for (const { raft } of this.cluster.replicas.values()) raft?.noteTime(this.nowMs);
       let at = this.prng.below(this.weightTotal);
       for (const one of this.weights) {
         at -= one.weight;
@@ -165,7 +204,18 @@ export class RaftChaos {
   }
 
   private tick(id: number): void {
-    this.cluster.at(id).raft?.tick(!this.prng.chance(0.1));
+    if (id !== this.asleep) this.cluster.at(id).raft?.tick(!this.prng.chance(0.1));
+  }
+
+  private wakeUp(): void {
+    this.asleep = 0;
+    this.cluster.network.push(...this.heldForSleeper.splice(0));
+  }
+
+  private fallAsleep(id: number): void {
+    if (this.asleep !== 0) return;
+    this.asleep = id;
+    this.asleepUntilMs = this.nowMs + this.prng.between(100, 2 * PROMISE_STEPS);
   }
 
   private takeReady(id: number): void {
@@ -178,7 +228,9 @@ export class RaftChaos {
     // Mostly in order, sometimes not.
     const at = this.prng.chance(0.7) ? 0 : this.prng.below(network.length);
     const [message] = network.splice(at, 1);
-    if (message) this.cluster.deliver(message);
+    if (message === undefined) return;
+    if (message.to === this.asleep) this.heldForSleeper.push(message);
+    else this.cluster.deliver(message);
   }
 
   private persist(id: number): void {
@@ -272,6 +324,14 @@ export class RaftChaos {
       this.commits.set(replica, { raft, commit: raft.commit, term: raft.term });
       if (raft.role === 'leader') this.checkLeader(replica);
       this.committedMax = Math.max(this.committedMax, raft.commit);
+    }
+    for (const { raft } of this.cluster.replicas.values()) {
+      if (raft === null || raft.leaseUntilMs <= this.nowMs) continue;
+      this.counts.leased++;
+      this.demand(
+        raft.commit === this.committedMax,
+        `replica ${raft.id} holds a lease at ${raft.commit}, ${this.committedMax} is committed`,
+      );
     }
   }
 

@@ -20,7 +20,14 @@ import { PendingCounts } from '../pending-counts.js';
 import { deadlineOf, type CallHost } from './call-host.js';
 import { NO_SHARD } from './failures.js';
 import { BATCH_OPERATIONS_MAX, MESSAGE_MARGIN_BYTES } from './limits.js';
-import { encodeOperation, refusalOfHeader, resultFlags, ResultFlag, type Refusal } from './operation.js';
+import {
+  encodeOperation,
+  freshnessOf,
+  refusalOfHeader,
+  resultFlags,
+  ResultFlag,
+  type Refusal,
+} from './operation.js';
 import type { Answer } from './single-call.js';
 
 export type BatchMethod = 'BatchGet' | 'BatchWrite';
@@ -61,6 +68,7 @@ export class BatchCall implements ResultSink {
   private readonly results = new ByteWriter(256);
   private startedMs: MonoMs = 0;
   private deadline: MonoMs = 0;
+  private freshness = 0;
   private traceParent = '';
   private isOver = false;
 
@@ -151,6 +159,7 @@ export class BatchCall implements ResultSink {
     const { host } = this;
     this.traceParent = header.traceParent;
     this.deadline = deadlineOf(host, header, this.startedMs, callMs);
+    this.freshness = freshnessOf(header);
     const refusal = refusalOfHeader(header);
     if (refusal !== null) this.fail(refusal.reason, refusal.message);
     else if (callMs <= 0) this.fail('DEADLINE_EXCEEDED', 'the call came after its deadline');
@@ -165,7 +174,7 @@ export class BatchCall implements ResultSink {
     const { gateway, scratch } = this.host;
     const token = this.waiting.size;
     this.waiting.set(token, items);
-    gateway.submit(slot, scratch.buffer, 0, scratch.length, this.deadline, this, token);
+    gateway.submit(slot, scratch.buffer, 0, scratch.length, this.deadline, this, token, this.freshness);
   }
 
   onResult(token: number, bytes: Uint8Array, start: number, end: number): void {

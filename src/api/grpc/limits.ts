@@ -22,3 +22,5 @@ export const MAP_RETRY_MS = 500;
 export const SCRATCH_BYTES_KEPT_MAX = 1024 * 1024;
 /** Time to live as an operation may give it: 2^52 ms, so that now + ttl stays a safe integer. */
 export const EXPIRY_MS_MAX = 2 ** 52;
+/** How old a read may be that asks for `stale` and names no bound. */
+export const STALENESS_MS_DEFAULT = 10_000;

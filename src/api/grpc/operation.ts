@@ -26,7 +26,8 @@ import {
   putValue,
   SetFlag,
 } from '../../kv/index.js';
-import { EXPIRY_MS_MAX } from './limits.js';
+import { Freshness, staleReadOf } from '../../group/index.js';
+import { EXPIRY_MS_MAX, STALENESS_MS_DEFAULT } from './limits.js';
 
 /** One operation with its key and value as places in bytes elsewhere; the stream's reader is one itself. */
 export interface OperationFields {
@@ -77,9 +78,27 @@ export function refusalOfHeader(header: RequestHeader): Refusal | null {
     case CacheConsistency.linearizable:
     case CacheConsistency.lease:
     case CacheConsistency.stale:
+    case CacheConsistency.follower:
+    case CacheConsistency.quorum:
       return null;
     default:
       return BAD_CONSISTENCY;
+  }
+}
+
+/** For the gateway. Only for headers that `refusalOfHeader` lets through. */
+export function freshnessOf(header: RequestHeader): number {
+  switch (header.consistency) {
+    case CacheConsistency.lease:
+      return Freshness.lease;
+    case CacheConsistency.stale:
+      return staleReadOf(header.maxStalenessMs || STALENESS_MS_DEFAULT);
+    case CacheConsistency.follower:
+      return Freshness.follower;
+    case CacheConsistency.quorum:
+      return Freshness.quorum;
+    default:
+      return Freshness.linearizable;
   }
 }
 

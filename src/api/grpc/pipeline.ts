@@ -31,7 +31,7 @@ import {
   RESPONSE_BYTES_FLUSH,
   UNSENT_BYTES_PAUSE,
 } from './limits.js';
-import { encodeOperation, refusalOfHeader, resultFlags, type Refusal } from './operation.js';
+import { encodeOperation, freshnessOf, refusalOfHeader, resultFlags, type Refusal } from './operation.js';
 import { PendingOperations } from './pending-operations.js';
 
 const CALL = 'Pipeline';
@@ -71,6 +71,7 @@ export class Pipeline implements MessageStreamHandler, ResultSink {
   /** Of the message at hand. */
   private deadline: MonoMs = 0;
   private refusal: Refusal | null = null;
+  private freshness = 0;
   private nowMs: MonoMs = 0;
   /** Shards that others lead and that operations were taken for since the last response. */
   private readonly forwarded = new Set<number>();
@@ -163,6 +164,7 @@ export class Pipeline implements MessageStreamHandler, ResultSink {
     const { header } = this.reader;
     this.deadline = deadlineOf(this.host, header, this.nowMs, Infinity);
     this.refusal = refusalOfHeader(header);
+    this.freshness = freshnessOf(header);
     return true;
   }
 
@@ -197,7 +199,7 @@ export class Pipeline implements MessageStreamHandler, ResultSink {
     if (shard >= 0) this.noteForwarded(shard);
     const flags = resultFlags(reader);
     const token = this.pending.add(reader.id, reader.kind, flags, shard, scratch.length, this.nowMs);
-    gateway.submit(slot, scratch.buffer, 0, scratch.length, this.deadline, this, token);
+    gateway.submit(slot, scratch.buffer, 0, scratch.length, this.deadline, this, token, this.freshness);
   }
 
   onResult(token: number, bytes: Uint8Array, start: number, end: number): void {

@@ -19,7 +19,13 @@ import { PendingCounts } from '../pending-counts.js';
 import { deadlineOf, type CallHost } from './call-host.js';
 import { NO_SHARD } from './failures.js';
 import { MESSAGE_MARGIN_BYTES } from './limits.js';
-import { encodeOperation, refusalOfHeader, resultFlags, type OperationFields } from './operation.js';
+import {
+  encodeOperation,
+  freshnessOf,
+  refusalOfHeader,
+  resultFlags,
+  type OperationFields,
+} from './operation.js';
 import type { OperationOutcome } from './outcome.js';
 
 export type Answer = (failure: CacheFailure | null, response: Uint8Array | null) => void;
@@ -162,7 +168,7 @@ export class SingleCall implements ResultSink {
     const slot = slotOfKey(key);
     this.shard = host.gateway.shardOf(slot);
     const deadline = deadlineOf(host, header, this.startedMs, callMs);
-    host.gateway.submit(slot, scratch.buffer, 0, scratch.length, deadline, this, 0);
+    host.gateway.submit(slot, scratch.buffer, 0, scratch.length, deadline, this, 0, freshnessOf(header));
   }
 
   onResult(_token: number, bytes: Uint8Array, start: number, end: number): void {

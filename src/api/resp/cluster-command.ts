@@ -203,6 +203,12 @@ const ROUTING = {
   run: (c: CommandContext) => c.replyOk(),
 } as const;
 
+/** Has no effect through a `forward` listener, which passes every command to the leader. */
+function runReadOnly(c: CommandContext, readOnly: boolean): void {
+  c.readOnly = readOnly;
+  c.replyOk();
+}
+
 export const CLUSTER_COMMANDS: readonly CommandSpec[] = [
   {
     ...LOCAL,
@@ -214,8 +220,18 @@ export const CLUSTER_COMMANDS: readonly CommandSpec[] = [
     summary: 'Ask which node leads which slots',
     run: (c) => runSubcommand(c, 'cluster', SERVED, UNSERVED),
   },
-  // Reads are served by leaders alone, and no slot is ever given away in pieces: there is nothing to switch.
-  { ...ROUTING, name: 'readonly', summary: 'Accepted; reads go to leaders all the same' },
-  { ...ROUTING, name: 'readwrite', summary: 'Accepted; there is nothing to switch back' },
+  {
+    ...ROUTING,
+    name: 'readonly',
+    summary: 'Let this node answer reads of the slots that it has a replica of',
+    run: (c) => runReadOnly(c, true),
+  },
+  {
+    ...ROUTING,
+    name: 'readwrite',
+    summary: 'Be redirected to leaders for reads again',
+    run: (c) => runReadOnly(c, false),
+  },
+  // No slot is ever given away in pieces.
   { ...ROUTING, name: 'asking', flags: ['fast'], summary: 'Accepted; no slot is ever between two nodes' },
 ];

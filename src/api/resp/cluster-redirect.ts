@@ -14,7 +14,13 @@ export const CROSSSLOT_TEXT = "CROSSSLOT Keys in request don't hash to the same 
 export const SLOT_DOWN_TEXT = 'CLUSTERDOWN Hash slot not served';
 
 /** The error that a `moved` listener answers a command with; empty: the command is for this node. */
-export function redirectionOf(spec: CommandSpec, args: Arguments, directory: ClusterDirectory): string {
+export function redirectionOf(
+  spec: CommandSpec,
+  args: Arguments,
+  directory: ClusterDirectory,
+  /** The command reads, for a connection that said READONLY: a replica here will do. */
+  anyReplica: boolean,
+): string {
   const [first, last, step] = spec.keys;
   if (first === 0) return '';
   const lastAt = last < 0 ? args.count + last : last;
@@ -25,6 +31,7 @@ export function redirectionOf(spec: CommandSpec, args: Arguments, directory: Clu
   const shard = directory.map().shardIdOfSlot(slot);
   const leader = shard < 0 ? 0 : directory.leaderOf(shard);
   if (leader === directory.nodeId) return '';
+  if (anyReplica && shard >= 0 && directory.servesAnyReads(shard)) return '';
   const address = leader === 0 ? null : respAddressOf(directory, leader, 'moved');
   return address === null ? SLOT_DOWN_TEXT : `MOVED ${slot} ${address.host}:${address.port}`;
 }

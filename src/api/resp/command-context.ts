@@ -82,6 +82,8 @@ export interface CommandContext {
   version: RespVersion;
   /** CLIENT SETNAME; empty for none. */
   name: string;
+  /** READONLY: through a `moved` listener any replica may answer its reads. */
+  readOnly: boolean;
 
   beginReply(): ByteWriter;
   endReply(outcome: Outcome): void;

@@ -112,6 +112,7 @@ function runSelect(c: CommandContext): void {
 function runReset(c: CommandContext): void {
   c.name = '';
   c.version = 2;
+  c.readOnly = false;
   writeSimple(c.beginReply(), 'RESET');
   c.endReply(Outcome.ok);
 }

@@ -10,6 +10,7 @@
  */
 import { assert, type ByteWriter, type ErrorReason, type MonoMs, type Slot } from '../../base/index.js';
 import type { ByteStream, Clock, StreamHandler } from '../../ports/index.js';
+import { Freshness } from '../../group/index.js';
 import type { ResultSink } from '../gateway-port.js';
 import { PendingCounts } from '../pending-counts.js';
 import type { ClientRow, CommandContext, ServerView } from './command-context.js';
@@ -60,6 +61,7 @@ type Phase = 'open' | 'draining' | 'ended' | 'closed';
 export class Connection implements StreamHandler, ResultSink, CommandContext, ClientRow, LaneAsker {
   version: RespVersion = 2;
   name = '';
+  readOnly = false;
   /** The gateway's count of what this sink waits for. */
   readonly unanswered = new PendingCounts();
   nowMs: MonoMs;
@@ -82,6 +84,7 @@ export class Connection implements StreamHandler, ResultSink, CommandContext, Cl
   /** Of the command at hand. */
   private row = UNKNOWN_ROW;
   private deadline: MonoMs = 0;
+  private freshness: number = Freshness.linearizable;
 
   constructor(
     private readonly stream: ByteStream,
@@ -187,8 +190,11 @@ export class Connection implements StreamHandler, ResultSink, CommandContext, Cl
     const spec = host.commands.rows[this.row];
     if (spec === undefined) return this.refuseUnknown();
     if (!fitsArity(spec.arity, parser.count)) return this.replyError(wrongArityText(spec.name));
+    this.freshness = Freshness.linearizable;
     if (this.server.routing === 'moved') {
-      const redirection = redirectionOf(spec, parser, host.directory);
+      const anyReplica = this.readOnly && spec.flags.includes('readonly');
+      if (anyReplica) this.freshness = Freshness.follower;
+      const redirection = redirectionOf(spec, parser, host.directory, anyReplica);
       if (redirection !== '') return this.replyError(redirection);
     }
     host.scratch.reset();
@@ -219,7 +225,7 @@ export class Connection implements StreamHandler, ResultSink, CommandContext, Cl
   submit(slot: Slot, keys: number): void {
     const w = this.host.scratch;
     const token = this.replies.owe(this.row, this.version, keys, w.length, this.nowMs);
-    this.host.gateway.submit(slot, w.buffer, 0, w.length, this.deadline, this, token);
+    this.host.gateway.submit(slot, w.buffer, 0, w.length, this.deadline, this, token, this.freshness);
   }
 
   beginGather(join: Join, parts: number, keys: number, partOfKey: Int32Array | null): void {
@@ -229,7 +235,8 @@ export class Connection implements StreamHandler, ResultSink, CommandContext, Cl
 
   submitPart(slot: Slot): void {
     const w = this.host.scratch;
-    this.host.gateway.submit(slot, w.buffer, 0, w.length, this.deadline, this, this.replies.owePart());
+    const token = this.replies.owePart();
+    this.host.gateway.submit(slot, w.buffer, 0, w.length, this.deadline, this, token, this.freshness);
   }
 
   iterate(iteration: Iteration): void {

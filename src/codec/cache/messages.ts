@@ -38,6 +38,8 @@ export interface RequestHeader {
   readonly mapVersion: number;
   /** W3C `traceparent`; empty: none. */
   readonly traceParent: string;
+  /** How old a `stale` read may be; 0: the server's default. */
+  readonly maxStalenessMs: number;
 }
 
 export interface KeyRequest {
@@ -153,6 +155,7 @@ export const REQUEST_HEADER = new MessageDescription<RequestHeader>({
   consistency: [5, UINT32],
   mapVersion: [6, UINT64],
   traceParent: [7, STRING],
+  maxStalenessMs: [8, UINT32],
 });
 
 /** A header that says nothing. */

@@ -23,5 +23,11 @@ export const CacheSetCondition = { none: 0, ifAbsent: 1, ifPresent: 2 } as const
 export type CacheSetCondition = (typeof CacheSetCondition)[keyof typeof CacheSetCondition];
 
 /** `Consistency`. */
-export const CacheConsistency = { linearizable: 0, lease: 1, stale: 2 } as const;
+export const CacheConsistency = {
+  linearizable: 0,
+  lease: 1,
+  stale: 2,
+  follower: 3,
+  quorum: 4,
+} as const;
 export type CacheConsistency = (typeof CacheConsistency)[keyof typeof CacheConsistency];

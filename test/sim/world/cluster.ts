@@ -232,6 +232,8 @@ export class SimCluster {
         join: others.map((i) => address(i, 7600)),
         insecure: true,
         logLevel: 'debug',
+        // One draw for the whole cluster.
+        reads: prng.stream('reads').chance(0.5) ? 'lease' : 'quorum',
         log: { checkpointBytes: options.checkpointBytes, checkpointEntries: options.checkpointEntries },
         disk: { ballastBytes: 16 * 1024 },
         limits: { requestTimeoutMs: 2_000 },

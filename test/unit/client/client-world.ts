@@ -33,6 +33,7 @@ export interface SeenOperation {
   readonly message: number;
   readonly deadlineMs: number;
   readonly consistency: number;
+  readonly maxStalenessMs: number;
 }
 
 export interface Refusal {
@@ -114,6 +115,7 @@ export class FakeNode {
         message,
         deadlineMs: reader.header.deadlineMs,
         consistency: reader.header.consistency,
+        maxStalenessMs: reader.header.maxStalenessMs,
       });
     }
     this.seen.push(...operations);

@@ -49,13 +49,13 @@ describe('routing', () => {
     const world = new ClientWorld();
     const client = await world.client();
     outcomeOf(client.get(keyOf(1)));
-    outcomeOf(client.get(keyOf(1), { consistency: 'stale' }));
+    outcomeOf(client.get(keyOf(1), { consistency: 'lease' }));
     outcomeOf(client.get(keyOf(1), { deadline: 100 }));
     await world.run(20);
     const seen = world.cluster.node(1).seen;
     expect(seen.map(({ message, consistency }) => [message, consistency])).toEqual([
       [0, 0],
-      [1, 2],
+      [1, 1],
       [2, 0],
     ]);
     expect(seen[0]?.deadlineMs).toBeGreaterThan(4800);

@@ -25,7 +25,9 @@ import {
   type ForwardVisitor,
 } from '../../../src/codec/index.js';
 import type { Message } from '../../../src/raft/index.js';
-import { BULK_FRAMES, HEADER, MESSAGES } from './samples.js';
+import { BULK_FRAMES, HEADER, MESSAGES as BASIC_MESSAGES, READ_MESSAGES } from './samples.js';
+
+const MESSAGES = [...BASIC_MESSAGES, ...READ_MESSAGES];
 
 function raftFrame(messages: readonly Message[] = MESSAGES): Uint8Array {
   const writer = new RaftFrameWriter();

@@ -22,7 +22,7 @@ import {
   RaftFrameWriter,
 } from '../../../src/codec/index.js';
 import type { Message } from '../../../src/raft/index.js';
-import { BULK_FRAMES, HEADER, MESSAGES } from './samples.js';
+import { BULK_FRAMES, HEADER, MESSAGES, READ_MESSAGES } from './samples.js';
 
 const golden = JSON.parse(
   readFileSync(new URL('../../golden/wire-v1.json', import.meta.url), 'utf8'),
@@ -34,9 +34,12 @@ const fromGolden = (name: string): Uint8Array => new Uint8Array(Buffer.from(gold
 function encodeAll(): Record<string, string> {
   const w = new ByteWriter();
   const guard = new HandshakeGuard({ clusterId: 'alpha', nodeId: 1, bootNumber: 4, nonce: 'aa' });
-  const raft = new RaftFrameWriter();
-  raft.begin(HEADER);
-  MESSAGES.forEach((message, i) => raft.add(i, message));
+  const raftFrame = (messages: readonly Message[]): string => {
+    const raft = new RaftFrameWriter();
+    raft.begin(HEADER);
+    messages.forEach((message, i) => raft.add(i, message));
+    return hex(raft.finish());
+  };
   const requests = new ForwardRequestWriter();
   requests.begin(9);
   requests.add(0xffffffff, 16, 2, 4999, Uint8Array.of(1, 2, 3));
@@ -47,7 +50,8 @@ function encodeAll(): Record<string, string> {
   gossip.begin(2, 11);
   gossip.add(1, 2 ** 52, 3, 2);
   const all: Record<string, string> = {
-    raft: hex(raft.finish()),
+    raft: raftFrame(MESSAGES),
+    raftReads: raftFrame(READ_MESSAGES),
     requests: hex(requests.finish()),
     responses: hex(responses.finish()),
     gossip: hex(gossip.finish()),
@@ -66,12 +70,14 @@ describe('version 1 on the wire', () => {
   });
 
   it('is read as it always was', () => {
-    const heard: Message[] = [];
-    decodeRaftFrame(fromGolden('raft'), {
-      onHeader: (header) => expect(header).toEqual(HEADER),
-      onMessage: (_group, message) => heard.push(message),
-    });
-    expect(heard).toEqual(MESSAGES);
+    for (const [name, messages] of [['raft', MESSAGES] as const, ['raftReads', READ_MESSAGES] as const]) {
+      const heard: Message[] = [];
+      decodeRaftFrame(fromGolden(name), {
+        onHeader: (header) => expect(header).toEqual(HEADER),
+        onMessage: (_group, message) => heard.push(message),
+      });
+      expect(heard).toEqual(messages);
+    }
     BULK_FRAMES.forEach((frame, i) => expect(decodeBulkFrame(fromGolden(`bulk${i}`))).toEqual(frame));
     expect(decodeHello(fromGolden('hello'))).toMatchObject({ channel: 'bulk', wanted: 2 });
     expect(decodeWelcome(fromGolden('welcome'))).toMatchObject({ refused: null, protocol: 1 });

@@ -48,11 +48,19 @@ export const MESSAGES: readonly Message[] = [
   { ...envelope, type: 'vote_response', pre: true, granted: false, commit: 7, commitTerm: 2 },
   { ...envelope, type: 'vote_response', pre: false, granted: true, commit: 0, commitTerm: 0 },
   { ...envelope, type: 'read_round', round: 2 ** 33 },
-  { ...envelope, type: 'read_round_response', round: 2 ** 33 },
+  { ...envelope, type: 'read_round_response', round: 2 ** 33, promised: false },
   { ...envelope, type: 'timeout_now' },
   { ...envelope, type: 'removed' },
   { ...envelope, type: 'suspect' },
   { ...envelope, type: 'snapshot', snapshot: { index: 100, term: 6, configuration: CONFIGURATION } },
+];
+
+/** Of leases, and of reads at replicas that don't lead. */
+export const READ_MESSAGES: readonly Message[] = [
+  { ...envelope, type: 'read_round_response', round: 2 ** 33, promised: true },
+  { ...envelope, type: 'read_request', context: 2 ** 51 },
+  { ...envelope, type: 'read_answer', context: 2 ** 51, index: 17, ok: true },
+  { ...envelope, type: 'read_answer', context: 2 ** 51, index: 0, ok: false },
 ];
 
 export const BULK_FRAMES: readonly BulkFrame[] = [

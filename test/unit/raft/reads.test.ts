@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { Raft, ReadOutcome } from '../../../src/raft/index.js';
 import {
   acknowledge,
+  makeConfiguration,
   makeFollower,
   makeLeader,
   makeMessage,
@@ -148,4 +149,57 @@ test('E4 a sole voter confirms at once, after its first own commit', () => {
   expect(opening.reads).toEqual([]);
   raft.onPersisted(opening.number);
   expect(raft.ready().reads).toEqual([{ kind: 'confirmed', context: 1, index: 1 }]);
+});
+
+const JOINT = makeConfiguration([1, 4, 5], { version: 2, outgoing: [1, 2, 3], autoLeave: true });
+
+test('E9 a round that was opened under other members is void: those of now are asked, of both majorities', () => {
+  const raft = makeReadyLeader();
+  raft.readIndex(1);
+  expect(sent(raft)).toMatchObject([{ type: 'read_round', round: 1 }, { round: 1 }]);
+  raft.applyConfiguration(JOINT);
+  const rounds = sent(raft).filter((message) => message.type === 'read_round');
+  expect(rounds.map(({ to, round }) => [to, round])).toEqual([
+    [2, 2],
+    [3, 2],
+    [4, 2],
+    [5, 2],
+  ]);
+  // What the old majority says of the old round counts no more, nor does its word alone for the new one.
+  for (const from of [2, 3]) raft.step(makeMessage('read_round_response', { from, round: 1 }));
+  raft.step(makeMessage('read_round_response', { from: 2, round: 2 }));
+  expect(outcomes(raft)).toEqual([]);
+  raft.step(makeMessage('read_round_response', { from: 4, round: 2 }));
+  expect(outcomes(raft)).toEqual([{ kind: 'confirmed', context: 1, index: 1 }]);
+});
+
+test('E9 reads at a leader that leaves the group end in an error, also those that others asked for', () => {
+  const raft = makeReadyLeader();
+  raft.readIndex(1);
+  settle(raft);
+  raft.readIndex(2);
+  raft.step(makeMessage('read_request', { from: 3, context: 77 }));
+  raft.applyConfiguration(makeConfiguration([2, 3], { version: 2, highestId: 3 }));
+  expect(raft.role).toBe('follower');
+  const readys = settle(raft);
+  expect(readys.flatMap((ready) => ready.reads)).toEqual([
+    { kind: 'aborted', context: 1, leader: 0 },
+    { kind: 'aborted', context: 2, leader: 0 },
+  ]);
+  expect(readys.flatMap((ready) => ready.messages).map(({ type }) => type)).not.toContain('read_answer');
+});
+
+test('E9 E7 a lease ends with the configuration that gave it', () => {
+  const raft = makeReadyLeader({
+    checkQuorum: true,
+    lease: { promiseMs: 1000, holdMs: 900, startedAtMs: 0 },
+  });
+  for (let i = 0; i < 2; i++) raft.tick(true);
+  settle(raft);
+  raft.step(makeMessage('read_round_response', { round: 1, promised: true }));
+  expect(raft.leaseUntilMs).toBe(900);
+  raft.applyConfiguration(JOINT);
+  expect(raft.leaseUntilMs).toBe(0);
+  raft.step(makeMessage('read_round_response', { from: 3, round: 1, promised: true }));
+  expect(raft.leaseUntilMs).toBe(0);
 });

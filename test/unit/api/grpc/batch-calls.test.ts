@@ -129,7 +129,7 @@ describe('batches', () => {
     { session: 1 },
     { sequence: 1 },
     { lowestUnanswered: 1 },
-    { consistency: 3 },
+    { consistency: 9 },
   ])('a batch with %j in its header is refused whole', (header) => {
     const world = new CacheWorld();
     const write = world.call(

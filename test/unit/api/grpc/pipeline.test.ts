@@ -137,7 +137,7 @@ describe('a pipeline', () => {
     [{ session: 4 }, 'sessions are not granted yet'],
     [{ sequence: 1 }, 'sessions are not granted yet'],
     [{ lowestUnanswered: 1 }, 'sessions are not granted yet'],
-    [{ consistency: 3 }, 'the consistency is none that this server knows'],
+    [{ consistency: 9 }, 'the consistency is none that this server knows'],
   ] as const)(
     'refuses each operation of a message with %j in its header, and no other',
     (header, message) => {

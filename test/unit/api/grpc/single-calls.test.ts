@@ -9,6 +9,7 @@ import {
   type RequestHeader,
   type SetRequest,
 } from '../../../../src/codec/cache/index.js';
+import { Freshness, staleReadOf } from '../../../../src/group/index.js';
 import { slotOfKey } from '../../../../src/topology/index.js';
 import { CacheWorld, errorOf, utf8 } from './cache-world.js';
 
@@ -185,11 +186,27 @@ describe('single calls', () => {
     },
   );
 
+  it('hand the gateway what the header says of freshness, with a bound of its own for stale reads', () => {
+    const world = new CacheWorld();
+    const get = (header: Partial<RequestHeader>): number | undefined => {
+      world.call('Get', UNARY_REQUESTS.Get.encode({ header: header as RequestHeader, key: utf8('k') }));
+      return world.gateway.freshnesses.at(-1);
+    };
+    expect(get({})).toBe(Freshness.linearizable);
+    expect(get({ consistency: 1 })).toBe(Freshness.lease);
+    expect(get({ consistency: 2, maxStalenessMs: 250 })).toBe(staleReadOf(250));
+    expect(get({ consistency: 2 })).toBe(staleReadOf(10_000));
+    expect(get({ consistency: 3 })).toBe(Freshness.follower);
+    expect(get({ consistency: 4 })).toBe(Freshness.quorum);
+  });
+
   it.each([
     [0, undefined],
     [1, undefined],
     [2, undefined],
-    [3, 'INVALID_ARGUMENT'],
+    [3, undefined],
+    [4, undefined],
+    [5, 'INVALID_ARGUMENT'],
     [77, 'INVALID_ARGUMENT'],
   ] as const)('of consistency %i end with %s', (consistency, code) => {
     const world = new CacheWorld();

@@ -4,6 +4,7 @@
  * compared with those of redis-server 7.0.15 with cluster-enabled yes.
  */
 import { beforeEach, describe, expect, it, test } from 'vitest';
+import { Freshness } from '../../../../src/group/index.js';
 import { clusterNodeId } from '../../../../src/api/resp/cluster-picture.js';
 import { slotOfKey } from '../../../../src/topology/index.js';
 import { multibulk, RespWorld, type FakeStream } from './resp-world.js';
@@ -280,7 +281,39 @@ describe('CLUSTER', () => {
   });
 });
 
-test.each(['READONLY', 'READWRITE', 'ASKING'])('%s is accepted and changes nothing', (name) => {
+describe('READONLY', () => {
+  const freshnesses = (): readonly number[] => world.gateway.freshnesses;
+
+  it('E8 lets the replica here answer reads of another leader’s keys; writes are redirected as ever', () => {
+    world.directory.replicasHere.add(1);
+    const key = keyOf(1);
+    expect(ask(moved, 'GET', key)).toContain('-MOVED');
+    expect(ask(moved, 'READONLY')).toBe('+OK\r\n');
+    expect(ask(moved, 'GET', key)).toBe('$-1\r\n');
+    expect(ask(moved, 'MGET', `{${key}}a`, `{${key}}b`)).toBe('*2\r\n$-1\r\n$-1\r\n');
+    expect(new Set(freshnesses())).toEqual(new Set([Freshness.follower]));
+    expect(ask(moved, 'SET', key, 'v')).toContain('-MOVED');
+    // No replica of shard 2 is here.
+    expect(ask(moved, 'GET', keyOf(2))).toContain('-MOVED');
+    expect(ask(moved, 'MGET', key, keyOf(3))).toBe(CROSSSLOT);
+  });
+
+  it.each([['READWRITE'], ['RESET']])('ends with %s', (name) => {
+    world.directory.replicasHere.add(1);
+    ask(moved, 'READONLY');
+    ask(moved, name);
+    expect(ask(moved, 'GET', keyOf(1))).toContain('-MOVED');
+  });
+
+  it('changes nothing through a forward listener', () => {
+    world.directory.replicasHere.add(1);
+    expect(ask(forward, 'READONLY')).toBe('+OK\r\n');
+    ask(forward, 'GET', keyOf(1));
+    expect(freshnesses()).toEqual([Freshness.linearizable]);
+  });
+});
+
+test.each(['READONLY', 'READWRITE', 'ASKING'])('%s is accepted, and alone changes nothing', (name) => {
   expect(ask(moved, name)).toBe('+OK\r\n');
   expect(ask(forward, name)).toBe('+OK\r\n');
   expect(ask(moved, name, '1')).toBe(

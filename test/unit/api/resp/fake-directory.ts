@@ -28,6 +28,13 @@ export class FakeDirectory implements ClusterDirectory {
     }
   }
 
+  /** Shards with a replica on this node that may answer reads. */
+  readonly replicasHere = new Set<number>();
+
+  servesAnyReads(shard: number): boolean {
+    return this.replicasHere.has(shard);
+  }
+
   clusterId(): string {
     return 'cluster-a';
   }

@@ -27,6 +27,8 @@ export class KvGateway implements CommandGateway {
   hasRoom = true;
   /** Before the first map arrives. */
   mapKnown = true;
+  /** Of what was submitted. */
+  readonly freshnesses: number[] = [];
   submitted = 0;
   readonly deadlines: MonoMs[] = [];
   readonly forgotten = new Set<ResultSink>();
@@ -56,7 +58,9 @@ export class KvGateway implements CommandGateway {
     deadline: MonoMs,
     sink: ResultSink,
     token: number,
+    freshness = 0,
   ): void {
+    this.freshnesses.push(freshness);
     this.submitted++;
     this.deadlines.push(deadline);
     const shard = this.shardAt(slot);
