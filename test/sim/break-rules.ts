@@ -20,7 +20,7 @@ import type {
   Ready,
   Role,
 } from '../../src/raft/index.js';
-import type { FaultKind } from './faults.js';
+import type { FaultKind } from './fault-plan.js';
 
 export const BREAK_RULES = ['vote_before_persist', 'ack_before_fsync', 'read_without_quorum'] as const;
 export type BreakRule = (typeof BREAK_RULES)[number];

@@ -3,11 +3,12 @@
  * it came about: the checkers of every run (docs/testing.md) say whether what must hold did.
  */
 import { expect, test } from 'vitest';
-import type { FaultKind } from './faults.js';
+import type { FaultKind } from './fault-plan.js';
 import { nodeUnderTest } from './node-under-test.js';
 import { runSimulation, type RunReport } from './run.js';
 
 const RUN_MS_MAX = 80_000;
+const CLIENTS = { resp: 2, sdk: 3, scanners: 1 };
 
 const OF_REPORT = [
   'unknown',
@@ -40,7 +41,7 @@ function play(seeds: readonly number[], faults: readonly FaultKind[]): Sums {
       steps: 500,
       createNode: nodeUnderTest(null),
       faults,
-      cluster: { nodes: 3, replicas: 3 },
+      swarm: { nodes: 3, replicas: 3, network: 'usual', thinkMsMax: 300, clients: CLIENTS },
     });
     expect([seed, report.failure]).toEqual([seed, null]);
     for (const name of OF_REPORT) sums[name] += report[name];

@@ -86,7 +86,8 @@ export class SimStreamWorld {
     this.stuck = [];
     for (const arrival of stuck) {
       if (this.wire.loop.isDead(arrival.to)) continue;
-      if (this.wire.reaches(arrival.from, arrival.to)) arrival.run();
+      if (this.wire.loop.isPaused(arrival.to)) this.wire.loop.hold(arrival.to, arrival.run);
+      else if (this.wire.reaches(arrival.from, arrival.to)) arrival.run();
       else this.stuck.push(arrival);
     }
   }
