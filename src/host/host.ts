@@ -109,7 +109,7 @@ export class Host implements ReplicaHost {
     this.hostMetrics = createHostMetrics(
       options.metrics,
       this.replicas,
-      this.clocks,
+      () => this.clocks.rows(options.clock.wallMs(), options.clock.monoMs()),
       (group) => options.store.logBytes(group),
       () => options.clock.monoMs(),
     );
@@ -166,7 +166,7 @@ export class Host implements ReplicaHost {
     try {
       decodeRaftFrame(frame, {
         onHeader: (header) => {
-          this.clocks.note(from, header.wallMs, this.clock.wallMs(), this.clock.monoMs());
+          this.clocks.note(from, header.wallMs, this.clock.monoMs());
           if (header.mapVersion > this.options.mapVersion())
             this.options.onMapVersion(from, header.mapVersion);
         },
@@ -259,7 +259,7 @@ export class Host implements ReplicaHost {
     this.tickDue = false;
     this.tickCount++;
     const nowMs = this.clock.monoMs();
-    const decide = !this.clocks.isOff(nowMs);
+    const decide = !this.clocks.isOff(this.clock.wallMs(), nowMs);
     for (const replica of this.replicas.values()) {
       replica.tick(decide || replica.raft.role === 'leader');
       if (this.tickCount % 16 === 0) replica.policy.tick(nowMs);

@@ -86,9 +86,11 @@ function playAll(options: Options, batch: Batch): void {
   while (!isOver()) {
     const seed = firstSeed + batch.runs;
     const startMs = performance.now();
+    const cpuBefore = process.cpuUsage();
     const report = runSimulation(runOptions(options, seed, options.faults));
     const wallMs = performance.now() - startMs;
-    batch.add(report, wallMs);
+    const { user, system } = process.cpuUsage(cpuBefore);
+    batch.add(report, wallMs, (user + system) / 1000);
     if (minutes === 0) console.log(describeRun(report, wallMs));
     if (options.historyFile !== null) writeFileSync(options.historyFile, report.history());
     if (report.failure !== null) explain(report, options, wallMs);

@@ -237,7 +237,7 @@ test('a node whose clock is far off its peers’ does not campaign', () => {
   expect(hosts.leader(1).id).toBe(1);
   // Node 3 has heard node 1 only; here it hears of node 2's clock as well.
   const off = hosts.node(3);
-  off.host.clocks.note(2, hosts.node(2).clock.wallMs(), off.clock.wallMs(), off.clock.monoMs());
+  off.host.clocks.note(2, hosts.node(2).clock.wallMs(), off.clock.monoMs());
   off.roles.length = 0;
   hosts.peers.isolate(1);
   expect(hosts.leader(1, 1).id).toBe(2);
@@ -251,8 +251,7 @@ test('E106 a leader whose clock is years ahead stamps by the median', () => {
   // Every node has heard of the others' clocks before anybody leads.
   for (const node of hosts.nodes) {
     for (const other of hosts.nodes) {
-      if (other !== node)
-        node.host.clocks.note(other.id, other.clock.wallMs(), node.clock.wallMs(), node.clock.monoMs());
+      if (other !== node) node.host.clocks.note(other.id, other.clock.wallMs(), node.clock.monoMs());
     }
   }
   hosts.start();

@@ -5,9 +5,10 @@
  */
 import { refuseUninitialised } from '../../../src/api/index.js';
 import { Prng } from '../../../src/base/index.js';
-import type { CreateNode, Node, NodePorts, NodeStatus } from '../../../src/node/api.js';
+import type { Node, NodePorts, NodeStatus } from '../../../src/node/api.js';
 import type { ByteStream, CloseListener, ControlMethods } from '../../../src/ports/index.js';
 import type { NodeSettings } from '../../../src/settings/index.js';
+import type { CreateSimNode } from '../../sim/world/cluster.js';
 
 export const LIES = [
   'stale_read',
@@ -40,7 +41,7 @@ class Database {
   index = 0;
 }
 
-export function fakeNodes(lie: Lie | null): CreateNode {
+export function fakeNodes(lie: Lie | null): CreateSimNode {
   let database = new Database();
   return (ports, settings) => {
     // The first machine's first life begins a new run.
