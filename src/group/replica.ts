@@ -230,9 +230,14 @@ export class Replica implements EntryResults {
     else batch.refuse(result.reason === 'overloaded' ? 'OVERLOADED' : 'NOT_LEADER', this.leaderNode);
   }
 
+  /** Whether `collect` has something to take. What the core of a replica that ended would say stays unsaid. */
+  get hasReady(): boolean {
+    return !this.installing && !this.stopped && this.raft.hasReady();
+  }
+
   /** Takes everything the core has to say. */
   collect(): void {
-    while (!this.installing && !this.stopped && this.raft.hasReady()) this.handleReady(this.raft.ready());
+    while (this.hasReady) this.handleReady(this.raft.ready());
   }
 
   onPersisted(number: number): void {

@@ -346,7 +346,7 @@ export class Host implements ReplicaHost {
   private apply(dirty: readonly Replica[]): void {
     const untilMs = this.clock.monoMs() + APPLY_SLICE_MS;
     for (const replica of dirty) {
-      const more = replica.applySlice(untilMs) || replica.raft.hasReady();
+      const more = replica.applySlice(untilMs) || replica.hasReady;
       // A role change may have let held commands through in the middle of this turn.
       const late = replica.hasOpenReads || (replica.hasClientWork && !this.store.writing);
       if (more || late) this.markDirty(replica);

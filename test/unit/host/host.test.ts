@@ -270,6 +270,23 @@ test('E106 a leader whose clock is years ahead stamps by the median', () => {
   expect(Math.abs(stamp - hosts.node(2).clock.wallMs())).toBeLessThan(1000);
 });
 
+test('a replica that ended with something left to say keeps its host from no rest', () => {
+  const hosts = new TestHosts(3);
+  hosts.addGroup(1);
+  hosts.start();
+  const leader = hosts.leader(1);
+  const other = hosts.nodes.find((node) => node !== leader) as TestNode;
+  const replica = other.replica(1);
+  replica.raft.campaign();
+  expect(replica.hasReady).toBe(true);
+  replica.stop();
+  expect([replica.hasReady, replica.raft.hasReady()]).toEqual([false, true]);
+  other.host.markDirty(replica);
+  const before = hosts.world.loop.eventsRun;
+  hosts.world.run(100);
+  expect(hosts.world.loop.eventsRun - before).toBeLessThan(500);
+});
+
 test('stopping a host answers what waits, and it is silent from then on', () => {
   const hosts = new TestHosts(3, { remember: true });
   hosts.addGroup(1);
