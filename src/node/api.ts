@@ -16,7 +16,7 @@ import type {
   StreamListeners,
   Timers,
 } from '../ports/index.js';
-import type { createRaft } from '../raft/index.js';
+import type { Configuration, createRaft } from '../raft/index.js';
 import type { NodeSettings } from '../settings/index.js';
 
 export interface NodePorts {
@@ -52,6 +52,8 @@ export interface ReplicaStatus {
   readonly firstIndex: number;
   readonly hash: string;
   readonly suspect: string | null;
+  /** The one in force. */
+  readonly configuration: Configuration;
 }
 
 export interface NodeStatus {

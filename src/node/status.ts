@@ -33,6 +33,7 @@ export function memberStatus(member: Member): NodeStatus {
       firstIndex: replica.raft.status().firstIndex,
       hash: replica.machine.stateHash(),
       suspect: replica.suspect,
+      configuration: replica.configuration,
     })),
     snapshotsInstalled: replicas.reduce((sum, replica) => sum + replica.snapshotsInstalled, 0),
     checkpointsWritten: replicas.reduce((sum, replica) => sum + replica.policy.written, 0),

@@ -45,7 +45,14 @@ function play(seeds: readonly number[], faults: readonly FaultKind[]): Sums {
       steps: 500,
       createNode: nodeUnderTest(null),
       faults,
-      swarm: { nodes: 3, replicas: 3, network: 'usual', thinkMsMax: 300, faultsPerSecond: 1.5, clients: CLIENTS },
+      swarm: {
+        nodes: 3,
+        replicas: 3,
+        network: 'usual',
+        thinkMsMax: 300,
+        faultsPerSecond: 1.5,
+        clients: CLIENTS,
+      },
     });
     expect([seed, report.failure]).toEqual([seed, null]);
     for (const name of OF_REPORT) sums[name] += report[name];

@@ -35,6 +35,7 @@ export const FAULT_KINDS = [
   'clock_jump',
   'clock_drift',
   'transfer',
+  'membership',
   'strike_election',
   'strike_acknowledgement',
   ...DAMAGE_KINDS,

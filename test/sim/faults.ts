@@ -10,6 +10,7 @@ import type { Prng } from '../../src/base/index.js';
 import type { SafetyCheckers } from './checkers.js';
 import { DiskFaults } from './disk-faults.js';
 import type { FaultKind, PlannedFault } from './fault-plan.js';
+import { changeMembers } from './membership-faults.js';
 import { Strikes } from './strikes.js';
 import type { Swarm } from './swarm.js';
 import type { CrashKind, Machine, SimCluster } from './world/cluster.js';
@@ -79,10 +80,10 @@ export class Faults {
   private act(kind: FaultKind, prng: Prng): void {
     switch (kind) {
       case 'crash':
-        return this.crash(this.anyUp(prng), prng, prng.between(20, 1_500));
+        return this.crash(this.anyUp(prng), prng, prng.between(20, 800));
       case 'long_crash':
         // Long enough that the others drop the log that the sleeper lacks: it comes back by snapshot.
-        return this.crash(this.anyUp(prng), prng, prng.between(3_000, 7_000));
+        return this.crash(this.anyUp(prng), prng, prng.between(2_000, 5_000));
       case 'crash_all':
         return this.crash(this.up(), prng, prng.between(20, 600), 'power');
       case 'stop':
@@ -90,7 +91,7 @@ export class Faults {
       case 'rolling_restart':
         return this.rollingRestart(prng.shuffle([...this.world.cluster.machines]), prng.between(10, 300));
       case 'pause':
-        return this.pause(this.anyUp(prng)[0], prng.between(50, prng.chance(0.3) ? 6_500 : 1_500));
+        return this.pause(this.anyUp(prng)[0], prng.between(50, prng.chance(0.2) ? 6_500 : 1_000));
       case 'partition':
         return this.partition(prng);
       case 'one_way':
@@ -109,6 +110,8 @@ export class Faults {
         return this.driftClock(prng);
       case 'transfer':
         return this.transfer(prng);
+      case 'membership':
+        return changeMembers(this.world, prng);
       case 'strike_election':
         return this.strikes.election(prng);
       case 'strike_acknowledgement':
@@ -176,14 +179,14 @@ export class Faults {
   private partition(prng: Prng): void {
     const machines = prng.shuffle([...this.world.cluster.machines]);
     const side = machines.slice(0, prng.between(1, machines.length - 1));
-    this.separate(side, prng.between(100, 3_000));
+    this.separate(side, prng.between(100, 1_800));
   }
 
   /** The leader of a group is cut off, with the clients that talk to it: who reads there must not get old values. */
   private isolateLeader(prng: Prng): void {
     const { cluster } = this.world;
     const leaders = cluster.leaders(prng.between(1, cluster.options.shards));
-    if (leaders.length > 0) this.separate([prng.pick(leaders)], prng.between(400, 2_500));
+    if (leaders.length > 0) this.separate([prng.pick(leaders)], prng.between(300, 1_500));
   }
 
   private separate(side: readonly Machine[], durationMs: number): void {
@@ -204,7 +207,7 @@ export class Faults {
       if (other === machine || prng.chance(0.2)) continue;
       pairs.push(isDeaf ? [other, machine] : [machine, other]);
     }
-    this.cut(pairs, prng.between(100, 3_000));
+    this.cut(pairs, prng.between(100, 1_800));
   }
 
   private cut(pairs: readonly [Machine, Machine][], durationMs: number): void {

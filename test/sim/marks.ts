@@ -7,7 +7,7 @@
  */
 import type { GroupId, LogIndex, MetricsRegistry, NodeId, ReplicaId, Term } from '../../src/base/index.js';
 import type { ReplicaObserver } from '../../src/ports/index.js';
-import type { Raft, Ready } from '../../src/raft/index.js';
+import type { Configuration, Raft, Ready } from '../../src/raft/index.js';
 import type { ClusterMarks } from './world/cluster.js';
 
 export const MARKS = [
@@ -28,7 +28,14 @@ export const MARKS = [
   'second_snapshot_in_a_life',
   'snapshot_stream_failed',
   'snapshot_refused',
+  'learner_added',
+  'joint_entered',
+  'joint_left',
+  'replica_created',
+  'replica_removed',
   'suspect_found',
+  'suspect_being_replaced',
+  'suspect_gave_way',
   'fell_silent',
   'damaged_record',
   'checkpoint_fallback',
@@ -43,11 +50,19 @@ export const MARKS = [
 export type Mark = (typeof MARKS)[number];
 
 /** Rare by design: a batch of minutes may miss them. */
-const NOT_REQUIRED: ReadonlySet<Mark> = new Set(['node_refused_directory', 'snapshot_refused', 'fell_silent']);
+const NOT_REQUIRED: ReadonlySet<Mark> = new Set([
+  'node_refused_directory',
+  'snapshot_refused',
+  'fell_silent',
+]);
 export const REQUIRED_MARKS: readonly Mark[] = MARKS.filter((mark) => !NOT_REQUIRED.has(mark));
 
 const OF_LOG_LINES: Readonly<Record<string, Mark>> = {
   'replica is suspect': 'suspect_found',
+  'replica created': 'replica_created',
+  'replica removed': 'replica_removed',
+  'suspect replica is being replaced': 'suspect_being_replaced',
+  'suspect replica gives way': 'suspect_gave_way',
   'replica falls silent': 'fell_silent',
   'damaged log records': 'damaged_record',
   'checkpoint is broken, falling back': 'checkpoint_fallback',
@@ -96,6 +111,18 @@ export class Marks implements ClusterMarks {
       this.onReady(ready);
       return ready;
     };
+    const apply = raft.applyConfiguration.bind(raft);
+    raft.applyConfiguration = (next) => {
+      // Once for a change: by the leader that applies it.
+      if (raft.role === 'leader') this.onChange(raft.configuration, next);
+      apply(next);
+    };
+  }
+
+  private onChange(old: Configuration, next: Configuration): void {
+    if (next.outgoing.length > 0) this.hit('joint_entered');
+    else if (old.outgoing.length > 0) this.hit('joint_left');
+    if (next.learners.some((id) => id > old.highestId)) this.hit('learner_added');
   }
 
   private onReady(ready: Ready): void {

@@ -77,7 +77,7 @@ export interface RunReport {
 export const STEPS_MIN = 200;
 /** Virtual time that each part of a run may take. */
 const BIRTH_MS_MAX = 60_000;
-const FAULTS_MS_MAX = 120_000;
+const FAULTS_MS_MAX = 40_000;
 /** Also with next to no faults a run lasts this long, so that clocks and checkpoints have their part. */
 const FAULTS_MS_MIN = 5_000;
 const RECOVERY_MS_MAX = 30_000;
@@ -220,7 +220,8 @@ class Run {
     for (const machine of this.cluster.machines) this.cluster.countCheckpoints(machine);
     this.marks.hit('outcome_unknown', this.history.unknown);
     this.marks.hit('stale_frame', this.network.counters.framesStale);
-    for (const [code, count] of this.sdk.codes) if (code.endsWith('OVERLOADED')) this.marks.hit('overloaded', count);
+    for (const [code, count] of this.sdk.codes)
+      if (code.endsWith('OVERLOADED')) this.marks.hit('overloaded', count);
     return {
       seed: this.options.seed,
       swarm: this.swarm,

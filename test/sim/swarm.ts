@@ -52,7 +52,7 @@ const LEFT_OUT = 0.25;
 /** `only`: these kinds of fault and no others; `fixed`: what is not drawn. */
 export function drawSwarm(prng: Prng, only: readonly FaultKind[] | null, fixed: Partial<Swarm> = {}): Swarm {
   const size = prng.unit();
-  const nodes = fixed.nodes ?? (size < 0.7 ? 3 : size < 0.8 ? 1 : size < 0.9 ? 4 : 5);
+  const nodes = fixed.nodes ?? (size < 0.5 ? 3 : size < 0.6 ? 1 : size < 0.8 ? 4 : 5);
   const replicas = fixed.replicas ?? Math.min(nodes, nodes === 5 && prng.chance(0.3) ? 5 : 3);
   const hasWeak = replicas >= 3 && prng.chance(DAMAGE_ON);
   const drawn = FAULT_KINDS.filter((kind) => {
@@ -60,7 +60,9 @@ export function drawSwarm(prng: Prng, only: readonly FaultKind[] | null, fixed: 
     return isOn && (hasWeak || !isDamage(kind));
   });
   const wanted = only === null ? drawn : [...only];
-  const kinds = wanted.filter((kind) => nodes > 1 || !NEED_PEERS.has(kind));
+  // Without a spare node nobody can take a member's place.
+  const isPossible = (kind: FaultKind): boolean => kind !== 'membership' || nodes > replicas;
+  const kinds = wanted.filter((kind) => (nodes > 1 || !NEED_PEERS.has(kind)) && isPossible(kind));
   if (kinds.length === 0) kinds.push('crash');
   const weakMachine = prng.below(nodes);
   const mayBeWeak = replicas >= 3 && (only === null ? hasWeak : only.some(isDamage));
@@ -75,7 +77,7 @@ export function drawSwarm(prng: Prng, only: readonly FaultKind[] | null, fixed: 
     checkpointBytes: prng.between(4, 24) * 1024,
     inflightBytesMax: prng.chance(0.15) ? 2048 : 64 * 1024 * 1024,
     kinds,
-    faultsPerSecond: prng.pick([0.7, 1.5, 3]),
+    faultsPerSecond: prng.pick([1, 2.5, 5]),
     weakMachine: mayBeWeak ? weakMachine : null,
     isWeakLeftOut: mayBeWeak && prng.chance(LEFT_OUT),
     ...fixed,

@@ -25,7 +25,7 @@ export interface Outcome {
 
 export const REGISTERS = ['r0', 'r1', 'r2', 'r3', 'r4', 'r5'] as const;
 export const COUNTERS = ['n0', 'n1', 'n2'] as const;
-export const EXPIRING = ['x0', 'x1', 'x2'] as const;
+export const EXPIRING = ['x0', 'x1', 'x2', 'x3', 'x4', 'x5'] as const;
 export const ALL_KEYS: readonly string[] = [...REGISTERS, ...COUNTERS, ...EXPIRING];
 export const HOT = REGISTERS[0];
 /** One key in each of so many equal parts of the slots: with no more shards than that, every shard has one. */

@@ -19,11 +19,7 @@ import { crc32, KeptLog, NodeClock, NodeTimers, plainCompressor, SeededEntropy }
 export type CrashKind = 'kill' | 'power';
 
 /** A node as under test; it tells of every consensus core that it builds. */
-export type CreateSimNode = (
-  ports: NodePorts,
-  settings: NodeSettings,
-  onRaft: (raft: Raft) => void,
-) => Node;
+export type CreateSimNode = (ports: NodePorts, settings: NodeSettings, onRaft: (raft: Raft) => void) => Node;
 
 export interface ClusterOptions {
   readonly nodes: number;

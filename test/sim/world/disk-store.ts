@@ -28,9 +28,7 @@ interface LoggedBatch {
 
 /** One character a byte: strings then compare like the keys do. */
 function idOf(key: Uint8Array): string {
-  let id = '';
-  for (let i = 0; i < key.length; i++) id += String.fromCharCode(key[i] as number);
-  return id;
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1');
 }
 
 export class SimBatch {

@@ -341,7 +341,8 @@ export class SimPeers implements PeerNetwork, SimListener {
     const { loop } = this.wire;
     const listener = this.wire.listenerAt(address);
     // The system takes the connection of a process that stands still; that one answers when it goes on.
-    if (listener && loop.isPaused(listener.owner)) loop.hold(listener.owner, () => this.knock(end, address, hello));
+    if (listener && loop.isPaused(listener.owner))
+      loop.hold(listener.owner, () => this.knock(end, address, hello));
     else if (listener instanceof SimPeers && listener.living()) listener.answer(end, hello);
     else this.later(() => this.dialFailed(end));
   }

@@ -7,6 +7,7 @@ import { refuseUninitialised } from '../../../src/api/index.js';
 import { Prng } from '../../../src/base/index.js';
 import type { Node, NodePorts, NodeStatus } from '../../../src/node/api.js';
 import type { ByteStream, CloseListener, ControlMethods } from '../../../src/ports/index.js';
+import type { Configuration } from '../../../src/raft/index.js';
 import type { NodeSettings } from '../../../src/settings/index.js';
 import type { CreateSimNode } from '../../sim/world/cluster.js';
 
@@ -25,6 +26,18 @@ const LIE_CHANCE = 0.03;
 const GROUP = 1;
 /** Nodes from here on hold none, as in a cluster that is larger than its groups. */
 const REPLICAS = 3;
+
+/** Node N has replica N of every group. */
+const CONFIGURATION: Configuration = {
+  version: 1,
+  highestId: REPLICAS,
+  voters: [1, 2, 3],
+  outgoing: [],
+  learners: [],
+  learnersNext: [],
+  autoLeave: false,
+  homes: [1, 2, 3].map((node) => ({ replica: node, node })),
+};
 
 interface Cell {
   readonly value: string;
@@ -115,6 +128,7 @@ class FakeNode implements Node {
       firstIndex: 1,
       hash: 'same',
       suspect: null,
+      configuration: CONFIGURATION,
     }));
     return {
       nodeId: founded ? this.nodeId : 0,
