@@ -1,11 +1,12 @@
 /**
  * A cluster under a random schedule: ticks, lost, doubled and reordered messages, slow disks, crashes that lose what
- * was not persisted, cut links, compaction, snapshots, transfers. After every step the promises of Raft are checked
+ * was not persisted, cut links, compaction, snapshots, transfers, changes of members. After every step the promises of Raft are checked
  * (paper, figure 3), and that reads are linearizable. `heal` then demands that the cluster comes back to work.
  */
 import { Prng, encodeUtf8 } from '../../src/base/index.js';
-import type { Entry, RaftOptions, Ready } from '../../src/raft/index.js';
+import { isJoint, membersOf, type Entry, type RaftOptions, type Ready } from '../../src/raft/index.js';
 import { makeConfiguration } from './raft-builders.js';
+import { ChaosMembers } from './raft-chaos-members.js';
 import { RaftCluster } from './raft-cluster.js';
 import type { TestReplica } from './raft-cluster.js';
 
@@ -15,6 +16,8 @@ interface PendingRead {
   /** What was committed anywhere when the read came: it must see all of it. */
   readonly committed: number;
 }
+
+export type ChaosProfile = 'all' | 'elections' | 'members';
 
 export class RaftChaos {
   readonly cluster: RaftCluster;
@@ -32,17 +35,18 @@ export class RaftChaos {
   private proposals = 0;
   /** How often the rarer things happened, so that a test can tell that they did. */
   readonly counts = { elections: 0, confirmed: 0, aborted: 0, crashes: 0, installs: 0, applied: 0 };
+  readonly members: ChaosMembers;
 
   /** `elections`: hardly anything but campaigns, crashes and slow disks, where votes get lost. */
   constructor(
     readonly seed: number,
-    profile: 'all' | 'elections' = 'all',
+    profile: ChaosProfile = 'all',
   ) {
     this.prng = new Prng(seed);
     const options = this.prng.stream('options');
     const voters = [1, 2, 3, 4, 5].slice(0, options.pick([1, 2, 3, 3, 4, 5]));
     const learners = options.chance(0.3) ? [voters.length + 1] : [];
-    const changes: Partial<RaftOptions> = {
+    const drawn: Partial<RaftOptions> = {
       electionTicks: 5,
       heartbeatTicks: options.between(1, 2),
       eagerCommitNews: options.chance(0.5),
@@ -55,19 +59,24 @@ export class RaftChaos {
       tailBytesMax: options.pick([0, 200, 100_000]),
       uncommittedBytesMax: options.pick([200, 100_000]),
       pendingReadsMax: 20,
+      promotionLagMax: options.pick([0, 2, 100]),
     };
     const optionsOf = (id: number): Partial<RaftOptions> => {
       const random = this.prng.stream(`timeouts ${id}`);
-      return { ...changes, random: (limit) => random.below(limit) };
+      return { ...drawn, random: (limit) => random.below(limit) };
     };
     this.cluster = new RaftCluster(makeConfiguration(voters, { learners }), optionsOf, new Map(), {
       onReady: (replica, ready) => this.checkReady(replica, ready),
       onApply: (_replica, entry) => this.checkApplied(entry),
     });
+    this.members = new ChaosMembers(this.cluster, this.prng.stream('members'));
     const isElections = profile === 'elections';
+    const changes = profile === 'members' ? 1 : 0;
     if (isElections) for (const replica of this.cluster.replicas.values()) replica.slow = true;
     // Some kinds of trouble are switched off altogether in some runs: else they hide each other.
-    const weigh = (weight: number): number => weight * options.pick([0, 1, 1, 4]);
+    // Members change only while the group mostly works.
+    const factors = profile === 'members' ? [0, 0, 0, 1] : [0, 1, 1, 4];
+    const weigh = (weight: number): number => weight * options.pick(factors);
     this.weights = [
       { weight: 30, act: (id) => this.tick(id) },
       { weight: 60, act: (id) => this.takeReady(id) },
@@ -91,6 +100,8 @@ export class RaftChaos {
       { weight: weigh(2), act: (id) => (this.cluster.at(id).holdFetches = !this.cluster.at(id).holdFetches) },
       { weight: 3, act: (id) => this.releaseFetches(id) },
       { weight: weigh(1), act: (id) => this.cluster.at(id).raft?.onUnreachable(this.anyId()) },
+      { weight: changes * 4, act: () => this.members.change() },
+      { weight: changes * 8, act: () => this.members.destroyRemoved() },
     ];
     this.weightTotal = this.weights.reduce((sum, one) => sum + one.weight, 0);
   }
@@ -114,6 +125,7 @@ export class RaftChaos {
   heal(): void {
     const { cluster } = this;
     cluster.heal();
+    this.members.destroyRemoved();
     for (const [id, replica] of cluster.replicas) {
       replica.slow = false;
       replica.holdFetches = false;
@@ -141,7 +153,9 @@ export class RaftChaos {
   private isConverged(): boolean {
     const leader = this.cluster.leader();
     if (leader === null) return false;
-    return [...this.cluster.replicas.values()].every((one) => one.applied.length === leader.lastIndex);
+    const { configuration } = leader;
+    if (isJoint(configuration)) return false;
+    return membersOf(configuration).every((id) => this.cluster.at(id).applied.length === leader.lastIndex);
   }
 
   // What may happen.
