@@ -104,10 +104,11 @@ function buildReplica(
 ): Replica {
   // Without any state the log behind the truncation point can't be applied: stand at the point, and stay silent.
   const appliedIndex = loaded?.index ?? (stateLost ? recovered.truncatedIndex : 0);
-  // Nor can a log that may lack what replaced an entry, or a state that may be another: a suspect replica applies nothing.
-  const commit = suspect === null ? Math.max(recovered.hardState.commit, appliedIndex) : appliedIndex;
   const raft = deps.createRaft(raftOptions(deps, recovered, suspect !== null), {
-    hardState: { ...recovered.hardState, commit },
+    hardState: {
+      ...recovered.hardState,
+      commit: Math.max(recovered.hardState.commit, appliedIndex),
+    },
     configuration: recovered.configuration,
     configurationIndex: recovered.configurationIndex,
     truncatedIndex: recovered.truncatedIndex,

@@ -47,7 +47,7 @@ interface InFlight {
 const GIB = 1024 ** 3;
 
 export class SimDisk {
-  /** Times every latency; times that of an fsync alone. */
+  /** Times every latency; times that of an fsync alone, if that is more. */
   slowFactor = 1;
   slowSyncFactor = 1;
   /** What can still be written; null: as much as anybody likes. */
@@ -210,7 +210,8 @@ export class SimDisk {
   ): void {
     if (this.isOver(owner)) return;
     const [low, high] = this.options[latency];
-    const factor = latency === 'syncMs' ? this.slowFactor * this.slowSyncFactor : this.slowFactor;
+    // The slower of the two: together they would keep an fsync for minutes, long after both are over.
+    const factor = Math.max(this.slowFactor, latency === 'syncMs' ? this.slowSyncFactor : 1);
     const delayMs = (low + (high - low) * this.prng.unit()) * factor;
     const operation: InFlight = { owner, effect, cancel: () => undefined };
     operation.cancel = this.loop.schedule(owner, delayMs, () => {

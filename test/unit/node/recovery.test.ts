@@ -71,6 +71,12 @@ test('E58 E103 a suspect replica writes no checkpoint, also when its disk is low
   expect(replica.policy.written).toBe(0);
 });
 
+test('E58 not even up to a configuration that it knows to be committed', () => {
+  const node = recover({ ...RECOVERED, configurationIndex: 7 });
+  node.cluster.world.run(2_000);
+  expect(node.replica(GROUP).appliedIndex).toBe(4);
+});
+
 test('E62 what was found suspect applies nothing of its log: an entry in it may be one that was replaced', () => {
   const whole = { truncatedIndex: 0, truncatedTerm: 0, termRuns: [{ index: 1, term: 1 }], checkpoints: [] };
   const node = recover({ ...RECOVERED, ...whole, suspect: 'a gap' });
