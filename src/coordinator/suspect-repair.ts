@@ -38,7 +38,8 @@ export class SuspectRepair {
   private repair(replica: Replica): boolean {
     if (replica.raft.role !== 'leader') return false;
     const { configuration } = replica;
-    const told = replica.raft.status().followers.find((follower) => follower.suspect);
+    // The newest first: a successor that is suspect itself can't take the older one's place.
+    const told = replica.raft.status().followers.findLast((follower) => follower.suspect);
     const suspect = told?.id ?? supersededOf(configuration);
     if (suspect === 0) return false;
     if (!replica.serves || isJoint(configuration)) return true;

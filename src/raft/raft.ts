@@ -13,7 +13,13 @@ import { handlePersisted } from './persistence.js';
 import { proposeEntry } from './proposal.js';
 import { requestRead } from './reads.js';
 import { hasReady, takeReady } from './ready.js';
-import { applyConfiguration, maybeLeaveJoint, noteRemoval, proposeChange, targetOf } from './reconfiguration.js';
+import {
+  applyConfiguration,
+  maybeLeaveJoint,
+  noteRemoval,
+  proposeChange,
+  targetOf,
+} from './reconfiguration.js';
 import { handleFollowerEntries } from './replication.js';
 import { handleSnapshotSent } from './snapshot.js';
 import { RaftState } from './state.js';

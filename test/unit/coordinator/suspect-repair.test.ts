@@ -27,6 +27,14 @@ test('first a learner on the same node, then the exchange in one change', () => 
   expect(nextStep(BEGUN, 2)).toEqual({ expectedVersion: 2, promote: [4], remove: [2] });
 });
 
+test('a successor that is suspect itself goes first, for another learner', () => {
+  expect(nextStep(BEGUN, 4)).toEqual({
+    expectedVersion: 2,
+    addLearners: [{ replica: 5, node: 2 }],
+    remove: [4],
+  });
+});
+
 test('E103 that an exchange was begun shows in the configuration, when the suspect one says nothing any more', () => {
   expect(supersededOf(BEFORE)).toBe(0);
   expect(supersededOf(BEGUN)).toBe(2);
