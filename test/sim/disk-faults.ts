@@ -5,7 +5,7 @@
  * A write or fsync that fails must end the node, with nothing of it acknowledged; it comes back. Damage must be
  * noticed: a replica that may have lost what it acknowledged falls silent for good, or its node ends.
  */
-import type { Prng } from '../../src/base/index.js';
+import { assert, type Prng } from '../../src/base/index.js';
 import { NODE_GROUP, readRecordKey, type RecordKey } from '../../src/codec/index.js';
 import type { FaultKind } from './fault-plan.js';
 import type { FaultWorld } from './faults.js';
@@ -44,9 +44,11 @@ export class DiskFaults {
         return machine.disk.failNext(prng.pick(['sync', 'file'] as const), 'EIO');
       case 'disk_full':
         return this.fill(machine, prng);
+      default: {
+        const weak = this.world.swarm.weakMachine;
+        if (weak !== null) this.damage(kind, cluster.machines[weak] as Machine, prng, crash);
+      }
     }
-    const weak = this.world.swarm.weakMachine;
-    if (weak !== null) this.damage(kind, cluster.machines[weak] as Machine, prng, crash);
   }
 
   repair(): void {
@@ -102,6 +104,8 @@ export class DiskFaults {
         disk.falsifyNext(target, kind === 'lost_write' ? 'lost' : 'misdirected');
         return this.later(prng.between(50, 1_500), restart);
       }
+      default:
+        assert(false, `${kind} is no damage to a disk`);
     }
   }
 

@@ -49,8 +49,11 @@ export const MARKS = [
 ] as const;
 export type Mark = (typeof MARKS)[number];
 
-/** Rare by design: a batch of minutes may miss them. */
+/** Rarer than a batch of minutes can promise. */
 const NOT_REQUIRED: ReadonlySet<Mark> = new Set([
+  'overloaded',
+  'second_snapshot_in_a_life',
+  'stale_frame',
   'node_refused_directory',
   'snapshot_refused',
   'fell_silent',
