@@ -1,8 +1,9 @@
 /**
  * Replaces suspect replicas: a follower that says it may have lost what it acknowledged gets a successor with a fresh
  * id on the same node, first as a learner, then in its place by one joint change (docs/decisions/0005-membership.md).
- * Each node looks after the groups that it leads itself. What is refused now is tried again with the next poll; a new
- * leader hears of the suspect one by itself, and goes on where the configuration stands.
+ * Each node looks after the groups that it leads itself. What is refused now is tried again with the next poll. A new
+ * leader goes on where the configuration stands: the suspect one may have given way to its successor by then, and say
+ * nothing any more, but two members on one node tell that the exchange was begun.
  */
 import type { GroupId, ReplicaId } from '../base/index.js';
 import type { Replica } from '../group/index.js';
@@ -24,6 +25,9 @@ export class SuspectRepair {
   }
 
   poll(): void {
+    for (const { raft, group } of this.host.all()) {
+      if (raft.role === 'leader' && supersededOf(raft.configuration) !== 0) this.groups.add(group);
+    }
     for (const group of this.groups) {
       const replica = this.host.replica(group);
       if (replica === null || !this.repair(replica)) this.groups.delete(group);
@@ -34,20 +38,29 @@ export class SuspectRepair {
   private repair(replica: Replica): boolean {
     if (replica.raft.role !== 'leader') return false;
     const { configuration } = replica;
-    const suspect = replica.raft.status().followers.find((follower) => follower.suspect);
-    if (suspect === undefined) return false;
+    // The newest first: a successor that is suspect itself can't take the older one's place.
+    const told = replica.raft.status().followers.findLast((follower) => follower.suspect);
+    const suspect = told?.id ?? supersededOf(configuration);
+    if (suspect === 0) return false;
     if (!replica.serves || isJoint(configuration)) return true;
-    const change = nextStep(configuration, suspect.id);
+    const change = nextStep(configuration, suspect);
     const result = replica.changeMembers(change);
     if (result.kind === 'appended') {
       this.logger.warn('suspect replica is being replaced', {
         group: replica.group,
-        suspect: suspect.id,
+        suspect,
         step: change.promote === undefined ? 'learner added' : 'learner takes its place',
       });
     }
     return true;
   }
+}
+
+/** A member whose successor is one already: on one node there is place for one of them. 0: none. */
+export function supersededOf({ homes, learners }: Configuration): ReplicaId {
+  if (learners.length === 0) return 0;
+  const old = homes.find((home) => homes.some((at) => at.node === home.node && at.replica > home.replica));
+  return old?.replica ?? 0;
 }
 
 /** First a learner on the suspect's node, then the exchange. A suspect learner is exchanged in the same way. */

@@ -65,9 +65,12 @@ export class CheckpointPolicy implements CheckpointSource {
     if (due) this.start();
   }
 
-  /** Writes a checkpoint of the applied state, when none is being written. */
+  /**
+   * Writes a checkpoint of the applied state, when none is being written. A suspect replica writes none: the next start
+   * would take its state for whole.
+   */
   start(): void {
-    if (this.writing || this.stopped) return;
+    if (this.writing || this.stopped || this.replica.suspect !== null) return;
     this.writing = true;
     this.host.queueCheckpoint(this.replica, (done) => {
       this.write(() => {

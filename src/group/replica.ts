@@ -245,9 +245,14 @@ export class Replica implements EntryResults {
     else this.desk.askAll();
   }
 
+  /** Whether `collect` has something to take. What the core of a replica that ended would say stays unsaid. */
+  get hasReady(): boolean {
+    return !this.installing && !this.stopped && this.raft.hasReady();
+  }
+
   /** Takes everything the core has to say. */
   collect(): void {
-    while (!this.installing && !this.stopped && this.raft.hasReady()) this.handleReady(this.raft.ready());
+    while (this.hasReady) this.handleReady(this.raft.ready());
   }
 
   onPersisted(number: number): void {

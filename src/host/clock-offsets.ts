@@ -2,6 +2,9 @@
  * How far the peers' wall clocks are from this one, from the stamps in their Raft frames (the frames' delay makes
  * them look a little behind). Used to hold a leader's log clock back to the peers' median, and to keep a node whose
  * clock is far off from campaigning.
+ *
+ * What was heard is kept relative to the monotonic clock: when the own wall clock jumps, the peers' are off from it at
+ * once, not only with their next frames. Else a leader would stamp the jump until then, and its log never goes back.
  */
 import type { MonoMs, NodeId, WallMs } from '../base/index.js';
 
@@ -11,17 +14,17 @@ export const CLOCK_OFFSET_MAX_MS = 500;
 const STALE_MS = 10_000;
 
 export class ClockOffsets {
-  private readonly offsets = new Map<NodeId, { offsetMs: number; heardAtMs: MonoMs }>();
+  private readonly heard = new Map<NodeId, { wallLessMonoMs: number; heardAtMs: MonoMs }>();
 
-  note(node: NodeId, theirWallMs: WallMs, ownWallMs: WallMs, monoMs: MonoMs): void {
-    this.offsets.set(node, { offsetMs: theirWallMs - ownWallMs, heardAtMs: monoMs });
+  note(node: NodeId, theirWallMs: WallMs, monoMs: MonoMs): void {
+    this.heard.set(node, { wallLessMonoMs: theirWallMs - monoMs, heardAtMs: monoMs });
   }
 
   /** Median of all clocks known, this one included, relative to this one. Null with fewer than three clocks. */
-  medianMs(monoMs: MonoMs): number | null {
+  medianMs(ownWallMs: WallMs, monoMs: MonoMs): number | null {
     const all = [0];
-    for (const { offsetMs, heardAtMs } of this.offsets.values()) {
-      if (monoMs - heardAtMs < STALE_MS) all.push(offsetMs);
+    for (const { wallLessMonoMs, heardAtMs } of this.heard.values()) {
+      if (monoMs - heardAtMs < STALE_MS) all.push(wallLessMonoMs + monoMs - ownWallMs);
     }
     if (all.length < 3) return null;
     all.sort((a, b) => a - b);
@@ -32,16 +35,19 @@ export class ClockOffsets {
 
   /** The own wall clock, or the median when the own one is ahead of it by more than the bound. */
   trustedWallMs(ownWallMs: WallMs, monoMs: MonoMs): WallMs {
-    const median = this.medianMs(monoMs);
+    const median = this.medianMs(ownWallMs, monoMs);
     return median !== null && median < -CLOCK_OFFSET_MAX_MS ? Math.floor(ownWallMs + median) : ownWallMs;
   }
 
-  isOff(monoMs: MonoMs): boolean {
-    const median = this.medianMs(monoMs);
+  isOff(ownWallMs: WallMs, monoMs: MonoMs): boolean {
+    const median = this.medianMs(ownWallMs, monoMs);
     return median !== null && Math.abs(median) > CLOCK_OFFSET_MAX_MS;
   }
 
-  rows(): { node: NodeId; offsetMs: number }[] {
-    return [...this.offsets].map(([node, { offsetMs }]) => ({ node, offsetMs }));
+  rows(ownWallMs: WallMs, monoMs: MonoMs): { node: NodeId; offsetMs: number }[] {
+    return [...this.heard].map(([node, { wallLessMonoMs }]) => ({
+      node,
+      offsetMs: wallLessMonoMs + monoMs - ownWallMs,
+    }));
   }
 }

@@ -11,7 +11,7 @@ export interface HostMetrics {
 export function createHostMetrics(
   registry: MetricsRegistry,
   replicas: ReadonlyMap<GroupId, Replica>,
-  clocks: ClockOffsets,
+  clockOffsets: () => ReturnType<ClockOffsets['rows']>,
   logBytes: (group: GroupId) => number,
   nowMs: () => MonoMs,
 ): HostMetrics {
@@ -76,7 +76,7 @@ export function createHostMetrics(
   );
   shards('cache_bytes', 'Bytes of keys and values of the shard on this node', (f) => f.bytes);
   registry.gauge('clock_offset_seconds', 'How far a peer’s wall clock is ahead of this one', () =>
-    clocks.rows().map(({ node, offsetMs }) => ({ labels: { peer: String(node) }, value: offsetMs / 1000 })),
+    clockOffsets().map(({ node, offsetMs }) => ({ labels: { peer: String(node) }, value: offsetMs / 1000 })),
   );
   return {
     dropped: (reason) =>

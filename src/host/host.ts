@@ -131,7 +131,7 @@ export class Host implements ReplicaHost {
     this.hostMetrics = createHostMetrics(
       options.metrics,
       this.replicas,
-      this.clocks,
+      () => this.clocks.rows(options.clock.wallMs(), options.clock.monoMs()),
       (group) => options.store.logBytes(group),
       () => options.clock.monoMs(),
     );
@@ -206,7 +206,7 @@ export class Host implements ReplicaHost {
     try {
       decodeRaftFrame(frame, {
         onHeader: (header) => {
-          this.clocks.note(from, header.wallMs, this.clock.wallMs(), this.clock.monoMs());
+          this.clocks.note(from, header.wallMs, this.clock.monoMs());
           if (header.mapVersion > this.options.mapVersion())
             this.options.onMapVersion(from, header.mapVersion);
         },
@@ -312,7 +312,7 @@ export class Host implements ReplicaHost {
     this.stall.tick();
     this.traffic.tick(nowMs);
     const { isStalled } = this.stall;
-    const decide = !isStalled && !this.clocks.isOff(nowMs);
+    const decide = !isStalled && !this.clocks.isOff(this.clock.wallMs(), nowMs);
     for (const replica of this.replicas.values()) {
       replica.tick(decide || replica.raft.role === 'leader');
       if (isStalled && this.stall.relieve(replica)) this.markDirty(replica);
@@ -379,7 +379,7 @@ export class Host implements ReplicaHost {
   private apply(dirty: readonly Replica[]): void {
     const untilMs = this.clock.monoMs() + APPLY_SLICE_MS;
     for (const replica of dirty) {
-      const more = replica.applySlice(untilMs) || replica.raft.hasReady();
+      const more = replica.applySlice(untilMs) || replica.hasReady;
       // A role change may have let held commands through in the middle of this turn.
       const late = replica.hasOpenReads || (replica.hasClientWork && !this.store.writing);
       if (more || late) this.markDirty(replica);

@@ -18,7 +18,7 @@ import type {
 } from '../ports/index.js';
 import type { StreamStatus } from '../group/index.js';
 import type { ReceiveStatus } from '../host/index.js';
-import type { createRaft } from '../raft/index.js';
+import type { Configuration, createRaft } from '../raft/index.js';
 import type { NodeSettings } from '../settings/index.js';
 
 export interface NodePorts {
@@ -58,6 +58,8 @@ export interface ReplicaStatus {
   readonly snapshotsOut: readonly StreamStatus[];
   /** The snapshot that this replica is receiving. */
   readonly snapshotIn: ReceiveStatus | null;
+  /** The one in force. */
+  readonly configuration: Configuration;
 }
 
 export interface NodeStatus {

@@ -67,8 +67,8 @@ export class MetaClient {
       this.propose(replica, command, done);
       return;
     }
-    const leader =
-      replica !== null && replica.leaderNode !== 0 ? replica.leaderNode : this.view.hints.nodeOf(META_GROUP);
+    // The hint first: it knows what a replica here knows, and more once that one was removed and hears nobody.
+    const leader = this.view.hints.nodeOf(META_GROUP) || (replica?.leaderNode ?? 0);
     const target = leader === 0 || leader === this.host.nodeId ? fallback : leader;
     const address = this.view.map.node(target)?.addresses.grpc;
     if (address === undefined) {

@@ -35,6 +35,7 @@ export function memberStatus(member: Member): NodeStatus {
       suspect: replica.suspect,
       snapshotsOut: replica.policy.streams.status(),
       snapshotIn: member.host.receiving(replica.group),
+      configuration: replica.configuration,
     })),
     snapshotsInstalled: replicas.reduce((sum, replica) => sum + replica.snapshotsInstalled, 0),
     checkpointsWritten: replicas.reduce((sum, replica) => sum + replica.policy.written, 0),

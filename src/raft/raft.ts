@@ -13,7 +13,13 @@ import { handlePersisted } from './persistence.js';
 import { proposeEntry } from './proposal.js';
 import { requestRead } from './reads.js';
 import { hasReady, takeReady } from './ready.js';
-import { applyConfiguration, maybeLeaveJoint, proposeChange, targetOf } from './reconfiguration.js';
+import {
+  applyConfiguration,
+  maybeLeaveJoint,
+  noteRemoval,
+  proposeChange,
+  targetOf,
+} from './reconfiguration.js';
 import { handleFollowerEntries } from './replication.js';
 import { becomeFollower } from './roles.js';
 import { handleSnapshotSent } from './snapshot.js';
@@ -47,6 +53,8 @@ class RaftReplica implements Raft {
   constructor(options: RaftOptions, initial: RaftInitial) {
     this.id = options.id;
     this.state = new RaftState(options, initial);
+    // A restart may come between a removal and its confirmation: nobody will say it again.
+    noteRemoval(this.state);
   }
 
   get role(): Role {

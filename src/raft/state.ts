@@ -120,9 +120,10 @@ export class RaftState {
     );
     let applied = initial.appliedIndex;
     if (options.suspect) {
-      // It may have lost entries that it knew to be committed, even applied.
-      commit = Math.min(commit, initial.lastIndex);
-      applied = Math.min(applied, commit);
+      // It may have lost entries that it knew to be committed, even applied; and what its log holds may be what others
+      // replaced, or stand on a state that is gone. So it applies nothing more.
+      applied = Math.min(applied, initial.lastIndex);
+      commit = applied;
     }
     this.log = new RaftLog(initial, commit, applied, options.tailBytesMax);
     if (options.suspect && this.log.lastTerm > this.term) {

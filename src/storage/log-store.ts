@@ -312,7 +312,13 @@ export class LevelLogStore implements LogStore {
       this.watermark?.failure ??
       (this.closed ? new StorageError('CLOSED', 'the log is closed') : null);
     if (failure || this.batch.isEmpty) {
-      this.parts.timers.soon(() => done(failure));
+      // Until the caller was told, a write counts as in flight: no turn in between may begin another.
+      this.writing = true;
+      this.parts.timers.soon(() => {
+        this.writing = false;
+        done(failure);
+        if (this.closing) this.closeNow(this.closing);
+      });
       return;
     }
     this.completeBatch();

@@ -24,7 +24,7 @@ import type {
   Role,
   StepVerdict,
 } from '../../src/raft/index.js';
-import type { FaultKind } from './faults.js';
+import type { FaultKind } from './fault-plan.js';
 
 export const BREAK_RULES = ['vote_before_persist', 'ack_before_fsync', 'read_without_quorum'] as const;
 export type BreakRule = (typeof BREAK_RULES)[number];

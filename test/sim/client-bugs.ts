@@ -11,7 +11,7 @@
 import { Prng, QuorateError } from '../../src/base/index.js';
 import { ClientEngine, type ClientOperation, type OperationAnswer } from '../../src/client/index.js';
 import type { Clock } from '../../src/ports/index.js';
-import type { FaultKind } from './faults.js';
+import type { FaultKind } from './fault-plan.js';
 import type { CreateEngine, SdkEngine } from './sdk-client.js';
 
 export const CLIENT_BUGS = [

@@ -21,12 +21,13 @@ export interface ClientWorld {
   /** RESP addresses of all nodes. */
   readonly addresses: readonly string[];
   readonly connect: (owner: Owner, address: string, handler: StreamHandler) => ByteStream;
+  /** Longest pause between two requests. */
+  readonly thinkMsMax: number;
 }
 
 /** Longer than a node's own request time-out, so that its honest "unknown" comes first. */
 const REPLY_TIMEOUT_MS = 4_000;
 const RECONNECT_MS = 40;
-const THINK_MS_MAX = 300;
 const AFTER_FAILURE_MS = 120;
 
 interface Pending {
@@ -60,6 +61,9 @@ export class SimConnection {
   private position = 0;
   private stopped = false;
   private script: Request[] = [];
+  private isScripted = false;
+  /** Requests of the script that are under way. */
+  private readonly scripted = new Set<Request>();
 
   constructor(
     private readonly world: ClientWorld,
@@ -91,15 +95,25 @@ export class SimConnection {
 
   /** Instead of drawn requests: reads these keys, each until it succeeds. */
   readAll(keys: readonly string[]): void {
-    this.stopped = false;
-    this.script = keys.map((key) => get(key)).reverse();
+    this.runScript(keys.map((key) => get(key)));
+  }
+
+  /** Instead of drawn requests: writes to these keys, each until one succeeds. */
+  writeAll(keys: readonly string[]): void {
+    const client = must(this.lanes[0], 'lane').client;
+    this.runScript(keys.map((key) => this.workload.putTo(key, client)));
+  }
+
+  get scriptDone(): boolean {
+    return this.script.length === 0 && this.idle;
+  }
+
+  private runScript(requests: readonly Request[]): void {
+    this.isScripted = true;
+    this.script = [...requests].reverse();
     // A connection that was lost after `stop` was not opened again.
     this.connect();
     this.wake();
-  }
-
-  get readAllDone(): boolean {
-    return this.script.length === 0 && this.idle;
   }
 
   private connect(): void {
@@ -168,8 +182,12 @@ export class SimConnection {
   }
 
   private nextRequest(lane: Lane): Request | null {
-    if (this.script.length > 0) return must(this.script.pop(), 'request');
-    if (this.stopped) return null;
+    const request = this.script.pop();
+    if (request !== undefined) {
+      this.scripted.add(request);
+      return request;
+    }
+    if (this.stopped || this.isScripted) return null;
     return this.wroteSince || this.prng.chance(0.7)
       ? this.workload.next(lane.client)
       : this.workload.certainWrite(lane.client);
@@ -198,7 +216,7 @@ export class SimConnection {
       this.finish(pending, 'unknown', null);
       pending.lane.busy = false;
     }
-    if (this.stopped && this.script.length === 0) return;
+    if (this.stopped && !this.isScripted) return;
     this.world.loop.schedule(this.owner, RECONNECT_MS + this.prng.below(RECONNECT_MS), () => this.connect());
   }
 
@@ -208,22 +226,25 @@ export class SimConnection {
     loop.note(`client ${lane.client} ${request.op} ${request.key} ${status} ${String(output)}`);
     if (status === 'unknown') lane.client = history.freshClient();
     if (status !== 'ok') {
-      if (this.script.length > 0 || this.stopped) this.retryRead(request);
+      this.retryScripted(request);
       return;
     }
+    this.scripted.delete(request);
     if (request.op !== 'get') this.wroteSince = true;
     const took = request.op === 'put' || (request.op === 'put_if_absent' && output === 1);
     if (took) checkers.onAcknowledgedValue(String(request.value));
   }
 
-  /** A scripted read that did not succeed is asked again. */
-  private retryRead(request: Request): void {
-    if (request.op === 'get') this.script.push(request);
+  /** What did not succeed is asked again; a write with another value, since the first may still take effect. */
+  private retryScripted(request: Request): void {
+    if (!this.scripted.delete(request)) return;
+    const { client } = must(this.lanes[0], 'lane');
+    this.script.push(request.op === 'get' ? request : this.workload.putTo(request.key, client));
   }
 
   /** Bursts and pauses: many operations meet, and yet a run is long enough for faults. */
   private thinkMs(): number {
-    return this.prng.chance(0.4) ? this.prng.below(5) : this.prng.below(THINK_MS_MAX);
+    return this.prng.chance(0.4) ? this.prng.below(5) : this.prng.below(this.world.thinkMsMax);
   }
 }
 

@@ -1,43 +1,74 @@
 /**
- * Liveness: after everything is repaired, the cluster must come together. Every group has one leader, and all its
- * replicas stand at one applied index with one state hash.
+ * Liveness: after everything is repaired, the cluster must come together. Every group has one leader, of which all its
+ * nodes know, and a configuration that is not joint; exactly its members are there, each on the node where it is at
+ * home, at one applied index with one state hash, with nothing left uncommitted. Replicas that damage made suspect have
+ * been replaced, and those that were removed are gone. Of machines that were left out for good nothing is asked.
  */
 import { must } from '../../src/base/index.js';
 import type { ReplicaStatus } from '../../src/node/api.js';
-import type { SimCluster } from './world/cluster.js';
+import type { Machine, SimCluster } from './world/cluster.js';
+
+interface Found {
+  readonly machine: Machine;
+  readonly replica: ReplicaStatus;
+}
 
 /** What is still missing, in words; null when the cluster has converged. */
 export function whatIsMissing(cluster: SimCluster): string | null {
-  const groups = new Map<number, ReplicaStatus[]>();
+  const groups = new Map<number, Found[]>();
   for (const machine of cluster.machines) {
+    if (machine.isLeftOut) continue;
     const status = cluster.status(machine);
     if (status === null) return `${machine.name} is down`;
     if (!status.ready) return `${machine.name} is not ready: ${status.missing.join(', ')}`;
     for (const replica of status.replicas) {
       const list = groups.get(replica.group);
-      if (list) list.push(replica);
-      else groups.set(replica.group, [replica]);
+      if (list) list.push({ machine, replica });
+      else groups.set(replica.group, [{ machine, replica }]);
     }
   }
   for (let group = 0; group <= cluster.options.shards; group++) {
-    const missing = missingInGroup(groups.get(group) ?? [], group === 0 ? null : cluster.options.replicas);
+    const missing = missingInGroup(cluster, groups.get(group) ?? [], group === 0);
     if (missing !== null) return `group ${group}: ${missing}`;
   }
   return null;
 }
 
-function missingInGroup(replicas: readonly ReplicaStatus[], expected: number | null): string | null {
-  if (replicas.length === 0) return 'no replica';
-  if (expected !== null && replicas.length !== expected)
-    return `${replicas.length} replicas, not ${expected}`;
-  const leaders = replicas.filter((r) => r.role === 'leader').length;
-  if (leaders !== 1) return `${leaders} leaders`;
-  const first = must(replicas[0], 'replica');
-  for (const replica of replicas) {
-    if (replica.suspect !== null) return `replica ${replica.replica} is suspect: ${replica.suspect}`;
-    if (replica.applied !== first.applied) return `applied ${first.applied} and ${replica.applied}`;
-    if (replica.hash !== first.hash) return `state ${first.hash} and ${replica.hash} at ${first.applied}`;
-    if (replica.term !== first.term) return `terms ${first.term} and ${replica.term}`;
+function missingInGroup(cluster: SimCluster, found: readonly Found[], isMeta: boolean): string | null {
+  const suspect = found.find(({ replica }) => replica.suspect !== null)?.replica;
+  if (suspect) return `replica ${suspect.replica} is suspect: ${suspect.suspect}`;
+  const leaders = found.filter(({ replica }) => replica.role === 'leader');
+  if (leaders.length !== 1) return `${leaders.length} leaders of ${found.length} replicas`;
+  const leader = must(leaders[0], 'leader').replica;
+  if (leader.commit !== leader.lastIndex) return `commit ${leader.commit} of ${leader.lastIndex}`;
+  const { configuration } = leader;
+  if (configuration.outgoing.length > 0) return 'the configuration is joint';
+  if (!isMeta && configuration.voters.length < cluster.options.replicas)
+    return `${configuration.voters.length} voters`;
+  for (const { replica, node } of configuration.homes) {
+    const machine = cluster.ofNode(node);
+    if (machine?.isLeftOut === true) continue;
+    if (!found.some((f) => f.machine === machine && f.replica.replica === replica))
+      return `replica ${replica} is not on node ${node}`;
   }
+  for (const { machine, replica } of found) {
+    const isAtHome = configuration.homes.some(
+      (home) => home.replica === replica.replica && home.node === machine.nodeId,
+    );
+    if (!isAtHome) return `replica ${replica.replica} on ${machine.name} is no member`;
+    const problem = differenceOf(leader, replica);
+    if (problem !== null) return problem;
+  }
+  return null;
+}
+
+function differenceOf(leader: ReplicaStatus, replica: ReplicaStatus): string | null {
+  if (replica.applied !== leader.applied) return `applied ${leader.applied} and ${replica.applied}`;
+  if (replica.hash !== leader.hash) return `state ${leader.hash} and ${replica.hash} at ${leader.applied}`;
+  if (replica.term !== leader.term) return `terms ${leader.term} and ${replica.term}`;
+  if (replica.leaderNode !== leader.leaderNode)
+    return `leaders on nodes ${leader.leaderNode} and ${replica.leaderNode}`;
+  if (replica.configuration.version !== leader.configuration.version)
+    return `configurations ${leader.configuration.version} and ${replica.configuration.version}`;
   return null;
 }

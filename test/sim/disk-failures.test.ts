@@ -41,6 +41,7 @@ class DiskScene {
         replicas: 3,
         checkpointEntries: 20,
         checkpointBytes: 1 << 20,
+        inflightBytesMax: 64 << 20,
         print: null,
       },
     );

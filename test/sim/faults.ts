@@ -1,14 +1,18 @@
 /**
- * What goes wrong, and when: drawn from the seed alone. Each run has its own selection of fault kinds (a swarm: with
- * some kinds off, the others go deeper). `stop` ends the schedule and repairs everything: links, disks, clocks, and
- * every machine runs again.
+ * Plays a plan of faults (fault-plan.ts) on a cluster. Every fault ends by itself, and may overlap with others;
+ * `stop` ends them all and repairs everything: links, disks, clocks, and every machine runs again.
  *
- * To add a fault: write its action in `KINDS` (it must undo itself, or be undone by `repair`), and say in
- * docs/testing.md what it is good for. Targeted faults, which wait for a moment that matters, are in strikes.ts.
+ * To add a fault: name it in fault-plan.ts, write its action here (it draws from its own generator alone, and undoes
+ * itself or is undone by `repair`), and say in docs/testing.md what it is good for. What disks do wrong is in
+ * disk-faults.ts; faults that wait for a moment that matters are in strikes.ts.
  */
 import type { Prng } from '../../src/base/index.js';
-import { Strikes } from './strikes.js';
 import type { SafetyCheckers } from './checkers.js';
+import { DiskFaults } from './disk-faults.js';
+import type { FaultKind, PlannedFault } from './fault-plan.js';
+import { changeMembers } from './membership-faults.js';
+import { Strikes } from './strikes.js';
+import type { Swarm } from './swarm.js';
 import type { CrashKind, Machine, SimCluster } from './world/cluster.js';
 import { WORLD, type Owner, type SimLoop } from './world/loop.js';
 import type { SimNetwork, SimNetworkOptions } from './world/network.js';
@@ -18,67 +22,52 @@ export interface FaultWorld {
   readonly cluster: SimCluster;
   readonly network: SimNetwork;
   readonly checkers: SafetyCheckers;
-  readonly prng: Prng;
+  readonly swarm: Swarm;
   /** The clients, each a process of its own. */
   readonly clients: readonly Owner[];
 }
 
-/** Between the end of one action and the next. */
-const PAUSE_MS_MAX = 900;
-const FAULTS_AT_ONCE = 2;
 /** A wall clock is off by at most this: the bound on early expiry that the history check grants follows from it. */
 export const CLOCK_OFFSET_MS_MAX = 200;
+/** What a `clock_jump` jumps by. */
+const JUMPS_MS = [1_500, 60_000, 3_600_000, 315_360_000_000] as const;
 /** This share of a client's streams does not outlive its being cut off. */
 const STREAM_BREAKS = 0.3;
-/** A kind of fault is on in this share of the runs. */
-const KIND_ON = 0.7;
-
-const KINDS = [
-  'crash',
-  'long_crash',
-  'crash_all',
-  'stop',
-  'partition',
-  'one_way',
-  'isolate_leader',
-  'cut_client',
-  'bad_network',
-  'slow_disk',
-  'disk_error',
-  'clock',
-  'strike_election',
-  'strike_acknowledgement',
-] as const;
-export type FaultKind = (typeof KINDS)[number];
-const NEED_PEERS: readonly FaultKind[] = ['partition', 'one_way', 'isolate_leader'];
+/** How long a rolling restart waits for a node to be ready before it goes on to the next. */
+const READY_MS_MAX = 3_000;
 
 export class Faults {
   partitions = 0;
   clientCuts = 0;
-  readonly enabled: FaultKind[];
+  /** What was played. */
+  readonly played: PlannedFault[] = [];
   private stopped = false;
   private readonly strikes: Strikes;
+  private readonly disks: DiskFaults;
   /** The network as it was before any fault. */
   private readonly quality: SimNetworkOptions;
+  /** Machines that are down on purpose, by how many faults. */
+  private readonly downs = new Map<Machine, number>();
+  /** Directed cuts as 'from>to', by how many faults. */
+  private readonly cuts = new Map<string, number>();
 
   constructor(
     private readonly world: FaultWorld,
-    /** Only these; null draws a selection. */
-    only: readonly FaultKind[] | null = null,
+    private readonly plan: readonly PlannedFault[],
   ) {
-    const { prng } = world;
-    const drawn = KINDS.filter(() => prng.chance(KIND_ON));
-    const possible = (kind: FaultKind): boolean =>
-      world.cluster.machines.length > 1 || !NEED_PEERS.includes(kind);
-    this.enabled = (only ? [...only] : drawn).filter(possible);
-    if (this.enabled.length === 0) this.enabled.push('crash');
     this.quality = { ...world.network.options };
-    this.strikes = new Strikes(world, () => this.next());
+    this.strikes = new Strikes(world);
+    this.disks = new DiskFaults(world, (delayMs, run) => this.later(delayMs, run));
   }
 
-  /** Faults overlap: a machine may crash while the network is split. */
   start(): void {
-    for (let i = 0; i < FAULTS_AT_ONCE; i++) this.next();
+    for (const fault of this.plan) {
+      this.later(fault.atMs, () => {
+        this.played.push(fault);
+        this.world.loop.note(`fault ${fault.number} ${fault.kind}`);
+        this.act(fault.kind, fault.prng);
+      });
+    }
   }
 
   /** No more faults, and everything is repaired. */
@@ -88,168 +77,203 @@ export class Faults {
     this.repair();
   }
 
-  private next(): void {
-    if (this.stopped) return;
-    this.later(this.world.prng.below(PAUSE_MS_MAX), () => this.act(this.world.prng.pick(this.enabled)));
-  }
-
-  private act(kind: FaultKind): void {
-    const { prng, loop } = this.world;
-    loop.note(`fault ${kind}`);
+  private act(kind: FaultKind, prng: Prng): void {
     switch (kind) {
       case 'crash':
-        return this.crash([this.anyUp()], prng.between(20, 1_500));
+        return this.crash(this.anyUp(prng), prng, prng.between(20, 800));
       case 'long_crash':
         // Long enough that the others drop the log that the sleeper lacks: it comes back by snapshot.
-        return this.crash([this.anyUp()], prng.between(3_000, 7_000));
+        return this.crash(this.anyUp(prng), prng, prng.between(2_000, 5_000));
       case 'crash_all':
-        return this.crash(this.up(), prng.between(20, 600), 'power');
+        return this.crash(this.up(), prng, prng.between(20, 600), 'power');
       case 'stop':
-        return this.orderlyStop(prng.between(20, 1_000));
+        return this.orderlyStop(this.anyUp(prng)[0], prng.between(20, 1_000));
+      case 'rolling_restart':
+        return this.rollingRestart(prng.shuffle([...this.world.cluster.machines]), prng.between(10, 300));
+      case 'pause':
+        return this.pause(this.anyUp(prng)[0], prng.between(50, prng.chance(0.2) ? 6_500 : 1_000));
       case 'partition':
-        return this.partition(prng.between(100, 3_000));
+        return this.partition(prng);
       case 'one_way':
-        return this.oneWay(prng.between(100, 3_000));
+        return this.oneWay(prng);
       case 'isolate_leader':
-        return this.isolateLeader(prng.between(400, 2_500));
+        return this.isolateLeader(prng);
       case 'cut_client':
-        return this.cutClient(prng.between(100, 4_000));
+        return this.cutClient(prng);
       case 'bad_network':
-        return this.badNetwork(prng.between(300, 3_000));
-      case 'slow_disk':
-        return this.slowDisk(prng.between(300, 2_500));
-      case 'disk_error':
-        return this.diskError();
+        return this.badNetwork(prng);
       case 'clock':
-        return this.moveClock();
+        return this.moveClock(prng);
+      case 'clock_jump':
+        return this.jumpClock(prng);
+      case 'clock_drift':
+        return this.driftClock(prng);
+      case 'transfer':
+        return this.transfer(prng);
+      case 'membership':
+        return changeMembers(this.world, prng);
       case 'strike_election':
-        return this.strikes.election();
+        return this.strikes.election(prng);
       case 'strike_acknowledgement':
-        return this.strikes.acknowledgement();
+        return this.strikes.acknowledgement(prng);
+      default:
+        return this.disks.act(kind, prng, (machine, downMs) => this.crash([machine], prng, downMs));
     }
   }
 
-  // ---- actions; each calls `next` once it is over ---------------------------------------------------------------
+  // ---- processes ------------------------------------------------------------------------------------------------
 
-  private crash(machines: readonly (Machine | null)[], downMs: number, kind?: CrashKind): void {
-    const { cluster, prng } = this.world;
+  private crash(machines: readonly Machine[], prng: Prng, downMs: number, kind?: CrashKind): void {
+    const { cluster } = this.world;
     for (const machine of machines) {
-      if (machine !== null) cluster.crash(machine, kind ?? prng.pick(['kill', 'power'] as const));
+      cluster.crash(machine, kind ?? prng.pick(['kill', 'power'] as const));
+      this.keepDown(machine);
     }
     this.later(downMs, () => {
-      for (const machine of machines) if (machine !== null) cluster.start(machine);
-      this.next();
+      for (const machine of machines) this.release(machine);
     });
   }
 
-  private orderlyStop(downMs: number): void {
+  private orderlyStop(machine: Machine | undefined, downMs: number): void {
+    if (machine === undefined) return;
     const { cluster, loop } = this.world;
-    const machine = this.anyUp();
-    if (machine !== null) {
-      // Not `later`: a machine that is down when the schedule ends is started all the same.
-      cluster.stop(machine, () => loop.schedule(WORLD, downMs, () => cluster.start(machine)));
-    }
-    this.later(downMs, () => this.next());
+    this.keepDown(machine);
+    // Not `later`: a machine that is still stopping when the schedule ends is started all the same.
+    cluster.stop(machine, () => loop.schedule(WORLD, 0, () => this.startIfFree(machine)));
+    this.later(downMs, () => this.release(machine));
   }
 
+  /** One machine after the other, each once the one before is ready again, or has had its time. */
+  private rollingRestart(machines: readonly Machine[], downMs: number): void {
+    const [machine, ...rest] = machines;
+    if (machine === undefined) return;
+    const { cluster, loop } = this.world;
+    const goOn = (untilMs: number): void => {
+      const isReady = cluster.status(machine)?.ready === true;
+      if (isReady || loop.now() > untilMs) this.rollingRestart(rest, downMs);
+      else this.later(20, () => goOn(untilMs));
+    };
+    this.orderlyStop(machine, downMs);
+    this.later(downMs + 50, () => goOn(loop.now() + READY_MS_MAX));
+  }
+
+  /** The process stands still, as by SIGSTOP, and goes on with everything that came meanwhile. */
+  private pause(machine: Machine | undefined, durationMs: number): void {
+    if (machine === undefined) return;
+    const { cluster } = this.world;
+    cluster.pause(machine);
+    this.later(durationMs, () => cluster.resume(machine));
+  }
+
+  private transfer(prng: Prng): void {
+    const leading = this.up().flatMap((m) => m.rafts.filter((raft) => raft.role === 'leader'));
+    if (leading.length === 0) return;
+    const raft = prng.pick(leading);
+    const { followers } = raft.status();
+    if (followers.length > 0) raft.transferLeader(prng.pick(followers).id);
+  }
+
+  // ---- network --------------------------------------------------------------------------------------------------
+
   /** Two sides that don't hear each other. */
-  private partition(durationMs: number): void {
-    const { cluster, prng } = this.world;
-    const machines = prng.shuffle([...cluster.machines]);
-    this.separate(machines.slice(0, prng.between(1, machines.length - 1)), durationMs);
+  private partition(prng: Prng): void {
+    const machines = prng.shuffle([...this.world.cluster.machines]);
+    const side = machines.slice(0, prng.between(1, machines.length - 1));
+    this.separate(side, prng.between(100, 1_800));
   }
 
   /** The leader of a group is cut off, with the clients that talk to it: who reads there must not get old values. */
-  private isolateLeader(durationMs: number): void {
-    const { cluster, prng } = this.world;
+  private isolateLeader(prng: Prng): void {
+    const { cluster } = this.world;
     const leaders = cluster.leaders(prng.between(1, cluster.options.shards));
-    if (leaders.length === 0) return this.next();
-    this.separate([prng.pick(leaders)], durationMs);
+    if (leaders.length > 0) this.separate([prng.pick(leaders)], prng.between(300, 1_500));
   }
 
   private separate(side: readonly Machine[], durationMs: number): void {
-    const { cluster, network } = this.world;
+    const pairs: [Machine, Machine][] = [];
     for (const a of side) {
-      for (const b of cluster.machines) {
-        if (!side.includes(b)) network.cut(a.nodeId, b.nodeId);
-      }
+      for (const b of this.world.cluster.machines) if (!side.includes(b)) pairs.push([a, b], [b, a]);
     }
-    this.healLater(durationMs);
+    this.cut(pairs, durationMs);
   }
 
   /** Some machines are heard and hear nothing, or the reverse. */
-  private oneWay(durationMs: number): void {
-    const { cluster, network, prng } = this.world;
+  private oneWay(prng: Prng): void {
+    const { cluster } = this.world;
     const machine = prng.pick(cluster.machines);
-    const deaf = prng.chance(0.5);
+    const isDeaf = prng.chance(0.5);
+    const pairs: [Machine, Machine][] = [];
     for (const other of cluster.machines) {
       if (other === machine || prng.chance(0.2)) continue;
-      if (deaf) network.cutOneWay(other.nodeId, machine.nodeId);
-      else network.cutOneWay(machine.nodeId, other.nodeId);
+      pairs.push(isDeaf ? [other, machine] : [machine, other]);
     }
-    this.healLater(durationMs);
+    this.cut(pairs, prng.between(100, 1_800));
   }
 
-  private healLater(durationMs: number): void {
+  private cut(pairs: readonly [Machine, Machine][], durationMs: number): void {
+    const { network } = this.world;
     this.partitions++;
+    for (const [from, to] of pairs) {
+      const name = `${from.nodeId}>${to.nodeId}`;
+      this.cuts.set(name, (this.cuts.get(name) ?? 0) + 1);
+      network.cutOneWay(from.nodeId, to.nodeId);
+    }
     this.later(durationMs, () => {
-      this.world.network.heal();
-      this.next();
+      for (const [from, to] of pairs) {
+        const name = `${from.nodeId}>${to.nodeId}`;
+        const left = (this.cuts.get(name) ?? 1) - 1;
+        this.cuts.set(name, left);
+        if (left === 0) network.healOneWay(from.nodeId, to.nodeId);
+      }
     });
   }
 
   /** Nobody is told: the client has to find out by itself, and its calls still end by their deadlines. */
-  private cutClient(durationMs: number): void {
-    const { network, clients, prng } = this.world;
-    if (clients.length === 0) return this.next();
+  private cutClient(prng: Prng): void {
+    const { network, clients } = this.world;
+    if (clients.length === 0) return;
     const client = prng.pick(clients);
     network.hideClient(client);
     this.clientCuts++;
-    this.later(durationMs, () => {
-      network.showClient(client, STREAM_BREAKS);
-      this.next();
-    });
+    this.later(prng.between(100, 4_000), () => network.showClient(client, STREAM_BREAKS));
   }
 
-  private badNetwork(durationMs: number): void {
-    const { network, prng } = this.world;
-    Object.assign(network.options, {
-      lossChance: prng.unit() * 0.15,
-      duplicateChance: prng.unit() * 0.15,
-      reorderChance: prng.unit() * 0.3,
+  private badNetwork(prng: Prng): void {
+    const worse: Partial<SimNetworkOptions> = {
+      loss: prng.unit() * 0.15,
+      duplicate: prng.unit() * 0.15,
+      reorder: prng.unit() * 0.3,
       resetChance: prng.chance(0.5) ? prng.unit() * 0.02 : 0,
       streamResetChance: prng.chance(0.5) ? prng.unit() * 0.01 : 0,
       delayMs: [0.2, prng.between(2, 60)],
-    });
-    this.later(durationMs, () => {
-      this.goodNetwork();
-      this.next();
+    };
+    Object.assign(this.world.network.options, worse);
+    this.later(prng.between(300, 3_000), () => this.goodNetwork());
+  }
+
+  // ---- clocks ---------------------------------------------------------------------------------------------------
+
+  private moveClock(prng: Prng): void {
+    prng.pick(this.world.cluster.machines).clock.wallOffsetMs = smallOffset(prng);
+  }
+
+  /** One wall clock at a time is far off, for a while: a majority knows better. */
+  private jumpClock(prng: Prng): void {
+    const { machines } = this.world.cluster;
+    if (machines.some((m) => Math.abs(m.clock.wallOffsetMs) > CLOCK_OFFSET_MS_MAX)) return;
+    const { clock } = prng.pick(machines);
+    clock.wallOffsetMs = prng.pick(JUMPS_MS) * (prng.chance(0.6) ? 1 : -1);
+    const back = smallOffset(prng);
+    this.later(prng.between(100, 3_000), () => {
+      clock.wallOffsetMs = back;
     });
   }
 
-  private slowDisk(durationMs: number): void {
-    const { cluster, prng } = this.world;
-    const machine = prng.pick(cluster.machines);
-    machine.disk.slowFactor = prng.between(5, 200);
-    this.later(durationMs, () => {
-      machine.disk.slowFactor = 1;
-      this.next();
-    });
-  }
-
-  /** The node must end itself, having acknowledged nothing that it may have lost, and comes back. */
-  private diskError(): void {
-    const { cluster, prng } = this.world;
-    const machine = prng.pick(cluster.machines);
-    machine.faultsDue++;
-    machine.disk.failNext('store', prng.pick(['EIO', 'ENOSPC'] as const));
-    this.next();
-  }
-
-  private moveClock(): void {
-    const { cluster, prng } = this.world;
-    prng.pick(cluster.machines).clock.wallOffsetMs = prng.between(-CLOCK_OFFSET_MS_MAX, CLOCK_OFFSET_MS_MAX);
-    this.next();
+  /** A monotonic clock that is off by up to a twentieth, as that of a machine under a busy hypervisor. */
+  private driftClock(prng: Prng): void {
+    const { clock } = prng.pick(this.world.cluster.machines);
+    clock.setRate(0.95 + prng.unit() * 0.1);
+    this.later(prng.between(500, 5_000), () => clock.setRate(0));
   }
 
   // ---- helpers --------------------------------------------------------------------------------------------------
@@ -258,9 +282,23 @@ export class Faults {
     return this.world.cluster.machines.filter((m) => m.life !== null);
   }
 
-  private anyUp(): Machine | null {
+  /** A machine that is up; none when all are down. */
+  private anyUp(prng: Prng): Machine[] {
     const up = this.up();
-    return up.length === 0 ? null : this.world.prng.pick(up);
+    return up.length === 0 ? [] : [prng.pick(up)];
+  }
+
+  private keepDown(machine: Machine): void {
+    this.downs.set(machine, (this.downs.get(machine) ?? 0) + 1);
+  }
+
+  private release(machine: Machine): void {
+    this.downs.set(machine, (this.downs.get(machine) ?? 1) - 1);
+    this.startIfFree(machine);
+  }
+
+  private startIfFree(machine: Machine): void {
+    if (this.stopped || (this.downs.get(machine) ?? 0) === 0) this.world.cluster.start(machine);
   }
 
   /** Ends with the schedule: `repair` does what would have followed. */
@@ -275,13 +313,36 @@ export class Faults {
   }
 
   private repair(): void {
-    const { cluster, network, clients } = this.world;
+    const { cluster, network, clients, swarm } = this.world;
     network.heal();
     for (const client of clients) network.showClient(client, STREAM_BREAKS);
     this.goodNetwork();
+    this.disks.repair();
     for (const machine of cluster.machines) {
-      machine.disk.slowFactor = 1;
+      if (Math.abs(machine.clock.wallOffsetMs) > CLOCK_OFFSET_MS_MAX) machine.clock.wallOffsetMs = 0;
+      machine.clock.setRate(0);
+      cluster.resume(machine);
+      if (machine.index === swarm.weakMachine && swarm.isWeakLeftOut) cluster.leaveOut(machine);
       cluster.start(machine);
+      if (machine.isDamaged) this.restartUntilReady(machine);
     }
   }
+
+  /**
+   * A disk may have lost the number of its last start: peers then refuse the node as an old copy of itself, until a
+   * later start has a higher number. An operator who sees that starts it again.
+   */
+  private restartUntilReady(machine: Machine): void {
+    const { cluster, loop } = this.world;
+    loop.schedule(WORLD, READY_MS_MAX, () => {
+      if (machine.isLeftOut || cluster.status(machine)?.ready === true) return;
+      cluster.crash(machine, 'kill');
+      cluster.start(machine);
+      this.restartUntilReady(machine);
+    });
+  }
+}
+
+function smallOffset(prng: Prng): number {
+  return prng.between(-CLOCK_OFFSET_MS_MAX, CLOCK_OFFSET_MS_MAX);
 }

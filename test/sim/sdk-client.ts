@@ -51,6 +51,8 @@ export interface SdkWorld {
   readonly transport: (owner: Owner) => ClientTransport;
   readonly createEngine: CreateEngine;
   readonly counters: SdkCounters;
+  /** Longest pause between two calls. */
+  readonly thinkMsMax: number;
 }
 
 /** What became of the calls of all clients. */
@@ -70,7 +72,6 @@ export class SdkCounters {
 const SETTLE_MARGIN_MS = 25;
 /** Most calls have time for a new leader; some have none. */
 const TIMEOUTS_MS = [2_500, 2_500, 2_500, 1_200, 400, 60] as const;
-const THINK_MS_MAX = 300;
 const AFTER_FAILURE_MS = 120;
 const CANCEL_CHANCE = 0.03;
 const BURST_CHANCE = 0.12;
@@ -162,7 +163,7 @@ export class SimSdkClient {
     for (const lane of this.lanes) this.think(lane, this.prng.below(20));
   }
 
-  get readAllDone(): boolean {
+  get scriptDone(): boolean {
     return this.script.length === 0 && this.idle;
   }
 
@@ -300,7 +301,9 @@ export class SimSdkClient {
     if (call.settled) this.fail(call, `fails after it was settled: ${error.message}`);
     const status = statusOfFailure(call.request, error);
     if (status === null) this.fail(call, `failed with ${error.code}: ${error.message}`);
-    counters.codes.set(error.code, (counters.codes.get(error.code) ?? 0) + 1);
+    const reason = error.details['lastReason'];
+    const code = reason === undefined ? error.code : `${error.code} after ${reason}`;
+    counters.codes.set(code, (counters.codes.get(code) ?? 0) + 1);
     if (status === 'unknown') counters.unknown++;
     else counters.refused++;
     this.settle(call, must(status, 'status'), null, error.code);
@@ -344,6 +347,6 @@ export class SimSdkClient {
 
   /** Bursts and pauses: many operations meet, and yet a run is long enough for faults. */
   private thinkMs(): number {
-    return this.prng.chance(0.4) ? this.prng.below(5) : this.prng.below(THINK_MS_MAX);
+    return this.prng.chance(0.4) ? this.prng.below(5) : this.prng.below(this.world.thinkMsMax);
   }
 }

@@ -9,6 +9,7 @@
  * `acknowledgement`: followers' disks are slow under load, then all machines lose power at once. All come back but
  *   one leader. A follower that had acknowledged before its fsync lacks what the leader had committed by that word.
  */
+import type { Prng } from '../../src/base/index.js';
 import type { SafetyCheckers } from './checkers.js';
 import type { FaultWorld } from './faults.js';
 import type { Machine } from './world/cluster.js';
@@ -24,11 +25,7 @@ export class Strikes {
   private busy = false;
   private readonly checkers: SafetyCheckers;
 
-  constructor(
-    private readonly world: FaultWorld,
-    /** Called when a strike is over. */
-    private readonly over: () => void,
-  ) {
+  constructor(private readonly world: FaultWorld) {
     this.checkers = world.checkers;
   }
 
@@ -37,11 +34,11 @@ export class Strikes {
     this.checkers.onLeader = null;
   }
 
-  election(): void {
-    const { cluster, prng, loop } = this.world;
+  election(prng: Prng): void {
+    const { cluster, loop } = this.world;
     const group = prng.between(1, cluster.options.shards);
     const old = cluster.leaders(group)[0];
-    if (this.busy || old === undefined || cluster.machines.some((m) => m.life === null)) return this.over();
+    if (this.busy || old === undefined || cluster.machines.some((m) => m.life === null)) return;
     this.busy = true;
     const others = cluster.machines.filter((m) => m !== old);
     // The candidate must win quickly, its voters must be slow: which is which shows only afterwards, so one of the
@@ -55,15 +52,15 @@ export class Strikes {
       if (struck || winner === null || winner === old) return;
       struck = true;
       // Not inside the node's own call: right after this event, before anything else happens.
-      loop.schedule(WORLD, 0, () => this.strikeElection(old, winner));
+      loop.schedule(WORLD, 0, () => this.strikeElection(old, winner, prng));
     };
     this.later(PATIENCE_MS, () => {
       if (!struck) this.finish();
     });
   }
 
-  private strikeElection(old: Machine, winner: Machine): void {
-    const { cluster, prng } = this.world;
+  private strikeElection(old: Machine, winner: Machine, prng: Prng): void {
+    const { cluster } = this.world;
     this.checkers.onLeader = null;
     if (this.stopped) return;
     cluster.crash(winner, 'kill');
@@ -77,11 +74,10 @@ export class Strikes {
     });
   }
 
-  acknowledgement(): void {
-    const { cluster, prng } = this.world;
+  acknowledgement(prng: Prng): void {
+    const { cluster } = this.world;
     const leader = cluster.leaders(prng.between(1, cluster.options.shards))[0];
-    if (this.busy || leader === undefined || cluster.machines.some((m) => m.life === null))
-      return this.over();
+    if (this.busy || leader === undefined || cluster.machines.some((m) => m.life === null)) return;
     this.busy = true;
     for (const machine of cluster.machines) if (machine !== leader) machine.disk.slowFactor = SLOWNESS;
     this.later(prng.between(50, 500), () => {
@@ -104,7 +100,6 @@ export class Strikes {
       machine.disk.slowFactor = 1;
       this.world.cluster.start(machine);
     }
-    this.over();
   }
 
   private later(delayMs: number, run: () => void): void {

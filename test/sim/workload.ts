@@ -6,6 +6,7 @@
  */
 import type { Prng } from '../../src/base/index.js';
 import type { HistoryOp, HistoryStatus, HistoryValue } from '../support/history-record.js';
+import { slotOfKey, slotRanges } from '../../src/topology/index.js';
 import { uniqueValue } from './checkers.js';
 import type { RespReply } from './resp-replies.js';
 
@@ -24,9 +25,16 @@ export interface Outcome {
 
 export const REGISTERS = ['r0', 'r1', 'r2', 'r3', 'r4', 'r5'] as const;
 export const COUNTERS = ['n0', 'n1', 'n2'] as const;
-export const EXPIRING = ['x0', 'x1', 'x2'] as const;
+export const EXPIRING = ['x0', 'x1', 'x2', 'x3', 'x4', 'x5'] as const;
 export const ALL_KEYS: readonly string[] = [...REGISTERS, ...COUNTERS, ...EXPIRING];
 export const HOT = REGISTERS[0];
+/** One key in each of so many equal parts of the slots: with no more shards than that, every shard has one. */
+export const PROBES: readonly string[] = slotRanges(16).map(({ firstSlot, lastSlot }) => {
+  for (let i = 0; ; i++) {
+    const slot = slotOfKey(Buffer.from(`p${i}`));
+    if (slot >= firstSlot && slot <= lastSlot) return `p${i}`;
+  }
+});
 
 /** Now and then a value is padded, so that batches, messages and checkpoints differ in size. */
 export const PADDING_BYTES_MAX = 1500;
@@ -45,6 +53,10 @@ export class Workload {
   /** A write that always changes something: what the end of a run demands of every client. */
   certainWrite(client: number): Request {
     return put(this.prng.pick(REGISTERS), this.value(client), 0, false);
+  }
+
+  putTo(key: string, client: number): Request {
+    return put(key, this.value(client), 0, false);
   }
 
   private register(client: number): Request {

@@ -4,11 +4,12 @@
  * crash ends its timers, completions and streams at once.
  *
  * A `fatal` of a node ends its life, as it ends a process. Without an injected disk fault it also fails the run, and
- * a broken invariant (an exception out of an event) always does.
+ * a broken invariant (an exception out of an event) always does. A machine whose disk was damaged may end for good.
  */
 import { MetricsRegistry, must, type FatalReason, type NodeId, type Prng } from '../../../src/base/index.js';
-import type { CreateNode, Node, NodeStatus } from '../../../src/node/api.js';
-import type { ControlClient, InitRequest, ReplicaObserver } from '../../../src/ports/index.js';
+import type { Node, NodePorts, NodeStatus } from '../../../src/node/api.js';
+import type { ControlClient, InitRequest, LogFields, ReplicaObserver } from '../../../src/ports/index.js';
+import type { Raft } from '../../../src/raft/index.js';
 import { nodeSettingsSchema, type NodeSettings } from '../../../src/settings/index.js';
 import { SimDisk } from './disk.js';
 import { WORLD, type Owner, type SimLoop } from './loop.js';
@@ -17,14 +18,27 @@ import { crc32, KeptLog, NodeClock, NodeTimers, plainCompressor, SeededEntropy }
 
 export type CrashKind = 'kill' | 'power';
 
+/** A node as under test; it tells of every consensus core that it builds. */
+export type CreateSimNode = (ports: NodePorts, settings: NodeSettings, onRaft: (raft: Raft) => void) => Node;
+
 export interface ClusterOptions {
   readonly nodes: number;
   readonly shards: number;
   readonly replicas: number;
   readonly checkpointEntries: number;
   readonly checkpointBytes: number;
+  readonly inflightBytesMax: number;
   /** Prints log lines as they come; null keeps only the last ones. */
   readonly print: ((line: string) => void) | null;
+}
+
+/** Who notes that rare paths were taken (marks.ts). */
+export interface ClusterMarks {
+  onRaft(raft: Raft): void;
+  /** At the end of a life. */
+  onMetrics(metrics: MetricsRegistry): void;
+  onFatal(cause: unknown): void;
+  onLogLine(event: string, fields: LogFields): void;
 }
 
 /** How long a node may take to stop in order before it counts as hung. */
@@ -41,13 +55,24 @@ export interface Machine {
   readonly log: KeptLog;
   readonly settings: NodeSettings;
   /** The node's life; null while it is down. */
-  life: { readonly owner: Owner; readonly node: Node } | null;
+  life: { readonly owner: Owner; readonly node: Node; readonly metrics: MetricsRegistry } | null;
   lives: number;
   /** Known once the machine is a member; 0 before. */
   nodeId: NodeId;
   /** Injected disk faults that wait to end a life of this machine's node. */
   faultsDue: number;
+  /** How often its disk was full: from the first time on its node may end for that. */
+  fullCount: number;
+  /** Its disk lost or spoilt something: its replicas may be suspect, and its node may refuse to run. */
+  isDamaged: boolean;
+  /** It does not come back. */
+  isLeftOut: boolean;
+  /** The consensus cores of its present life. */
+  rafts: Raft[];
 }
+
+/** Storage says that this data directory is beyond what a restart can mend. */
+const BEYOND_REPAIR: ReadonlySet<string> = new Set(['LOG_MISSING', 'DAMAGED_NODE_RECORD', 'UNKNOWN_FORMAT']);
 
 export class SimCluster {
   readonly machines: Machine[] = [];
@@ -57,13 +82,15 @@ export class SimCluster {
   failure: string | null = null;
   /** Told before a node starts again. */
   onRestart: ((node: NodeId) => void) | null = null;
+  /** Hears what is worth a mark. */
+  marks: ClusterMarks | null = null;
   private readonly control: ControlClient;
 
   constructor(
     private readonly loop: SimLoop,
     private readonly network: SimNetwork,
     private readonly prng: Prng,
-    private readonly createNode: CreateNode,
+    private readonly createNode: CreateSimNode,
     private readonly observer: ReplicaObserver,
     readonly options: ClusterOptions,
   ) {
@@ -77,20 +104,22 @@ export class SimCluster {
   }
 
   start(machine: Machine): void {
-    if (machine.life !== null) return;
+    if (machine.life !== null || machine.isLeftOut) return;
     const { loop, network } = this;
     const owner = loop.owner();
     const control = network.control(owner);
     const life = machine.lives++;
     if (machine.nodeId !== 0) this.onRestart?.(machine.nodeId);
     loop.note(`start ${machine.name} ${life}`);
+    const rafts: Raft[] = [];
+    const metrics = new MetricsRegistry();
     const node = this.createNode(
       {
         clock: machine.clock,
         timers: new NodeTimers(loop, owner, machine.clock, `timer ${machine.name}`),
         entropy: new SeededEntropy(this.prng.stream(`entropy ${machine.name} ${life}`)),
         logger: machine.log.logger(),
-        metrics: new MetricsRegistry(),
+        metrics,
         openStore: machine.disk.openStore(owner),
         files: machine.disk.files(owner),
         crc32,
@@ -105,8 +134,13 @@ export class SimCluster {
         observer: this.observer,
       },
       machine.settings,
+      (raft) => {
+        rafts.push(raft);
+        this.marks?.onRaft(raft);
+      },
     );
-    machine.life = { owner, node };
+    machine.rafts = rafts;
+    machine.life = { owner, node, metrics };
     node.start((error) => {
       if (error !== null) this.onFatal(machine, owner, 'internal', 'the node did not start', error);
     });
@@ -120,6 +154,27 @@ export class SimCluster {
     this.end(machine, kind);
   }
 
+  /** The process stands still until `resume`; its clocks go on, and what is sent to it waits. */
+  pause(machine: Machine): void {
+    if (machine.life === null) return;
+    this.loop.note(`pause ${machine.name}`);
+    machine.log.add('world', 'stands still', {});
+    this.loop.pause(machine.life.owner);
+  }
+
+  resume(machine: Machine): void {
+    if (machine.life === null || !this.loop.isPaused(machine.life.owner)) return;
+    this.loop.note(`resume ${machine.name}`);
+    machine.log.add('world', 'goes on', {});
+    this.loop.resume(machine.life.owner);
+  }
+
+  /** The machine is gone for good: the others must do without it. */
+  leaveOut(machine: Machine): void {
+    machine.isLeftOut = true;
+    this.crash(machine, 'power');
+  }
+
   /** An orderly stop, as SIGTERM gives; `done` once the process would be gone. */
   stop(machine: Machine, done: () => void): void {
     const life = machine.life;
@@ -127,6 +182,7 @@ export class SimCluster {
       done();
       return;
     }
+    this.resume(machine);
     this.loop.note(`stop ${machine.name}`);
     machine.log.add('world', 'asked to stop', {});
     const tooLate = this.loop.schedule(WORLD, STOP_MS_MAX, () => {
@@ -162,7 +218,7 @@ export class SimCluster {
   }
 
   get ready(): boolean {
-    return this.machines.every((m) => this.status(m)?.ready === true);
+    return this.machines.every((m) => m.isLeftOut || this.status(m)?.ready === true);
   }
 
   /** Machines that lead this group by their own word; more than one after a partition. */
@@ -178,13 +234,17 @@ export class SimCluster {
 
   /** Counts what running nodes did; called at the end of a life and at the end of the run. */
   countCheckpoints(machine: Machine): void {
-    this.checkpoints += machine.life?.node.status().checkpointsWritten ?? 0;
+    const { life } = machine;
+    if (life === null) return;
+    this.checkpoints += life.node.status().checkpointsWritten;
+    this.marks?.onMetrics(life.metrics);
   }
 
   private end(machine: Machine, kind: CrashKind): void {
     const owner = must(machine.life, 'life').owner;
     this.countCheckpoints(machine);
     machine.life = null;
+    machine.rafts = [];
     this.loop.kill(owner);
     this.network.nodeDown(owner);
     if (kind === 'power') machine.disk.crash();
@@ -201,13 +261,24 @@ export class SimCluster {
     this.loop.note(`fatal ${machine.name} ${reason}`);
     machine.log.add('world', 'fatal', { reason, message, cause: cause ?? null });
     if (machine.life?.owner === owner) this.end(machine, 'kill');
-    if (machine.faultsDue > 0 && (reason === 'disk' || isDiskError(cause))) {
-      machine.faultsDue--;
-      this.crashes++;
-      this.loop.schedule(WORLD, RESTART_MS, () => this.start(machine));
-    } else {
+    if (!this.isExcused(machine, reason, cause)) {
       this.failure ??= `${machine.name} ended itself: ${reason}: ${message} (${String(cause)})`;
+      return;
     }
+    this.crashes++;
+    this.marks?.onFatal(cause);
+    if (machine.isDamaged && BEYOND_REPAIR.has(codeOf(cause))) machine.isLeftOut = true;
+    else this.loop.schedule(WORLD, RESTART_MS, () => this.start(machine));
+  }
+
+  /** Whether the node had to end itself: its disk failed it, by the simulator's doing. */
+  private isExcused(machine: Machine, reason: FatalReason, cause: unknown): boolean {
+    if (machine.isDamaged && (reason === 'disk' || isStorageError(cause))) return true;
+    if (reason !== 'disk' && !isDiskError(cause)) return false;
+    if (machine.fullCount > 0 && codeOf(cause) === 'ENOSPC') return true;
+    if (machine.faultsDue === 0) return false;
+    machine.faultsDue--;
+    return true;
   }
 
   private machine(index: number): Machine {
@@ -222,7 +293,7 @@ export class SimCluster {
       disk: new SimDisk(loop, prng.stream(`disk ${name}`), { name: `disk ${name}` }),
       // Quartz is off by some ten parts in a million; a thousand make a run of seconds show it.
       clock: new NodeClock(loop, 1 + (clocks.unit() - 0.5) * 0.002, clocks.below(1_000_000)),
-      log: new KeptLog(loop, name, options.print),
+      log: new KeptLog(loop, name, options.print, (event, fields) => this.marks?.onLogLine(event, fields)),
       settings: nodeSettingsSchema.parse({
         data: '/data',
         grpc: address(index, 7600),
@@ -236,14 +307,26 @@ export class SimCluster {
         reads: prng.stream('reads').chance(0.5) ? 'lease' : 'quorum',
         log: { checkpointBytes: options.checkpointBytes, checkpointEntries: options.checkpointEntries },
         disk: { ballastBytes: 16 * 1024 },
-        limits: { requestTimeoutMs: 2_000 },
+        limits: { requestTimeoutMs: 2_000, inflightBytesMax: options.inflightBytesMax },
       }),
       life: null,
       lives: 0,
       nodeId: 0,
       faultsDue: 0,
+      fullCount: 0,
+      isDamaged: false,
+      isLeftOut: false,
+      rafts: [],
     };
   }
+}
+
+function codeOf(cause: unknown): string {
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+}
+
+function isStorageError(cause: unknown): boolean {
+  return cause instanceof Error && cause.name === 'StorageError';
 }
 
 function isDiskError(cause: unknown): boolean {

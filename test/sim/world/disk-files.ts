@@ -123,6 +123,15 @@ export class FileTree {
     return names.map((path) => path.slice(path.lastIndexOf('/') + 1)).sort();
   }
 
+  /** Paths of the files, not of the folders, in this folder and below. */
+  filesBelow(folder: string): string[] {
+    const paths: string[] = [];
+    for (const [path, inode] of this.names) {
+      if (!inode.isFolder && path.startsWith(`${folder}/`)) paths.push(path);
+    }
+    return paths.sort();
+  }
+
   syncFolder(folder: string): void {
     this.changes = this.changes.filter((change) => {
       if (change.folder !== folder) return true;

@@ -1,7 +1,8 @@
 /**
  * What a simulated ordered store keeps, and what a crash leaves of it, in the manner of LevelDB: `tables` are safe;
  * `log` holds the batches since the store was opened, of which power loss takes unsynced ones, and a flipped bit a
- * run of any of them, silently. Opening moves everything into the tables.
+ * run of any of them, silently. Opening moves everything into the tables. A write that the disk lost, or put in
+ * another one's place, is seen by the process that made it, and gone at the next opening.
  */
 import type { Prng } from '../../../src/base/index.js';
 import type { StoreRange, StoreRecord } from '../../../src/ports/index.js';
@@ -21,13 +22,13 @@ interface Operation {
 interface LoggedBatch {
   readonly operations: readonly Operation[];
   readonly synced: boolean;
+  /** Acknowledged, and not on the disk. */
+  isLost: boolean;
 }
 
 /** One character a byte: strings then compare like the keys do. */
 function idOf(key: Uint8Array): string {
-  let id = '';
-  for (let i = 0; i < key.length; i++) id += String.fromCharCode(key[i] as number);
-  return id;
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1');
 }
 
 export class SimBatch {
@@ -75,13 +76,35 @@ export class StoreImage {
       this.dropAtOpen = null;
       this.rebuild();
     }
+    this.forgetLost();
     this.tables = new Map(this.index);
     this.log = [];
   }
 
-  apply(batch: SimBatch, synced: boolean): void {
-    this.log.push({ operations: batch.operations, synced });
+  apply(batch: SimBatch, synced: boolean, isLost = false): void {
+    this.log.push({ operations: batch.operations, synced, isLost });
     this.play(batch.operations);
+  }
+
+  /** A write for another place landed on an older batch: that one is gone from the disk. False when there is none. */
+  loseOlder(prng: Prng): boolean {
+    const older = this.log[prng.below(Math.max(1, this.log.length - 1))];
+    if (older === undefined) return false;
+    older.isLost = true;
+    return true;
+  }
+
+  /**
+   * The last batches of the log count as written: nothing tells their loss from a crash before their fsync
+   * (docs/spec.md, "The last stretch"), so no node can be blamed for believing it.
+   */
+  private forgetLost(): void {
+    let end = this.log.length;
+    while (end > 0 && this.log[end - 1]?.isLost === true) end--;
+    const kept = this.log.filter((batch, i) => i >= end || !batch.isLost);
+    if (kept.length === this.log.length) return;
+    this.log = kept;
+    this.rebuild();
   }
 
   scan(range: StoreRange): StoreRecord[] {
@@ -111,6 +134,11 @@ export class StoreImage {
   /** A bit flips in the log file: `count` batches from `from` on are gone at the next opening. */
   drop(from: number, count: number): void {
     this.dropAtOpen = { from, count };
+  }
+
+  /** Keys in order. */
+  keys(): Uint8Array[] {
+    return this.ids.map((id) => (this.index.get(id) as Stored).key);
   }
 
   /** Flips a bit of the first value whose key is picked; false when there is none. */

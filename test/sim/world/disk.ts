@@ -34,6 +34,8 @@ export interface SimDiskOptions {
 
 export type DiskFault = 'ENOSPC' | 'EIO';
 export type DiskTarget = 'store' | 'file' | 'sync';
+/** What a disk does wrong and calls done: nothing, or the right thing in the wrong place. */
+export type FalseWrite = 'lost' | 'misdirected';
 
 interface InFlight {
   readonly owner: Owner;
@@ -45,8 +47,11 @@ interface InFlight {
 const GIB = 1024 ** 3;
 
 export class SimDisk {
-  /** Times every latency. */
+  /** Times every latency; times that of an fsync alone, if that is more. */
   slowFactor = 1;
+  slowSyncFactor = 1;
+  /** What can still be written; null: as much as anybody likes. */
+  roomBytes: number | null = null;
   freeBytes: number;
   totalBytes: number;
   /** Figures for reports. */
@@ -59,6 +64,7 @@ export class SimDisk {
   private readonly inFlight = new Set<InFlight>();
   private readonly faults: { target: DiskTarget; code: DiskFault; left: number }[] = [];
   private readonly deadLives = new Set<Owner>();
+  private readonly falseWrites: { target: 'store' | 'file'; kind: FalseWrite }[] = [];
 
   constructor(
     private readonly loop: SimLoop,
@@ -125,6 +131,21 @@ export class SimDisk {
     this.faults.push({ target, code, left: count });
   }
 
+  /** The next write to the target is acknowledged, and lands nowhere or elsewhere. Of files only checkpoints'. */
+  falsifyNext(target: 'store' | 'file', kind: FalseWrite): void {
+    this.falseWrites.push({ target, kind });
+  }
+
+  /** Files of a folder and below. */
+  filesBelow(folder: string): string[] {
+    return this.tree.filesBelow(folder);
+  }
+
+  /** Keys of a store, as they would be scanned now. */
+  storeKeys(path: string): Uint8Array[] {
+    return this.image(path).keys();
+  }
+
   /**
    * A bit flips in a store's log file: at the next opening a run of batches is silently gone, in the middle or at
    * the end. False when the log holds nothing to spoil. `from` counts from the last opening.
@@ -189,7 +210,9 @@ export class SimDisk {
   ): void {
     if (this.isOver(owner)) return;
     const [low, high] = this.options[latency];
-    const delayMs = (low + (high - low) * this.prng.unit()) * this.slowFactor;
+    // The slower of the two: together they would keep an fsync for minutes, long after both are over.
+    const factor = Math.max(this.slowFactor, latency === 'syncMs' ? this.slowSyncFactor : 1);
+    const delayMs = (low + (high - low) * this.prng.unit()) * factor;
     const operation: InFlight = { owner, effect, cancel: () => undefined };
     operation.cancel = this.loop.schedule(owner, delayMs, () => {
       this.inFlight.delete(operation);
@@ -200,13 +223,31 @@ export class SimDisk {
     this.inFlight.add(operation);
   }
 
-  /** An injected fault that is due for this target. */
-  takeFault(target: DiskTarget): Error | null {
+  /** An injected fault that is due for this target, or the disk is full. */
+  takeFault(target: DiskTarget, bytes = 0): Error | null {
     const at = this.faults.findIndex((fault) => fault.target === target);
     const fault = this.faults[at];
-    if (!fault) return null;
+    if (!fault) return this.takeRoom(bytes);
     if (--fault.left === 0) this.faults.splice(at, 1);
-    return coded(fault.code, fault.code === 'ENOSPC' ? 'No space left on device' : 'Input/output error');
+    return fault.code === 'ENOSPC' ? diskFull() : coded(fault.code, 'Input/output error');
+  }
+
+  private takeRoom(bytes: number): Error | null {
+    if (this.roomBytes === null) return null;
+    if (this.roomBytes < bytes) return diskFull();
+    this.roomBytes -= bytes;
+    return null;
+  }
+
+  /** Whether this write is one that only seems to happen. */
+  takeFalseWrite(target: 'store' | 'file'): FalseWrite | null {
+    const at = this.falseWrites.findIndex((write) => write.target === target);
+    return this.falseWrites.splice(at, at < 0 ? 0 : 1)[0]?.kind ?? null;
+  }
+
+  /** For a write that went astray. */
+  get chances(): Prng {
+    return this.prng;
   }
 
   /** Whether a failed write reached the disk all the same. */
@@ -243,13 +284,15 @@ class SimStore implements OrderedStore {
   write(batch: StoreBatch, sync: boolean, done: Done): void {
     assert(batch instanceof SimBatch, 'batch of another store');
     assert(!this.writing, 'two writes in flight on one store');
-    const fault = this.failure ?? this.disk.takeFault('store');
+    const fault = this.failure ?? this.disk.takeFault('store', batch.bytes);
+    const falseWrite = this.disk.takeFalseWrite('store');
     this.writing = true;
     this.disk.storeWrites++;
     if (sync) this.disk.syncs++;
     const effect = (completed: boolean): void => {
       if (this.failure || (fault && !this.disk.chance())) return;
-      this.image.apply(batch, sync && completed && !fault);
+      if (falseWrite === 'misdirected') this.image.loseOlder(this.disk.chances);
+      this.image.apply(batch, sync && completed && !fault, falseWrite !== null);
     };
     this.disk.submit(
       this.owner,
@@ -296,7 +339,7 @@ class SimFiles implements Files {
       if (mode === 'read' && !found) return done(coded('ENOENT', path), null);
       if (!found && !this.tree.hasFolder(folderOf(path))) return done(coded('ENOENT', path), null);
       const inode = found && mode !== 'create' ? found : this.tree.create(path);
-      done(null, new SimFile(this.disk, this.owner, path, inode));
+      done(null, new SimFile(this.disk, this.owner, path, inode, this.tree));
     });
   }
 
@@ -325,7 +368,11 @@ class SimFiles implements Files {
   }
 
   remove(path: string, done: Done): void {
-    this.change(`remove ${path}`, () => this.tree.remove(path), done);
+    const effect = (): void => {
+      if (this.disk.roomBytes !== null) this.disk.roomBytes += this.tree.get(path)?.seen.length ?? 0;
+      this.tree.remove(path);
+    };
+    this.change(`remove ${path}`, effect, done);
   }
 
   syncFolder(folder: string, done: Done): void {
@@ -338,7 +385,7 @@ class SimFiles implements Files {
 
   space(path: string, done: (error: Error | null, freeBytes: number, totalBytes: number) => void): void {
     this.disk.submit(this.owner, `space ${path}`, 'readMs', null, () =>
-      done(null, this.disk.freeBytes, this.disk.totalBytes),
+      done(null, this.disk.roomBytes ?? this.disk.freeBytes, this.disk.totalBytes),
     );
   }
 
@@ -356,6 +403,7 @@ class SimFile implements OpenFile {
     private readonly owner: Owner,
     private readonly path: string,
     private readonly inode: Inode,
+    private readonly tree: FileTree,
   ) {}
 
   read(offset: number, length: number, done: (error: Error | null, bytes: Uint8Array) => void): void {
@@ -367,10 +415,13 @@ class SimFile implements OpenFile {
 
   write(offset: number, bytes: Uint8Array, done: Done): void {
     this.use();
-    const fault = this.disk.takeFault('file');
+    const fault = this.disk.takeFault('file', bytes.length);
+    const falseWrite = this.path.includes('/checkpoints/') ? this.disk.takeFalseWrite('file') : null;
     const effect = (): void => {
       // A full disk takes what fits.
       if (fault && !this.disk.chance()) return;
+      if (falseWrite === 'misdirected') this.elsewhere()?.write(offset, bytes.slice());
+      if (falseWrite !== null) return;
       this.inode.write(offset, fault ? bytes.slice(0, bytes.length >> 1) : bytes.slice());
     };
     this.disk.submit(this.owner, `write ${this.path} ${offset} ${bytes.length}`, 'writeMs', effect, () =>
@@ -401,9 +452,19 @@ class SimFile implements OpenFile {
     this.disk.submit(this.owner, `close ${this.path}`, 'readMs', null, () => done(null));
   }
 
+  /** Another file of the same folder, where this one's bytes land by mistake. */
+  private elsewhere(): Inode | null {
+    const others = this.tree.filesBelow(folderOf(this.path)).filter((path) => path !== this.path);
+    return others.length === 0 ? null : this.tree.get(this.disk.chances.pick(others));
+  }
+
   private use(): void {
     assert(!this.closed, `${this.path} is used after it was closed`);
   }
+}
+
+function diskFull(): Error {
+  return coded('ENOSPC', 'No space left on device');
 }
 
 function coded(code: string, message: string): Error {

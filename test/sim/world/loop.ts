@@ -3,14 +3,15 @@
  * callback of a simulated clock, network, disk or client is an event here, so that a run is a function of its seed.
  *
  * An event belongs to an owner (a node's life, the network, a client). `kill(owner)` drops all its events: that is
- * what a crash of a process does to its timers and completions. `note` mixes a fact into the trace hash.
+ * what a crash of a process does to its timers and completions. `pause(owner)` holds them back, in order, until
+ * `resume`: a process that was stopped and goes on. `note` mixes a fact into the trace hash.
  */
 export type Owner = number;
 export const WORLD: Owner = 0;
 
 interface Event {
-  readonly atMs: number;
-  readonly sequence: number;
+  atMs: number;
+  sequence: number;
   readonly owner: Owner;
   run: (() => void) | null;
 }
@@ -21,6 +22,8 @@ export class SimLoop {
   private timeMs = 0;
   private nextOwner = 1;
   private readonly dead = new Set<Owner>();
+  /** Processes that stand still, with what waits for them. */
+  private readonly paused = new Map<Owner, Event[]>();
   private hashA = 0x811c9dc5;
   private hashB = 0x1b873593;
   /** Called after every event: the checkers. */
@@ -39,6 +42,32 @@ export class SimLoop {
 
   kill(owner: Owner): void {
     this.dead.add(owner);
+    this.paused.delete(owner);
+  }
+
+  pause(owner: Owner): void {
+    if (!this.dead.has(owner) && !this.paused.has(owner)) this.paused.set(owner, []);
+  }
+
+  /** What came due meanwhile runs now, in the order in which it did. */
+  resume(owner: Owner): void {
+    const held = this.paused.get(owner);
+    if (held === undefined) return;
+    this.paused.delete(owner);
+    for (const event of held) {
+      event.atMs = this.timeMs;
+      event.sequence = this.sequence++;
+      this.push(event);
+    }
+  }
+
+  isPaused(owner: Owner): boolean {
+    return this.paused.size > 0 && this.paused.has(owner);
+  }
+
+  /** For what somebody else's event does to a process that stands still: it happens once that one goes on. */
+  hold(owner: Owner, run: () => void): void {
+    this.paused.get(owner)?.push({ atMs: this.timeMs, sequence: 0, owner, run });
   }
 
   isDead(owner: Owner): boolean {
@@ -65,6 +94,10 @@ export class SimLoop {
       this.pop();
       const run = top.run;
       if (!run || this.dead.has(top.owner)) continue;
+      if (this.isPaused(top.owner)) {
+        this.paused.get(top.owner)?.push(top);
+        continue;
+      }
       this.timeMs = top.atMs;
       this.eventsRun++;
       run();

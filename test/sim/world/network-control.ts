@@ -79,12 +79,16 @@ export class SimControl implements RpcServer, ControlClient {
         loop.schedule(this.owner, this.delay(), () => finish(unavailable(`${address}: refused`), null));
         return;
       }
-      loop.note(`control ${this.owner}>${listener.owner} ${method}`);
-      listener.handlers.control(method, body, (failure, response) => {
-        const copy = structuredClone(response);
-        if (this.draw(address)) return;
-        loop.schedule(this.owner, this.delay(), () => finish(failure, copy));
-      });
+      const serve = (): void => {
+        loop.note(`control ${this.owner}>${listener.owner} ${method}`);
+        listener.handlers.control(method, body, (failure, response) => {
+          const copy = structuredClone(response);
+          if (this.draw(address)) return;
+          loop.schedule(this.owner, this.delay(), () => finish(failure, copy));
+        });
+      };
+      if (loop.isPaused(listener.owner)) loop.hold(listener.owner, serve);
+      else serve();
     });
   }
 

@@ -40,6 +40,8 @@ class Direction {
   /** A send was refused: the sender is told when there is room. */
   refused = false;
   heardAtMs = 0;
+  /** How long the sender has stood still. */
+  silentMs = 0;
 
   constructor(
     readonly from: End,
@@ -276,6 +278,11 @@ export class SimPeers implements PeerNetwork, SimListener {
   private maybeDrain(connection: Connection, direction: Direction): void {
     const { peers, node, channel } = direction.from;
     if (!direction.refused || connection.broken) return;
+    const { loop } = this.wire;
+    if (loop.isPaused(peers.owner)) {
+      loop.hold(peers.owner, () => this.maybeDrain(connection, direction));
+      return;
+    }
     if (direction.queuedBytes > QUEUE_BYTES_MAX[channel] / 2) return;
     direction.refused = false;
     peers.living()?.onDrain(node, channel);
@@ -284,6 +291,10 @@ export class SimPeers implements PeerNetwork, SimListener {
   /** At the receiver. Raft frames still arrive after their link broke, unless their sender has begun a new life. */
   private arrive(connection: Connection, direction: Direction, frame: Uint8Array): void {
     const { counters, loop } = this.wire;
+    if (loop.isPaused(this.owner)) {
+      loop.hold(this.owner, () => this.arrive(connection, direction, frame));
+      return;
+    }
     const end = direction.to;
     const from = direction.from.peers;
     const lost =
@@ -323,11 +334,17 @@ export class SimPeers implements PeerNetwork, SimListener {
       return;
     }
     const hello = encodeHello(new ByteWriter(), this.myGuard.hello(end.channel, end.node)).slice();
-    this.wire.loop.schedule(WORLD, this.delay(), () => {
-      const listener = this.wire.listenerAt(address);
-      if (listener instanceof SimPeers && listener.living()) listener.answer(end, hello);
-      else this.later(() => this.dialFailed(end));
-    });
+    this.wire.loop.schedule(WORLD, this.delay(), () => this.knock(end, address, hello));
+  }
+
+  private knock(end: End, address: string, hello: Uint8Array): void {
+    const { loop } = this.wire;
+    const listener = this.wire.listenerAt(address);
+    // The system takes the connection of a process that stands still; that one answers when it goes on.
+    if (listener && loop.isPaused(listener.owner))
+      loop.hold(listener.owner, () => this.knock(end, address, hello));
+    else if (listener instanceof SimPeers && listener.living()) listener.answer(end, hello);
+    else this.later(() => this.dialFailed(end));
   }
 
   /** At the listening side: judges the hello, and opens the link. */
@@ -457,11 +474,21 @@ export class SimPeers implements PeerNetwork, SimListener {
     this.wire.loop.schedule(WORLD, keepAliveMs, () => {
       if (connection.broken) return;
       for (const direction of [connection.forth, connection.back]) {
-        const { peers, node, up } = direction.to;
-        if (up && this.wire.loop.now() - direction.heardAtMs >= keepAliveMs) peers.living()?.onHeard(node);
+        this.keepAliveOneWay(direction);
+        if (direction.silentMs >= this.wire.options.idleMs) this.breakLink(connection, this.delay());
       }
       this.keepAlive(connection);
     });
+  }
+
+  private keepAliveOneWay(direction: Direction): void {
+    const { loop, options } = this.wire;
+    const { peers, node, up } = direction.to;
+    // A process that stands still keeps nothing alive, and hears nothing.
+    const isStill = loop.isPaused(direction.from.peers.owner);
+    direction.silentMs = isStill ? direction.silentMs + options.keepAliveMs : 0;
+    if (isStill || loop.isPaused(peers.owner) || !up) return;
+    if (loop.now() - direction.heardAtMs >= options.keepAliveMs) peers.living()?.onHeard(node);
   }
 
   // --- small things ---

@@ -12,6 +12,9 @@ import { addressInUse, type SimListener, type SimWire } from './network-wire.js'
 /** Past it `write` answers false, as a socket does. */
 const WRITE_MARK_BYTES = 64 * 1024;
 
+/** This share of writes is cut into pieces: enough to find who cannot bear it, and each piece costs a run its time. */
+const CUT_CHANCE = 0.25;
+
 class StreamListener implements SimListener {
   readonly kind = 'stream';
   constructor(
@@ -86,7 +89,8 @@ export class SimStreamWorld {
     this.stuck = [];
     for (const arrival of stuck) {
       if (this.wire.loop.isDead(arrival.to)) continue;
-      if (this.wire.reaches(arrival.from, arrival.to)) arrival.run();
+      if (this.wire.loop.isPaused(arrival.to)) this.wire.loop.hold(arrival.to, arrival.run);
+      else if (this.wire.reaches(arrival.from, arrival.to)) arrival.run();
       else this.stuck.push(arrival);
     }
   }
@@ -219,7 +223,8 @@ class SimStream implements ByteStream {
   private cutAndSend(bytes: Uint8Array): void {
     const { prng, wire } = this.world;
     let at = 0;
-    for (let left = 1 + prng.below(wire.options.piecesMax); at < bytes.length; left--) {
+    const pieces = prng.chance(CUT_CHANCE) ? 1 + prng.below(wire.options.piecesMax) : 1;
+    for (let left = pieces; at < bytes.length; left--) {
       const end = left <= 1 ? bytes.length : at + 1 + prng.below(bytes.length - at);
       this.sendPiece(bytes.slice(at, end));
       at = end;

@@ -144,9 +144,14 @@ export class SimNetwork implements SimWire {
 
   /** Ends the cut between two nodes. */
   healPair(a: NodeId, b: NodeId): void {
-    this.cuts.delete(`${a}>${b}`);
-    this.cuts.delete(`${b}>${a}`);
-    this.loop.note(`net heal ${a} ${b}`);
+    this.healOneWay(a, b);
+    this.healOneWay(b, a);
+  }
+
+  healOneWay(from: NodeId, to: NodeId): void {
+    if (!this.cuts.delete(`${from}>${to}`)) return;
+    this.counters.heals++;
+    this.loop.note(`net heal ${from}>${to}`);
     this.peerWorld.onHeal();
   }
 

@@ -25,20 +25,39 @@ const TURN_MS = 0.01;
 export class NodeClock implements Clock {
   /** Moves the wall clock; faults change it while the node runs. */
   wallOffsetMs = 0;
+  private monoRate: number;
+  /** The monotonic clock showed `fromMonoMs` at `fromMs`, when its rate was last set. */
+  private fromMs = 0;
+  private fromMonoMs: number;
 
   constructor(
     private readonly loop: SimLoop,
-    /** Milliseconds of this node per true millisecond; near 1. */
-    readonly rate: number,
-    private readonly monoStartMs: number,
-  ) {}
+    /** Milliseconds of this node's wall clock per true millisecond; near 1. */
+    private readonly wallRate: number,
+    monoStartMs: number,
+  ) {
+    this.monoRate = wallRate;
+    this.fromMonoMs = monoStartMs;
+  }
+
+  /** Milliseconds of the monotonic clock per true millisecond. */
+  get rate(): number {
+    return this.monoRate;
+  }
+
+  /** The monotonic clock drifts from now on: it runs at this rate, without a jump. 0: its own again. */
+  setRate(rate: number): void {
+    this.fromMonoMs = this.monoMs();
+    this.fromMs = this.loop.now();
+    this.monoRate = rate === 0 ? this.wallRate : rate;
+  }
 
   monoMs(): number {
-    return this.monoStartMs + this.loop.now() * this.rate;
+    return this.fromMonoMs + (this.loop.now() - this.fromMs) * this.monoRate;
   }
 
   wallMs(): number {
-    return Math.floor(EPOCH_MS + this.loop.now() * this.rate + this.wallOffsetMs);
+    return Math.floor(EPOCH_MS + this.loop.now() * this.wallRate + this.wallOffsetMs);
   }
 }
 
@@ -86,6 +105,7 @@ export class KeptLog {
     private readonly loop: SimLoop,
     private readonly name: string,
     private readonly print: ((line: string) => void) | null,
+    private readonly heard: (event: string, fields: LogFields) => void,
     private readonly linesMax = 200,
   ) {}
 
@@ -106,6 +126,7 @@ export class KeptLog {
 
   add(level: string, event: string, fields: LogFields): void {
     const line = { atMs: this.loop.now(), level, event, fields };
+    this.heard(event, fields);
     if (this.print !== null) this.print(this.format(line));
     this.lines.push(line);
     if (this.lines.length > this.linesMax) this.lines.shift();

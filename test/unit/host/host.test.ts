@@ -242,7 +242,7 @@ test('a node whose clock is far off its peers’ does not campaign', () => {
   expect(hosts.leader(1).id).toBe(1);
   // Node 3 has heard node 1 only; here it hears of node 2's clock as well.
   const off = hosts.node(3);
-  off.host.clocks.note(2, hosts.node(2).clock.wallMs(), off.clock.wallMs(), off.clock.monoMs());
+  off.host.clocks.note(2, hosts.node(2).clock.wallMs(), off.clock.monoMs());
   off.roles.length = 0;
   hosts.peers.isolate(1);
   expect(hosts.leader(1, 1).id).toBe(2);
@@ -256,8 +256,7 @@ test('E106 a leader whose clock is years ahead stamps by the median', () => {
   // Every node has heard of the others' clocks before anybody leads.
   for (const node of hosts.nodes) {
     for (const other of hosts.nodes) {
-      if (other !== node)
-        node.host.clocks.note(other.id, other.clock.wallMs(), node.clock.wallMs(), node.clock.monoMs());
+      if (other !== node) node.host.clocks.note(other.id, other.clock.wallMs(), node.clock.monoMs());
     }
   }
   hosts.start();
@@ -269,6 +268,23 @@ test('E106 a leader whose clock is years ahead stamps by the median', () => {
   hosts.world.until(() => sink.lines.length === 1, 'answered');
   const stamp = leader.replica(1).machine.timestampMs();
   expect(Math.abs(stamp - hosts.node(2).clock.wallMs())).toBeLessThan(1000);
+});
+
+test('a replica that ended with something left to say keeps its host from no rest', () => {
+  const hosts = new TestHosts(3);
+  hosts.addGroup(1);
+  hosts.start();
+  const leader = hosts.leader(1);
+  const other = hosts.nodes.find((node) => node !== leader) as TestNode;
+  const replica = other.replica(1);
+  replica.raft.campaign();
+  expect(replica.hasReady).toBe(true);
+  replica.stop();
+  expect([replica.hasReady, replica.raft.hasReady()]).toEqual([false, true]);
+  other.host.markDirty(replica);
+  const before = hosts.world.loop.eventsRun;
+  hosts.world.run(100);
+  expect(hosts.world.loop.eventsRun - before).toBeLessThan(500);
 });
 
 test('stopping a host answers what waits, and it is silent from then on', () => {

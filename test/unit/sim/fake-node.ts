@@ -5,9 +5,11 @@
  */
 import { refuseUninitialised } from '../../../src/api/index.js';
 import { Prng } from '../../../src/base/index.js';
-import type { CreateNode, Node, NodePorts, NodeStatus } from '../../../src/node/api.js';
+import type { Node, NodePorts, NodeStatus } from '../../../src/node/api.js';
 import type { ByteStream, CloseListener, ControlMethods } from '../../../src/ports/index.js';
+import type { Configuration } from '../../../src/raft/index.js';
 import type { NodeSettings } from '../../../src/settings/index.js';
+import type { CreateSimNode } from '../../sim/world/cluster.js';
 
 export const LIES = [
   'stale_read',
@@ -25,6 +27,18 @@ const GROUP = 1;
 /** Nodes from here on hold none, as in a cluster that is larger than its groups. */
 const REPLICAS = 3;
 
+/** Node N has replica N of every group. */
+const CONFIGURATION: Configuration = {
+  version: 1,
+  highestId: REPLICAS,
+  voters: [1, 2, 3],
+  outgoing: [],
+  learners: [],
+  learnersNext: [],
+  autoLeave: false,
+  homes: [1, 2, 3].map((node) => ({ replica: node, node })),
+};
+
 interface Cell {
   readonly value: string;
   readonly expiresMs: number;
@@ -40,7 +54,7 @@ class Database {
   index = 0;
 }
 
-export function fakeNodes(lie: Lie | null): CreateNode {
+export function fakeNodes(lie: Lie | null): CreateSimNode {
   let database = new Database();
   return (ports, settings) => {
     // The first machine's first life begins a new run.
@@ -116,6 +130,7 @@ class FakeNode implements Node {
       suspect: null,
       snapshotsOut: [],
       snapshotIn: null,
+      configuration: CONFIGURATION,
     }));
     return {
       nodeId: founded ? this.nodeId : 0,

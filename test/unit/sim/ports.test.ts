@@ -48,7 +48,7 @@ test('timers end with their life, and a cancelled one stays silent', () => {
 });
 
 test('the log keeps its last lines, with the fields of its parents', () => {
-  const log = new KeptLog(new SimLoop(), 'n1', null, 2);
+  const log = new KeptLog(new SimLoop(), 'n1', null, () => undefined, 2);
   const logger = log.logger().child({ group: 3 });
   for (const event of ['one', 'two', 'three']) logger.info(event, { count: 7n });
   logger.debug('not kept');

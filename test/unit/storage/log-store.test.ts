@@ -243,6 +243,21 @@ describe('log store', () => {
     expect(world.outcome<void>((done) => log.flush((e) => done(e))).error?.code).toBe('EIO');
   });
 
+  it('E64 a flush that is refused counts as a write in flight until its caller is told', () => {
+    const world = new StorageWorld();
+    const log = makeNode(world, 1, 1);
+    world.disk.failNext('store', 'EIO');
+    log.append(1, [makeEntry(2)]);
+    expect(world.outcome<void>((done) => log.flush((e) => done(e))).error?.code).toBe('EIO');
+    log.append(1, [makeEntry(3)]);
+    let told = false;
+    log.flush(() => (told = true));
+    expect([log.writing, told]).toEqual([true, false]);
+    expect(() => log.flush(() => undefined)).toThrow(/in flight/);
+    world.do((done) => log.close(done));
+    expect([log.writing, told]).toEqual([false, true]);
+  });
+
   it('E65 a slow fsync keeps nothing but the flush waiting', () => {
     const world = new StorageWorld();
     const log = makeNode(world, 1, 1);
