@@ -6,11 +6,12 @@
  *   append           u64 prevIndex | u64 prevTerm | u64 commit | u32 count | (u8 kind | u64 term | u32 length | data)…
  *                    indexes are not sent: entries follow prevIndex without a gap
  *   append_response  u64 index | u64 hintIndex | u64 hintTerm          flags: reject
- *   heartbeat        u64 commit
+ *   heartbeat        u64 commit                                        flags: quiesce
  *   vote             u64 lastIndex | u64 lastTerm                      flags: pre, transfer
  *   vote_response    nothing                                           flags: pre, granted
  *   read_round, read_round_response                                    u64 round
- *   heartbeat_response, timeout_now                                    nothing
+ *   heartbeat_response   nothing                                       flags: quiesce (it was taken)
+ *   timeout_now      nothing
  *   snapshot         u64 index | u64 term | configuration
  *
  * Encoding and decoding are inverse in both directions: a message has one encoding. Entry data is copied while
@@ -40,6 +41,7 @@ const FLAG_REJECT = 1;
 const FLAG_PRE = 2;
 const FLAG_TRANSFER = 4;
 const FLAG_GRANTED = 8;
+const FLAG_QUIESCE = 16;
 
 /** Bytes of a message without fields; what a count of messages is checked against. */
 export const MESSAGE_BYTES_MIN = 22;
@@ -112,7 +114,7 @@ export function readMessage(reader: ByteReader): Message {
       return { type, from, to, term, index, reject: (flags & FLAG_REJECT) !== 0, hintIndex, hintTerm };
     }
     case 'heartbeat':
-      return { type, from, to, term, commit: reader.u64() };
+      return { type, from, to, term, commit: reader.u64(), quiesce: (flags & FLAG_QUIESCE) !== 0 };
     case 'vote': {
       const lastIndex = reader.u64();
       const lastTerm = reader.u64();
@@ -134,6 +136,7 @@ export function readMessage(reader: ByteReader): Message {
       return { type, from, to, term, snapshot: { index, term: snapshotTerm, configuration } };
     }
     case 'heartbeat_response':
+      return { type, from, to, term, quiesced: (flags & FLAG_QUIESCE) !== 0 };
     case 'timeout_now':
       return { type, from, to, term };
     default:
@@ -144,8 +147,8 @@ export function readMessage(reader: ByteReader): Message {
 const KNOWN_FLAGS: Record<MessageType, number> = {
   append: 0,
   append_response: FLAG_REJECT,
-  heartbeat: 0,
-  heartbeat_response: 0,
+  heartbeat: FLAG_QUIESCE,
+  heartbeat_response: FLAG_QUIESCE,
   vote: FLAG_PRE | FLAG_TRANSFER,
   vote_response: FLAG_PRE | FLAG_GRANTED,
   read_round: 0,
@@ -158,6 +161,10 @@ function flagsOf(message: Message): number {
   switch (message.type) {
     case 'append_response':
       return message.reject ? FLAG_REJECT : 0;
+    case 'heartbeat':
+      return message.quiesce ? FLAG_QUIESCE : 0;
+    case 'heartbeat_response':
+      return message.quiesced ? FLAG_QUIESCE : 0;
     case 'vote':
       return (message.pre ? FLAG_PRE : 0) | (message.transfer ? FLAG_TRANSFER : 0);
     case 'vote_response':

@@ -204,6 +204,11 @@ export class CheckpointPolicy {
     return null;
   }
 
+  /** Nothing here waits for time to pass. (The log kept for who catches up goes with a later checkpoint.) */
+  get isQuiet(): boolean {
+    return this.senders.size === 0 && this.waiting.size === 0 && !this.writing;
+  }
+
   /** Time passes: streams without an answer end. */
   tick(nowMonoMs: number): void {
     for (const sender of this.senders.values()) sender.tick(nowMonoMs);

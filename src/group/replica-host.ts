@@ -30,6 +30,8 @@ export interface ReplicaHost {
   /** Runs once what is in the open batch now is durable. */
   whenDurable(run: () => void): void;
   nodeOf(group: GroupId, replica: ReplicaId): NodeId;
+  /** Whether nothing is heard of a node; its return wakes the groups that slept without it. */
+  isNodeDown(node: NodeId): boolean;
   /** Calls `start` when this replica may write a checkpoint: one at a time on a node. It must call `done`. */
   queueCheckpoint(replica: Replica, start: (done: () => void) => void): void;
   /** A frame on the bulk channel; false when there is no room or no link. */
@@ -37,4 +39,6 @@ export interface ReplicaHost {
   /** A number for a snapshot transfer, unique for this start of the node. */
   nextTransfer(): number;
   onRoleChange(replica: Replica, change: RoleChange): void;
+  /** The replica stopped by itself, alone: a leadership that it had is over, though its core can't say so. */
+  onSilent(replica: Replica): void;
 }

@@ -42,6 +42,8 @@ import { refuseBatch, WriteBatchBuilder, type WriteBatch } from './write-batch.j
 
 /** Items named by one reap command: bounds the work of one entry. */
 const REAP_COUNT_MAX = 256;
+/** An item that is due so soon is worth staying awake for. */
+const DUE_SOON_MS = 1000;
 /** Commit may run this many entries ahead of apply before new work is refused (as etcd does). */
 const APPLY_BACKLOG_MAX = 5000;
 
@@ -88,6 +90,8 @@ export class Replica implements EntryResults {
   snapshotsInstalled = 0;
   /** Whether this replica stands on the host's list for the coming turn. */
   dirty = false;
+  /** Whether the host gives it ticks. */
+  ticking = false;
   private unsavedHardState: HardState | null = null;
   private wasLeader = false;
   private leadsSinceMs = 0;
@@ -113,7 +117,8 @@ export class Replica implements EntryResults {
   }
 
   get leaderNode(): NodeId {
-    return this.raft.leader === 0 ? 0 : this.host.nodeOf(this.group, this.raft.leader);
+    if (this.raft.leader === 0 || this.stopped) return 0;
+    return this.host.nodeOf(this.group, this.raft.leader);
   }
 
   /** Whether the next turn has client work to propose. */
@@ -158,15 +163,49 @@ export class Replica implements EntryResults {
     this.host.markDirty(this);
   }
 
-  tick(decide: boolean): void {
-    if (this.stopped) return;
+  /** False when no further ticks are needed, until something wakes it. */
+  tick(decide: boolean): boolean {
+    if (this.stopped || this.raft.quiesced) return false;
     this.raft.tick(decide);
     if (this.raft.role === 'leader') {
       this.lag.note(this.raft.lastIndex, this.host.clock.monoMs());
       this.maybeReap();
+      if (this.isQuiet) this.raft.quiesce(this.isGone);
     }
     if (this.raft.hasReady()) this.host.markDirty(this);
+    return !this.raft.quiesced;
   }
+
+  /** `isLeaderLost`: whoever led it is gone, so it campaigns without waiting any longer. */
+  wake(isLeaderLost: boolean): void {
+    if (this.stopped) return;
+    this.raft.wake(isLeaderLost);
+    this.host.markDirty(this);
+  }
+
+  /** A leader that sleeps over items that fell due. */
+  wakeToReap(): void {
+    const isDue = this.raft.quiesced && this.serves && this.machine.nextDueMs() <= this.nowMs();
+    if (isDue) this.wake(false);
+  }
+
+  /** Nothing here waits for the clock of the group to go on. */
+  private get isQuiet(): boolean {
+    return (
+      !this.hasClientWork &&
+      !this.reads.waiting &&
+      this.applyQueue.length === 0 &&
+      !this.installing &&
+      !this.reapInFlight &&
+      this.policy.isQuiet &&
+      this.machine.nextDueMs() > this.nowMs() + DUE_SOON_MS
+    );
+  }
+
+  private readonly isGone = (id: ReplicaId): boolean => {
+    const node = this.host.nodeOf(this.group, id);
+    return node !== 0 && this.host.isNodeDown(node);
+  };
 
   /** Proposes what was collected; returns the bytes proposed. Called when no log write is in flight. */
   propose(): number {
@@ -557,6 +596,7 @@ export class Replica implements EntryResults {
     this.suspect = reason;
     this.logger.error('replica falls silent', { group: this.group, replica: this.id, reason });
     this.stop();
+    this.host.onSilent(this);
   }
 
   /** The node stops: what waits gets an honest answer. */

@@ -6,11 +6,13 @@
  *   5. one batch, one fsync for all groups     6. committed entries are applied in slices, replies leave
  *
  * Invariants: one log write in flight; consensus before client work; a turn takes at most `TURN_BYTES_MAX` of
- * commands and applies for at most `APPLY_SLICE_MS`; only replicas on the dirty list are visited.
+ * commands and applies for at most `APPLY_SLICE_MS`; only replicas on the dirty list are visited, and only those whose
+ * group is not quiet get ticks (clockwork.ts).
  */
 import {
   assert,
   BoundedQueue,
+  must,
   type Fatal,
   type GroupId,
   type NodeId,
@@ -34,8 +36,12 @@ import type { CheckpointStore, LogStore } from '../storage/index.js';
 import { BulkTransfers } from './bulk.js';
 import { CheckpointQueue } from './checkpoint-queue.js';
 import { ClockOffsets } from './clock-offsets.js';
+import { Clockwork } from './clockwork.js';
 import { Durability } from './durability.js';
+import { EndedLeaderships } from './ended-leaderships.js';
 import { createHostMetrics, type HostMetrics } from './host-metrics.js';
+import { hasMemberOn, Neighbours } from './neighbours.js';
+import { NodeLiveness } from './node-liveness.js';
 import { Outbox } from './outbox.js';
 import type { MetricsRegistry } from '../base/index.js';
 
@@ -43,11 +49,17 @@ const TURN_BYTES_MAX = 1024 * 1024;
 const APPLY_SLICE_MS = 8;
 /** Raft messages waiting for a turn; more are dropped, as the network may do at any time. */
 const INBOX_MAX = 65_536;
+/** A tick that comes later than this many ticks after the last one was held up. */
+const LATE_TICKS = 3;
 
 export interface HostOptions {
   readonly nodeId: NodeId;
   readonly bootNumber: number;
   readonly tickMs: number;
+  /** Between two heartbeats to a node. */
+  readonly heartbeatTicks: number;
+  /** A node that is silent for so long is down. */
+  readonly electionTicks: number;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -67,6 +79,8 @@ export interface HostOptions {
 
 interface Inbound {
   readonly from: NodeId;
+  /** Of the frame that it came in. */
+  readonly header: RaftFrameHeader;
   readonly group: GroupId;
   readonly message: Message;
 }
@@ -87,6 +101,10 @@ export class Host implements ReplicaHost {
   private readonly queue = new CheckpointQueue();
   private readonly bulk: BulkTransfers;
   private readonly hostMetrics: HostMetrics;
+  private readonly clockwork: Clockwork;
+  private readonly liveness: NodeLiveness;
+  private readonly neighbours: Neighbours;
+  private readonly ended = new EndedLeaderships();
   private dirtyList: Replica[] = [];
   /** Replicas whose client work waits for the write in flight, or for a turn with room. */
   private blocked: Replica[] = [];
@@ -113,6 +131,10 @@ export class Host implements ReplicaHost {
       (group) => options.store.logBytes(group),
       () => options.clock.monoMs(),
     );
+    const { tickMs } = options;
+    this.clockwork = new Clockwork(this.replicas, tickMs, this.hostMetrics.quiesced);
+    this.liveness = new NodeLiveness(options.electionTicks * tickMs, LATE_TICKS * tickMs);
+    this.neighbours = new Neighbours(options.nodeId, this.replicas, options.nodeOf);
     this.outbox = new Outbox(
       () => this.header(),
       (to, frame) => {
@@ -163,15 +185,20 @@ export class Host implements ReplicaHost {
 
   onRaftFrame(from: NodeId, frame: Uint8Array): void {
     if (this.stopped) return;
+    let frameHeader: RaftFrameHeader | null = null;
     try {
       decodeRaftFrame(frame, {
         onHeader: (header) => {
-          this.clocks.note(from, header.wallMs, this.clock.wallMs(), this.clock.monoMs());
+          frameHeader = header;
+          const nowMs = this.clock.monoMs();
+          this.clocks.note(from, header.wallMs, this.clock.wallMs(), nowMs);
+          this.liveness.hear(from, header, nowMs);
           if (header.mapVersion > this.options.mapVersion())
             this.options.onMapVersion(from, header.mapVersion);
         },
         onMessage: (group, message) => {
-          if (!this.inbox.push({ from, group, message })) this.hostMetrics.dropped('inbox_full').inc();
+          const header = must(frameHeader, 'header before messages');
+          if (!this.inbox.push({ from, header, group, message })) this.hostMetrics.dropped('inbox_full').inc();
         },
       });
     } catch (error) {
@@ -179,7 +206,8 @@ export class Host implements ReplicaHost {
       this.hostMetrics.dropped('malformed').inc();
       this.options.logger.warn('malformed raft frame dropped', { from, error: error.message });
     }
-    this.wake();
+    // An empty frame of a node that is known to live is no reason for a turn.
+    if (this.inbox.length > 0 || this.liveness.hasNews) this.wake();
   }
 
   onBulkFrame(from: NodeId, frame: Uint8Array): void {
@@ -241,12 +269,38 @@ export class Host implements ReplicaHost {
     if (this.dirtyList.length > 0 || this.inbox.length > 0) this.wake();
   }
 
+  /** Wakes the quiet groups that news of nodes concern. */
+  private takeNews(): void {
+    for (const news of this.liveness.takeNews()) {
+      if (news.kind === 'lost' && news.groups !== null) {
+        for (const group of news.groups) this.wakeFollower(this.replicas.get(group), news.node);
+        continue;
+      }
+      for (const replica of this.replicas.values()) {
+        if (news.kind === 'lost') this.wakeFollower(replica, news.node);
+        else if (replica.raft.quiesced && replica.raft.role === 'leader') {
+          if (hasMemberOn(replica, news.node, this.options.nodeOf)) replica.wake(false);
+        }
+      }
+    }
+  }
+
+  private wakeFollower(replica: Replica | undefined, leaderNode: NodeId): void {
+    if (replica?.raft.quiesced === true && replica.leaderNode === leaderNode) replica.wake(true);
+  }
+
   private takeMessages(): void {
+    this.takeNews();
     for (let left = this.inbox.length; left > 0; left--) {
-      const { from, group, message } = this.inbox.shift() as Inbound;
+      const { from, header, group, message } = this.inbox.shift() as Inbound;
       const replica = this.replicas.get(group);
       if (replica === undefined || message.to !== replica.id || this.nodeOf(group, message.from) !== from) {
         this.hostMetrics.dropped('unknown_replica').inc();
+        continue;
+      }
+      if (message.type === 'heartbeat' && message.quiesce && !this.liveness.isCurrent(from, header)) {
+        // News of the end of that very leadership may have overtaken it.
+        this.hostMetrics.dropped('old_offer').inc();
         continue;
       }
       replica.step(message);
@@ -259,12 +313,18 @@ export class Host implements ReplicaHost {
     this.tickDue = false;
     this.tickCount++;
     const nowMs = this.clock.monoMs();
+    this.liveness.judge(nowMs);
+    this.takeNews();
     const decide = !this.clocks.isOff(nowMs);
-    for (const replica of this.replicas.values()) {
-      replica.tick(decide || replica.raft.role === 'leader');
-      if (this.tickCount % 16 === 0) replica.policy.tick(nowMs);
+    const isPolicyDue = this.tickCount % 16 === 0;
+    this.clockwork.tick((replica) => {
+      if (isPolicyDue) replica.policy.tick(nowMs);
+      return replica.tick(decide || replica.raft.role === 'leader');
+    });
+    if (isPolicyDue) this.bulk.tick(nowMs);
+    if (this.tickCount % this.options.heartbeatTicks === 0) {
+      for (const node of this.neighbours.list(this.options.mapVersion(), nowMs)) this.outbox.touch(node);
     }
-    if (this.tickCount % 16 === 0) this.bulk.tick(nowMs);
     if (this.store.dirty) this.wake(); // slices of truncation go out with time, too
   }
 
@@ -286,6 +346,7 @@ export class Host implements ReplicaHost {
       const replica = dirty[i] as Replica;
       replica.dirty = false;
       replica.collect();
+      this.clockwork.noteAwake(replica);
     }
     this.dirtyList = [];
     return dirty;
@@ -378,6 +439,10 @@ export class Host implements ReplicaHost {
     return this.clocks.trustedWallMs(this.clock.wallMs(), this.clock.monoMs());
   }
 
+  isNodeDown(node: NodeId): boolean {
+    return this.liveness.isDown(node);
+  }
+
   queueCheckpoint(replica: Replica, start: (done: () => void) => void): void {
     this.queue.add(replica, start);
   }
@@ -391,11 +456,19 @@ export class Host implements ReplicaHost {
   }
 
   onRoleChange(replica: Replica, change: RoleChange): void {
+    this.ended.onRole(replica.group, change.role === 'leader', this.clock.monoMs());
     this.options.onRoleChange(replica, change);
   }
 
+  onSilent(replica: Replica): void {
+    this.ended.onRole(replica.group, false, this.clock.monoMs());
+    this.options.onRoleChange(replica, { role: 'follower', term: replica.raft.term, leader: 0 });
+  }
+
   private header(): RaftFrameHeader {
+    const endings = this.ended.toTell(this.clock.monoMs());
     return {
+      ...(endings === undefined ? null : { endings }),
       node: this.nodeId,
       bootNumber: this.options.bootNumber,
       wallMs: this.clock.wallMs(),

@@ -52,6 +52,8 @@ export interface ReplicaStatus {
   readonly firstIndex: number;
   readonly hash: string;
   readonly suspect: string | null;
+  /** Idle: its clock stands still. */
+  readonly quiesced: boolean;
 }
 
 export interface NodeStatus {

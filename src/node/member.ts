@@ -29,7 +29,9 @@ import { Gossip } from './gossip.js';
 import { infoFacts, configRows } from './info.js';
 import { MetaClient } from './meta-client.js';
 import { MetaReplicaMachine } from './meta-adapter.js';
+import { Readiness } from './readiness.js';
 import { recoverGroup } from './recovery.js';
+import { missingUntilReady } from './status.js';
 
 /** How often slow things are looked after: leader balance, address changes, the bootstrap of group 0. */
 const HOUSEKEEPING_MS = 250;
@@ -78,6 +80,7 @@ export class Member implements PeerHandlers {
   private frameFrom: NodeId = 0;
   private readonly startedAtMs: number;
   recovering = true;
+  readonly readiness = new Readiness(() => missingUntilReady(this));
 
   constructor(readonly options: MemberOptions) {
     const { ports, settings } = options;
@@ -87,6 +90,8 @@ export class Member implements PeerHandlers {
       nodeId: options.nodeId,
       bootNumber: options.bootNumber,
       tickMs: settings.raft.tickMs,
+      heartbeatTicks: settings.raft.heartbeatTicks,
+      electionTicks: settings.raft.electionTicks,
       clock: ports.clock,
       timers: ports.timers,
       logger: ports.logger,
@@ -99,7 +104,7 @@ export class Member implements PeerHandlers {
       nodeOf: (group, replica) => this.view.nodeOf(group, replica),
       mapVersion: () => this.view.version,
       onRoleChange: (replica, change) => {
-        this.directory.changed();
+        this.onRoutesChanged();
         if (change.leader === 0) return;
         const node = this.view.nodeOf(replica.group, change.leader);
         this.gossip.note(replica.group, change.term, replica.configuration.version, node);
@@ -115,7 +120,7 @@ export class Member implements PeerHandlers {
       logger: ports.logger,
       onHints: () => {
         this.gateway.poll();
-        this.directory.changed();
+        this.onRoutesChanged();
       },
     });
     this.directory = new Directory({
@@ -180,6 +185,7 @@ export class Member implements PeerHandlers {
     this.recoverAll(() => {
       if (this.stopped) return;
       this.recovering = false;
+      this.readiness.changed();
       const identity = {
         clusterId: options.clusterId,
         nodeId: options.nodeId,
@@ -319,6 +325,12 @@ export class Member implements PeerHandlers {
   private onMap(state: MetaState): void {
     this.options.remember(state);
     this.announceAddresses();
+    this.onRoutesChanged();
+  }
+
+  /** Who leads what, or where it is, may have changed. */
+  private onRoutesChanged(): void {
+    this.readiness.changed();
     this.directory.changed();
   }
 
@@ -399,7 +411,7 @@ export class Member implements PeerHandlers {
   };
 
   onHeard(): void {
-    // Liveness of peers is the groups' own business until quiescence: each leader's messages tell it.
+    // Nodes are judged by their Raft frames, which bear what a mere sign of life doesn't (host/node-liveness.ts).
   }
 
   onLinkUp(node: NodeId, channel: PeerChannel): void {
@@ -415,6 +427,7 @@ export class Member implements PeerHandlers {
     if (channel === 'forward') {
       this.gateway.onLinkDown(node);
       this.forwardServer.onLinkDown(node);
+      this.gossip.onLinkDown(node);
     } else this.host.onLinkDown(node, channel);
   }
 

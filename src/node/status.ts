@@ -15,7 +15,7 @@ export const WAITING_STATUS: NodeStatus = {
 
 export function memberStatus(member: Member): NodeStatus {
   const replicas = [...member.host.all()];
-  const missing = missingUntilReady(member);
+  const missing = member.readiness.missing();
   return {
     nodeId: member.host.nodeId,
     clusterId: member.view.state.clusterId,
@@ -33,13 +33,14 @@ export function memberStatus(member: Member): NodeStatus {
       firstIndex: replica.raft.status().firstIndex,
       hash: replica.machine.stateHash(),
       suspect: replica.suspect,
+      quiesced: replica.raft.quiesced,
     })),
     snapshotsInstalled: replicas.reduce((sum, replica) => sum + replica.snapshotsInstalled, 0),
     checkpointsWritten: replicas.reduce((sum, replica) => sum + replica.policy.written, 0),
   };
 }
 
-function missingUntilReady(member: Member): string[] {
+export function missingUntilReady(member: Member): string[] {
   if (member.recovering) return ['replicas are being loaded from disk'];
   const missing: string[] = [];
   const leaderless = [META_GROUP, ...member.view.state.shards.map((shard) => shard.id)].filter(

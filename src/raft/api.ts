@@ -13,6 +13,8 @@ export interface Raft {
   readonly lastIndex: LogIndex;
   /** A leader that committed an entry of its own term: it may serve reads. */
   readonly leaderReady: boolean;
+  /** The group is idle and its clock stands still here: no tick is needed until that ends. */
+  readonly quiesced: boolean;
 
   /** One tick of the group's clock. `decide` false counts time but starts no election (the host has not polled its sockets since the tick fell due). */
   tick(decide: boolean): void;
@@ -25,6 +27,14 @@ export interface Raft {
   transferLeader(to: ReplicaId): boolean;
   /** Campaigns at once (a test's or an operator's wish, or the only voter's start). */
   campaign(): void;
+
+  /**
+   * Once a tick, after it, while the host has nothing to do for the group: what leads to quiescence. `isGone`: whether
+   * the replica's node is known to be down; the host wakes the group when that ends.
+   */
+  quiesce(isGone: (id: ReplicaId) => boolean): void;
+  /** Ends quiescence, if any. `isLeaderLost`: the leader's node is down or began a new life, or its leadership ended. */
+  wake(isLeaderLost: boolean): void;
 
   hasReady(): boolean;
   /** Moves out what is to be done. Only when `hasReady()`. */

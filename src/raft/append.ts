@@ -1,6 +1,7 @@
 /** The follower's side of replication: Raft paper, figure 2, "AppendEntries RPC, receiver implementation". */
 import { assert } from '../base/index.js';
 import type { LogIndex, ReplicaId } from '../base/index.js';
+import { answerOffer } from './quiescence.js';
 import { hearLeader } from './roles.js';
 import type { MessageOf, RaftState } from './state.js';
 import type { Entry } from './types.js';
@@ -85,5 +86,6 @@ export function handleHeartbeat(state: RaftState, message: MessageOf<'heartbeat'
     from: state.id,
     to: message.from,
     term: state.term,
+    quiesced: answerOffer(state, message),
   });
 }

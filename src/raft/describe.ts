@@ -65,7 +65,7 @@ function describeBody(message: Message): string {
         ? ` rejected=${message.index} hint=${message.hintIndex}@${message.hintTerm}`
         : ` index=${message.index}`;
     case 'heartbeat':
-      return ` commit=${message.commit}`;
+      return ` commit=${message.commit}${message.quiesce ? ' quiesce' : ''}`;
     case 'vote':
       return `${message.pre ? ' pre' : ''}${message.transfer ? ' transfer' : ''} last=${message.lastIndex}@${message.lastTerm}`;
     case 'vote_response':
@@ -78,6 +78,7 @@ function describeBody(message: Message): string {
       return ` ${index}@${term} ${describeConfiguration(configuration)}`;
     }
     case 'heartbeat_response':
+      return message.quiesced ? ' quiesced' : '';
     case 'timeout_now':
       return '';
   }

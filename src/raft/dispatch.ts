@@ -8,6 +8,7 @@ import { handleAppend, handleHeartbeat } from './append.js';
 import { handleTimeoutNow, handleVote, handleVoteResponse, isSticky } from './election.js';
 import { isMember } from './membership.js';
 import { handleReadRound, handleReadRoundResponse } from './reads.js';
+import { rouse } from './quiescence.js';
 import { becomeFollower } from './roles.js';
 import { handleSnapshot } from './snapshot.js';
 import type { MessageOf, RaftState } from './state.js';
@@ -64,6 +65,7 @@ const TABLE: Readonly<Record<Role, Handlers>> = {
 export function stepMessage(state: RaftState, message: Message): void {
   if (!isForUs(state, message)) return;
   if (!Number.isSafeInteger(message.term)) assert(false, `message of term ${message.term}`);
+  if (state.quiescence.asleep) rouse(state, message);
   if (message.term > state.term) {
     if (!admitHigherTerm(state, message)) return;
   } else if (message.term < state.term) {

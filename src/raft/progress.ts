@@ -28,6 +28,10 @@ export class Progress {
   commitSent: LogIndex = 0;
   /** Heard in this term since the last look of CheckQuorum. */
   recentlyActive = false;
+  /** Looks of CheckQuorum in a row that found it inactive. */
+  silentRounds = 0;
+  /** Took the leader's offer to quiesce, in its last answer to a heartbeat. */
+  agreed = false;
   /** The newest read round that the peer answered. */
   roundAnswered = 0;
   /** Outstanding fetch of entries that left the tail; 0 if none. */

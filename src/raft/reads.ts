@@ -1,5 +1,6 @@
 /** ReadIndex (Raft thesis, section 6.4): a read waits until a quorum confirms that its leader still led when it came. */
 import { isVoter } from './membership.js';
+import { wake } from './quiescence.js';
 import { quorumNumber } from './quorum.js';
 import { hearLeader } from './roles.js';
 import type { MessageOf, RaftState } from './state.js';
@@ -12,6 +13,7 @@ export function requestRead(state: RaftState, context: number): ReadResult {
   if (state.reads.waiting >= state.options.pendingReadsMax) {
     return { kind: 'dropped', reason: 'overloaded', leader: state.leader };
   }
+  wake(state, false);
   state.reads.add(context);
   return ACCEPTED;
 }

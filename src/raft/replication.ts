@@ -8,6 +8,7 @@ import { assert } from '../base/index.js';
 import type { LogIndex } from '../base/index.js';
 import { totalBytes } from './entry-size.js';
 import type { Progress } from './progress.js';
+import { isOffer } from './quiescence.js';
 import type { RaftState } from './state.js';
 import type { Entry } from './types.js';
 
@@ -48,6 +49,7 @@ export function broadcastHeartbeat(state: RaftState): void {
       term: state.term,
       // Never beyond what is known to match: the rest of the follower's log may be another leader's.
       commit: Math.min(follower.match, state.log.commit),
+      quiesce: isOffer(state, follower),
     });
   }
 }

@@ -37,11 +37,30 @@ export interface ApplyFetch {
   entries: readonly Entry[] | null;
 }
 
+export interface QuiescenceState {
+  /** The group's clock stands still here. */
+  asleep: boolean;
+  /** Leader: this tick's heartbeats are offers. */
+  offering: boolean;
+  /** Leader: how many ticks in a row found nothing to do; the last of them, and where the log ended then. */
+  stillTicks: number;
+  lastTick: number;
+  lastIndex: LogIndex;
+}
+
 export class RaftState {
   readonly id: ReplicaId;
   readonly log: RaftLog;
   readonly outbox = new Outbox();
   readonly reads = new ReadRounds();
+  /** Moved by quiescence.ts; a change of leader ends sleep. */
+  readonly quiescence: QuiescenceState = {
+    asleep: false,
+    offering: false,
+    stillTicks: 0,
+    lastTick: 0,
+    lastIndex: 0,
+  };
 
   role: Role = 'follower';
   term: Term;
@@ -175,6 +194,7 @@ function checkOptions(options: RaftOptions): void {
     options.committedBytesMax,
     options.pendingReadsMax,
   ];
+  assert(Number.isInteger(options.quiesceTicks) && options.quiesceTicks >= 0, `quiesceTicks ${options.quiesceTicks}`);
   for (const limit of limits) assert(limit >= 1, `a limit of ${limit} lets nothing through`);
   assert(options.tailBytesMax >= 0, `tailBytesMax ${options.tailBytesMax}`);
 }

@@ -56,6 +56,7 @@ export const SETTINGS: Readonly<Record<SettingName, SettingDescription>> = {
   'raft.electionTicks': tuning('integer', 'TICKS', 'ticks without a leader before an election'),
   'raft.heartbeatTicks': tuning('integer', 'TICKS', 'ticks between heartbeats'),
   'raft.preVote': tuning('boolean', 'true|false', 'ask before raising the term'),
+  'raft.quiesce': tuning('boolean', 'true|false', 'idle groups send no heartbeats of their own'),
   'log.sync': tuning('boolean', 'true|false', 'false is UNSAFE: acknowledged writes die with the power'),
   'log.checkpointBytes': tuning('integer', 'BYTES', 'log bytes of a group after which a checkpoint is due'),
   'log.checkpointEntries': tuning('integer', 'COUNT', 'log entries of a group after which one is due'),

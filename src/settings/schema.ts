@@ -51,6 +51,8 @@ export const nodeSettingsSchema = z.strictObject({
       electionTicks: z.int().min(3).max(1000).default(6),
       heartbeatTicks: z.int().min(1).max(100).default(2),
       preVote: z.boolean().default(true),
+      /** Idle groups stop their clocks; nodes watch each other instead. */
+      quiesce: z.boolean().default(true),
     })
     .prefault({}),
   log: z

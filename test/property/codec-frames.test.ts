@@ -56,7 +56,7 @@ function drawMessage(prng: Prng): Message {
         hintTerm: safe(prng),
       };
     case 2:
-      return { ...envelope, type: 'heartbeat', commit: safe(prng) };
+      return { ...envelope, type: 'heartbeat', commit: safe(prng), quiesce: flag() };
     case 3:
       return {
         ...envelope,
@@ -71,7 +71,8 @@ function drawMessage(prng: Prng): Message {
     case 5:
       return { ...envelope, type: 'read_round', round: safe(prng) };
     case 6:
-      return { ...envelope, type: prng.pick(['heartbeat_response', 'timeout_now'] as const) };
+      if (flag()) return { ...envelope, type: 'timeout_now' };
+      return { ...envelope, type: 'heartbeat_response', quiesced: flag() };
     default: {
       const list = (): number[] => Array.from({ length: prng.below(5) }, () => prng.u32());
       const configuration = {

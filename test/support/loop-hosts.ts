@@ -36,6 +36,8 @@ export class TestNode {
       nodeId: id,
       bootNumber: 1,
       tickMs: TICK_MS,
+      heartbeatTicks: 2,
+      electionTicks: 10,
       clock: this.clock,
       timers,
       logger: quietLogger,

@@ -35,6 +35,7 @@ export class ManualHost implements ReplicaHost {
   readonly roles: RoleChange[] = [];
   /** Readys that wait for their write, in order. */
   unsaved: Waiting[] = [];
+  readonly silent: Replica[] = [];
   private callbacks: (() => void)[] = [];
   private transfers = 0;
   dirty = false;
@@ -95,6 +96,14 @@ export class ManualHost implements ReplicaHost {
 
   nextTransfer(): number {
     return ++this.transfers;
+  }
+
+  isNodeDown(): boolean {
+    return false;
+  }
+
+  onSilent(replica: Replica): void {
+    this.silent.push(replica);
   }
 
   onRoleChange(_replica: Replica, change: RoleChange): void {

@@ -28,6 +28,7 @@ export function makeOptions(id: number, changes: Partial<RaftOptions> = {}): Raf
     eagerCommitNews: true,
     preVote: false,
     checkQuorum: false,
+    quiesceTicks: 0,
     suspect: false,
     // Replica 1 times out first, then 2, then 3.
     random: (limit) => (id - 1) % limit,
@@ -82,8 +83,8 @@ type Fields<T extends MessageType> = Partial<Extract<Message, { type: T }>>;
 const DEFAULTS: { [T in MessageType]: Omit<Extract<Message, { type: T }>, 'from' | 'to' | 'term'> } = {
   append: { type: 'append', prevIndex: 0, prevTerm: 0, commit: 0, entries: [] },
   append_response: { type: 'append_response', index: 0, reject: false, hintIndex: 0, hintTerm: 0 },
-  heartbeat: { type: 'heartbeat', commit: 0 },
-  heartbeat_response: { type: 'heartbeat_response' },
+  heartbeat: { type: 'heartbeat', commit: 0, quiesce: false },
+  heartbeat_response: { type: 'heartbeat_response', quiesced: false },
   vote: { type: 'vote', lastIndex: 0, lastTerm: 0, pre: false, transfer: false },
   vote_response: { type: 'vote_response', pre: false, granted: true },
   read_round: { type: 'read_round', round: 1 },

@@ -43,6 +43,8 @@ function follower(): { timers: ManualTimers; host: Host; replica: Replica; heart
     nodeId: 1,
     bootNumber: 1,
     tickMs: 10,
+    heartbeatTicks: 2,
+    electionTicks: ELECTION_TICKS,
     clock: world.clock,
     timers,
     logger: quietLogger,
