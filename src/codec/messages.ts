@@ -129,9 +129,7 @@ export function decodeRaftFrame(bytes: Uint8Array, visitor: RaftFrameVisitor): v
     const mapVersion = reader.u64();
     const count = readCount(reader, MESSAGE_BYTES_MIN, 'raft frame');
     const header = { node, bootNumber, wallMs, mapVersion };
-    visitor.onHeader(
-      (flags & FLAG_ENDINGS) === 0 ? header : { ...header, endings: readEndings(reader) },
-    );
+    visitor.onHeader((flags & FLAG_ENDINGS) === 0 ? header : { ...header, endings: readEndings(reader) });
     for (let i = 0; i < count; i++) {
       const group = reader.u32();
       visitor.onMessage(group, readMessage(reader));

@@ -198,7 +198,8 @@ export class Host implements ReplicaHost {
         },
         onMessage: (group, message) => {
           const header = must(frameHeader, 'header before messages');
-          if (!this.inbox.push({ from, header, group, message })) this.hostMetrics.dropped('inbox_full').inc();
+          if (!this.inbox.push({ from, header, group, message }))
+            this.hostMetrics.dropped('inbox_full').inc();
         },
       });
     } catch (error) {

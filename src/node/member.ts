@@ -31,7 +31,6 @@ import { MetaClient } from './meta-client.js';
 import { MetaReplicaMachine } from './meta-adapter.js';
 import { Readiness } from './readiness.js';
 import { recoverGroup } from './recovery.js';
-import { missingUntilReady } from './status.js';
 
 /** How often slow things are looked after: leader balance, address changes, the bootstrap of group 0. */
 const HOUSEKEEPING_MS = 250;
@@ -80,7 +79,7 @@ export class Member implements PeerHandlers {
   private frameFrom: NodeId = 0;
   private readonly startedAtMs: number;
   recovering = true;
-  readonly readiness = new Readiness(() => missingUntilReady(this));
+  readonly readiness = new Readiness(this);
 
   constructor(readonly options: MemberOptions) {
     const { ports, settings } = options;

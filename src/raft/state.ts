@@ -194,7 +194,10 @@ function checkOptions(options: RaftOptions): void {
     options.committedBytesMax,
     options.pendingReadsMax,
   ];
-  assert(Number.isInteger(options.quiesceTicks) && options.quiesceTicks >= 0, `quiesceTicks ${options.quiesceTicks}`);
+  assert(
+    Number.isInteger(options.quiesceTicks) && options.quiesceTicks >= 0,
+    `quiesceTicks ${options.quiesceTicks}`,
+  );
   for (const limit of limits) assert(limit >= 1, `a limit of ${limit} lets nothing through`);
   assert(options.tailBytesMax >= 0, `tailBytesMax ${options.tailBytesMax}`);
 }

@@ -89,11 +89,7 @@ export class LeaderHints {
   }
 
   /** Gives what `encodeSince` would write; returns the cursor to go on from. */
-  visitSince(
-    cursor: number,
-    countMax: number,
-    visit: (group: GroupId, hint: LeaderHint) => void,
-  ): number {
+  visitSince(cursor: number, countMax: number, visit: (group: GroupId, hint: LeaderHint) => void): number {
     let count = 0;
     let reached = cursor;
     for (let i = this.firstChangeAfter(cursor); i < this.changeGroups.length && count < countMax; i++) {

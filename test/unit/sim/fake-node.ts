@@ -114,6 +114,7 @@ class FakeNode implements Node {
       firstIndex: 1,
       hash: 'same',
       suspect: null,
+      quiesced: true,
     }));
     return {
       nodeId: founded ? this.nodeId : 0,
