@@ -14,6 +14,7 @@ const COUNTERS = [
   'clientCuts',
   'snapshots',
   'checkpoints',
+  'quiesces',
   'walks',
   'walksAcrossElections',
 ] as const;

@@ -1,6 +1,6 @@
 /**
  * Liveness: after everything is repaired, the cluster must come together. Every group has one leader, and all its
- * replicas stand at one applied index with one state hash.
+ * replicas stand at one applied index with one state hash; and left alone, every group falls asleep.
  */
 import { must } from '../../src/base/index.js';
 import type { ReplicaStatus } from '../../src/node/api.js';
@@ -22,6 +22,18 @@ export function whatIsMissing(cluster: SimCluster): string | null {
   for (let group = 0; group <= cluster.options.shards; group++) {
     const missing = missingInGroup(groups.get(group) ?? [], group === 0 ? null : cluster.options.replicas);
     if (missing !== null) return `group ${group}: ${missing}`;
+  }
+  return null;
+}
+
+/** Which groups are still awake, in words; null when all sleep on every machine. */
+export function whatIsAwake(cluster: SimCluster): string | null {
+  for (const machine of cluster.machines) {
+    const awake = cluster.status(machine)?.replicas.filter((replica) => !replica.quiesced) ?? [];
+    if (awake.length > 0) {
+      const groups = awake.map((replica) => `${replica.group} (${replica.role})`);
+      return `${machine.name} is idle and awake for groups ${groups.join(', ')}`;
+    }
   }
   return null;
 }

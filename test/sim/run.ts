@@ -10,7 +10,7 @@ import { checkHistory } from '../support/check-history.js';
 import { encodeHistory, History } from '../support/history-record.js';
 import { SafetyCheckers } from './checkers.js';
 import { SimConnection } from './clients.js';
-import { whatIsMissing } from './converge.js';
+import { whatIsAwake, whatIsMissing } from './converge.js';
 import { CLOCK_OFFSET_MS_MAX, Faults, type FaultKind } from './faults.js';
 import { SimScanner } from './scan-client.js';
 import { SdkCounters, SimSdkClient, type CreateEngine, type SdkWorld } from './sdk-client.js';
@@ -61,6 +61,8 @@ export interface RunReport {
   readonly partitions: number;
   readonly snapshots: number;
   readonly checkpoints: number;
+  /** How often a replica fell asleep. */
+  readonly quiesces: number;
   /** Whole walks of SCAN, and those of them that saw an election. */
   readonly walks: number;
   readonly walksAcrossElections: number;
@@ -188,7 +190,7 @@ class Run {
   }
 
   report(failure: string | null): RunReport {
-    for (const machine of this.cluster.machines) this.cluster.countCheckpoints(machine);
+    for (const machine of this.cluster.machines) this.cluster.countLife(machine);
     return {
       seed: this.options.seed,
       failure,
@@ -202,6 +204,7 @@ class Run {
       partitions: this.faults.partitions,
       snapshots: this.checkers.snapshots,
       checkpoints: this.cluster.checkpoints,
+      quiesces: this.cluster.quiesces,
       walks: sum(this.scanners, (s) => s.walks),
       walksAcrossElections: sum(this.scanners, (s) => s.walksAcrossElections),
       clientCuts: this.faults.clientCuts,
@@ -246,6 +249,7 @@ class Run {
     for (const client of clients) client.stop();
     this.until(RECOVERY_MS_MAX, () => (clients.every((c) => c.idle) ? null : 'requests without an answer'));
     this.until(RECOVERY_MS_MAX, () => whatIsMissing(this.cluster));
+    this.until(RECOVERY_MS_MAX, () => whatIsAwake(this.cluster));
   }
 
   private readEverything(): void {

@@ -41,7 +41,7 @@ export interface Machine {
   readonly log: KeptLog;
   readonly settings: NodeSettings;
   /** The node's life; null while it is down. */
-  life: { readonly owner: Owner; readonly node: Node } | null;
+  life: { readonly owner: Owner; readonly node: Node; readonly metrics: MetricsRegistry } | null;
   lives: number;
   /** Known once the machine is a member; 0 before. */
   nodeId: NodeId;
@@ -53,6 +53,7 @@ export class SimCluster {
   readonly machines: Machine[] = [];
   crashes = 0;
   checkpoints = 0;
+  quiesces = 0;
   /** Why the run fails, found by a node itself. */
   failure: string | null = null;
   /** Told before a node starts again. */
@@ -84,13 +85,14 @@ export class SimCluster {
     const life = machine.lives++;
     if (machine.nodeId !== 0) this.onRestart?.(machine.nodeId);
     loop.note(`start ${machine.name} ${life}`);
+    const metrics = new MetricsRegistry();
     const node = this.createNode(
       {
         clock: machine.clock,
         timers: new NodeTimers(loop, owner, machine.clock, `timer ${machine.name}`),
         entropy: new SeededEntropy(this.prng.stream(`entropy ${machine.name} ${life}`)),
         logger: machine.log.logger(),
-        metrics: new MetricsRegistry(),
+        metrics,
         openStore: machine.disk.openStore(owner),
         files: machine.disk.files(owner),
         crc32,
@@ -106,7 +108,7 @@ export class SimCluster {
       },
       machine.settings,
     );
-    machine.life = { owner, node };
+    machine.life = { owner, node, metrics };
     node.start((error) => {
       if (error !== null) this.onFatal(machine, owner, 'internal', 'the node did not start', error);
     });
@@ -177,13 +179,15 @@ export class SimCluster {
   }
 
   /** Counts what running nodes did; called at the end of a life and at the end of the run. */
-  countCheckpoints(machine: Machine): void {
-    this.checkpoints += machine.life?.node.status().checkpointsWritten ?? 0;
+  countLife(machine: Machine): void {
+    if (machine.life === null) return;
+    this.checkpoints += machine.life.node.status().checkpointsWritten;
+    this.quiesces += machine.life.metrics.counter('raft_quiesces_total', '').value;
   }
 
   private end(machine: Machine, kind: CrashKind): void {
     const owner = must(machine.life, 'life').owner;
-    this.countCheckpoints(machine);
+    this.countLife(machine);
     machine.life = null;
     this.loop.kill(owner);
     this.network.nodeDown(owner);
