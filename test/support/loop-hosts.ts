@@ -10,6 +10,8 @@ import { LoopWorld, quietLogger } from './loop-world.js';
 import { makeConfiguration, makeInitial, makeOptions } from './raft-builders.js';
 
 export const TICK_MS = 10;
+export const ELECTION_MS = 10 * TICK_MS;
+const QUIESCE_TICKS = 20;
 
 export class TestNode {
   readonly clock;
@@ -78,7 +80,12 @@ export class TestNode {
       group,
       id: this.id,
       raft: createRaft(
-        makeOptions(this.id, { random: (limit) => prng.below(limit), preVote: true, checkQuorum: true }),
+        makeOptions(this.id, {
+          random: (limit) => prng.below(limit),
+          preVote: true,
+          checkQuorum: true,
+          quiesceTicks: QUIESCE_TICKS,
+        }),
         makeInitial(voters),
       ),
       machine,

@@ -31,7 +31,15 @@ export class RaftChaos {
   private nextContext = 1;
   private proposals = 0;
   /** How often the rarer things happened, so that a test can tell that they did. */
-  readonly counts = { elections: 0, confirmed: 0, aborted: 0, crashes: 0, installs: 0, applied: 0 };
+  readonly counts = {
+    elections: 0,
+    confirmed: 0,
+    aborted: 0,
+    crashes: 0,
+    installs: 0,
+    applied: 0,
+    sleeps: 0,
+  };
 
   /** `elections`: hardly anything but campaigns, crashes and slow disks, where votes get lost. */
   constructor(
@@ -55,6 +63,7 @@ export class RaftChaos {
       tailBytesMax: options.pick([0, 200, 100_000]),
       uncommittedBytesMax: options.pick([200, 100_000]),
       pendingReadsMax: 20,
+      quiesceTicks: options.pick([0, 1, 3, 6]),
     };
     const optionsOf = (id: number): Partial<RaftOptions> => {
       const random = this.prng.stream(`timeouts ${id}`);
@@ -91,6 +100,7 @@ export class RaftChaos {
       { weight: weigh(2), act: (id) => (this.cluster.at(id).holdFetches = !this.cluster.at(id).holdFetches) },
       { weight: 3, act: (id) => this.releaseFetches(id) },
       { weight: weigh(1), act: (id) => this.cluster.at(id).raft?.onUnreachable(this.anyId()) },
+      { weight: weigh(1), act: (id) => this.cluster.at(id).raft?.wake(this.prng.chance(0.5)) },
     ];
     this.weightTotal = this.weights.reduce((sum, one) => sum + one.weight, 0);
   }
@@ -118,6 +128,8 @@ export class RaftChaos {
       replica.slow = false;
       replica.holdFetches = false;
       if (replica.raft === null) replica.start();
+      // What hosts do when they hear of each other again.
+      replica.live.wake(this.prng.chance(0.5));
       cluster.persist(id);
       cluster.releaseFetches(id);
     }
@@ -151,7 +163,13 @@ export class RaftChaos {
   }
 
   private tick(id: number): void {
-    this.cluster.at(id).raft?.tick(!this.prng.chance(0.1));
+    const { raft } = this.cluster.at(id);
+    if (raft === null || raft === undefined) return;
+    const wasAsleep = raft.quiesced;
+    raft.tick(!this.prng.chance(0.1));
+    // Hosts are wrong about who is gone: that may cost time, never more.
+    if (this.prng.chance(0.9)) raft.quiesce(() => this.prng.chance(0.2));
+    if (raft.quiesced && !wasAsleep) this.counts.sleeps++;
   }
 
   private takeReady(id: number): void {
