@@ -2,7 +2,7 @@
  * Brings leaderships back to where placement wants them. A shard's first replica is its preferred leader; after a
  * restart or a failure others lead. Each node looks after the groups that it leads itself: it hands one over when
  * the preferred replica is alive and close behind. One transfer at a time, so that clients see one short pause after
- * the other and not all at once. Each poll looks at some groups only, in turn: its cost doesn't grow with their number.
+ * the other and not all at once; quiet groups, which nobody talks to, go some at a time. Each poll looks at some groups only, in turn: its cost doesn't grow with their number.
  */
 import type { GroupId, MonoMs, ReplicaId } from '../base/index.js';
 import type { Replica } from '../group/index.js';
@@ -16,10 +16,13 @@ const PAUSE_MS = 500;
 const LAG_MAX = 64;
 /** Groups looked at in one poll. */
 const LOOKS = 64;
+/** Quiet groups handed over in one poll. */
+const QUIET_MAX = 8;
 
 export class LeaderBalance {
   private readonly leadingSinceMs = new Map<GroupId, MonoMs>();
   private lastTransferMs: MonoMs = 0;
+  private quietLeft = 0;
   private round: Iterator<Replica> | null = null;
 
   constructor(
@@ -44,6 +47,7 @@ export class LeaderBalance {
   }
 
   poll(nowMs: MonoMs): void {
+    this.quietLeft = QUIET_MAX;
     for (let left = LOOKS; left > 0; left--) {
       this.round ??= this.host.all()[Symbol.iterator]();
       const next = this.round.next();
@@ -65,7 +69,9 @@ export class LeaderBalance {
       this.leadingSinceMs.set(replica.group, nowMs);
       return;
     }
-    if (nowMs - since <= TENURE_MS || nowMs - this.lastTransferMs <= PAUSE_MS) return;
+    const isQuiet = replica.raft.quiesced;
+    const mustWait = isQuiet ? this.quietLeft === 0 : nowMs - this.lastTransferMs <= PAUSE_MS;
+    if (nowMs - since <= TENURE_MS || mustWait) return;
     const wanted = this.preferred(replica.group);
     if (wanted === 0 || wanted === replica.id) return;
     if (this.host.isNodeDown(this.host.nodeOf(replica.group, wanted))) return;
@@ -74,7 +80,8 @@ export class LeaderBalance {
     if (follower === undefined || follower.state !== 'replicate' || !follower.recentlyActive) return;
     if (status.lastIndex - follower.match > LAG_MAX) return;
     if (replica.raft.transferLeader(wanted)) {
-      this.lastTransferMs = nowMs;
+      if (isQuiet) this.quietLeft--;
+      else this.lastTransferMs = nowMs;
       this.host.markDirty(replica);
     }
   }

@@ -58,7 +58,7 @@ export interface HostOptions {
   readonly tickMs: number;
   /** Between two heartbeats to a node. */
   readonly heartbeatTicks: number;
-  /** A node that is silent for so long is down. */
+  /** Base election time-out of the groups: a node that is silent for twice as long is down. */
   readonly electionTicks: number;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -133,7 +133,7 @@ export class Host implements ReplicaHost {
     );
     const { tickMs } = options;
     this.clockwork = new Clockwork(this.replicas, tickMs, this.hostMetrics.quiesced);
-    this.liveness = new NodeLiveness(options.electionTicks * tickMs, LATE_TICKS * tickMs);
+    this.liveness = new NodeLiveness(2 * options.electionTicks * tickMs, LATE_TICKS * tickMs);
     this.neighbours = new Neighbours(options.nodeId, this.replicas, options.nodeOf);
     this.outbox = new Outbox(
       () => this.header(),
@@ -280,7 +280,8 @@ export class Host implements ReplicaHost {
       for (const replica of this.replicas.values()) {
         if (news.kind === 'lost') this.wakeFollower(replica, news.node);
         else if (replica.raft.quiesced && replica.raft.role === 'leader') {
-          if (hasMemberOn(replica, news.node, this.options.nodeOf)) replica.wake(false);
+          if (news.kind === 'stalled' || hasMemberOn(replica, news.node, this.options.nodeOf))
+            replica.wake(false);
         }
       }
     }

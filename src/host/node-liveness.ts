@@ -12,7 +12,9 @@ import type { RaftFrameHeader } from '../codec/index.js';
 export type NodeNews =
   | { readonly kind: 'lost'; readonly node: NodeId; readonly groups: readonly GroupId[] | null }
   /** It is heard again, or for the first time in this life: groups led here may have slept without it. */
-  | { readonly kind: 'back'; readonly node: NodeId };
+  | { readonly kind: 'back'; readonly node: NodeId }
+  /** This node itself stood still for so long that others take it for down: its leaders must be heard. */
+  | { readonly kind: 'stalled' };
 
 interface Peer {
   bootNumber: number;
@@ -25,7 +27,7 @@ interface Peer {
 export class NodeLiveness {
   private readonly peers = new Map<NodeId, Peer>();
   private news: NodeNews[] = [];
-  private judgedAtMs: MonoMs = 0;
+  private judgedAtMs: MonoMs | null = null;
   private isPutOff = false;
 
   constructor(
@@ -69,8 +71,10 @@ export class NodeLiveness {
 
   /** Once a tick, after the sockets were polled: who is silent for too long is down. */
   judge(nowMs: MonoMs): void {
-    const isLate = nowMs - this.judgedAtMs > this.lateMs;
+    const sinceMs = this.judgedAtMs === null ? 0 : nowMs - this.judgedAtMs;
     this.judgedAtMs = nowMs;
+    if (sinceMs >= this.silenceMs) this.news.push({ kind: 'stalled' });
+    const isLate = sinceMs > this.lateMs;
     this.isPutOff = isLate && !this.isPutOff;
     if (this.isPutOff) return;
     for (const [node, peer] of this.peers) {

@@ -231,3 +231,23 @@ test('an item that is due within a second is waited for', () => {
   hosts.world.run(900);
   expect(leader.machines.get(1)?.itemCount).toBe(0);
 });
+
+test('a node that stood still lets its leaders be heard before the others have elected new ones', () => {
+  const hosts = makeQuiet(8, true);
+  const stalled = hosts.leader(1);
+  const led = ledBy(hosts, stalled, 8);
+  const terms = led.map((group) => stalled.replica(group).raft.term);
+  // Its clock runs on, its timers don't: a turn after the stall is the first thing that happens.
+  hosts.peers.frames.length = 0;
+  const { clock } = stalled;
+  const stallMs = 2.2 * ELECTION_MS;
+  const monoMs = clock.monoMs.bind(clock);
+  clock.monoMs = () => monoMs() + stallMs;
+  hosts.world.run(3 * TICK_MS);
+  const heartbeats = hosts.peers.frames.filter(
+    (frame) => frame.from === stalled.id && messagesOf(frame.bytes).includes('heartbeat'),
+  );
+  expect(heartbeats.length).toBeGreaterThan(0);
+  hosts.world.until(() => isQuiet(hosts, 8), 'quiet again');
+  expect(led.map((group) => stalled.replica(group).raft.term)).toEqual(terms);
+});

@@ -177,11 +177,11 @@ test('E113 a stall wakes no quiet group while signs of its leader’s node wait 
   }
 });
 
-test('E111 E113 silence for an election time-out wakes a quiet follower, and it campaigns', () => {
+test('E111 E113 silence for the longest election time-out wakes a quiet follower, and it campaigns', () => {
   const node = follower();
   node.heartbeat(true);
   node.timers.turn();
-  for (let i = 0; i < ELECTION_TICKS - 1; i++) passTick(node);
+  for (let i = 0; i < 2 * ELECTION_TICKS - 1; i++) passTick(node);
   expect(node.replica.raft.quiesced).toBe(true);
   for (let i = 0; i < 3; i++) passTick(node);
   expect(node.replica.raft.role).toBe('precandidate');
