@@ -108,7 +108,9 @@ describe('frames of any content', () => {
     const prng = new Prng(1).stream('messages');
     const writer = new RaftFrameWriter();
     for (let round = 0; round < 300; round++) {
-      const header = { node: prng.u32(), bootNumber: safe(prng), wallMs: safe(prng), mapVersion: safe(prng) };
+      const plain = { node: prng.u32(), bootNumber: safe(prng), wallMs: safe(prng), mapVersion: safe(prng) };
+      const groups = Array.from({ length: prng.below(65) }, () => prng.u32());
+      const header = prng.chance(0.5) ? plain : { ...plain, endings: { number: 1 + safe(prng), groups } };
       const said = Array.from({ length: prng.below(8) }, () => [prng.u32(), drawMessage(prng)] as const);
       writer.begin(header);
       for (const [group, message] of said) writer.add(group, message);

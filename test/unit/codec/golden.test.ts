@@ -22,7 +22,7 @@ import {
   RaftFrameWriter,
 } from '../../../src/codec/index.js';
 import type { Message } from '../../../src/raft/index.js';
-import { BULK_FRAMES, HEADER, MESSAGES } from './samples.js';
+import { BULK_FRAMES, ENDINGS, HEADER, MESSAGES, QUIET_MESSAGES } from './samples.js';
 
 const golden = JSON.parse(
   readFileSync(new URL('../../golden/wire-v1.json', import.meta.url), 'utf8'),
@@ -37,6 +37,9 @@ function encodeAll(): Record<string, string> {
   const raft = new RaftFrameWriter();
   raft.begin(HEADER);
   MESSAGES.forEach((message, i) => raft.add(i, message));
+  const quiet = new RaftFrameWriter();
+  quiet.begin({ ...HEADER, endings: ENDINGS });
+  QUIET_MESSAGES.forEach((message, i) => quiet.add(i, message));
   const requests = new ForwardRequestWriter();
   requests.begin(9);
   requests.add(0xffffffff, 16, 2, 4999, Uint8Array.of(1, 2, 3));
@@ -48,6 +51,7 @@ function encodeAll(): Record<string, string> {
   gossip.add(1, 2 ** 52, 3, 2);
   const all: Record<string, string> = {
     raft: hex(raft.finish()),
+    raftQuiet: hex(quiet.finish()),
     requests: hex(requests.finish()),
     responses: hex(responses.finish()),
     gossip: hex(gossip.finish()),
@@ -72,6 +76,12 @@ describe('version 1 on the wire', () => {
       onMessage: (_group, message) => heard.push(message),
     });
     expect(heard).toEqual(MESSAGES);
+    heard.length = 0;
+    decodeRaftFrame(fromGolden('raftQuiet'), {
+      onHeader: (header) => expect(header).toEqual({ ...HEADER, endings: ENDINGS }),
+      onMessage: (_group, message) => heard.push(message),
+    });
+    expect(heard).toEqual(QUIET_MESSAGES);
     BULK_FRAMES.forEach((frame, i) => expect(decodeBulkFrame(fromGolden(`bulk${i}`))).toEqual(frame));
     expect(decodeHello(fromGolden('hello'))).toMatchObject({ channel: 'bulk', wanted: 2 });
     expect(decodeWelcome(fromGolden('welcome'))).toMatchObject({ refused: null, protocol: 1 });

@@ -1,5 +1,5 @@
 /** One of each thing that peers say, with every field set to something that would be missed. */
-import type { BulkFrame, RaftFrameHeader } from '../../../src/codec/index.js';
+import type { BulkFrame, LeadershipEndings, RaftFrameHeader } from '../../../src/codec/index.js';
 import type { Configuration, Message } from '../../../src/raft/index.js';
 
 export const HEADER: RaftFrameHeader = {
@@ -46,6 +46,14 @@ export const MESSAGES: readonly Message[] = [
   { ...envelope, type: 'read_round_response', round: 2 ** 33 },
   { ...envelope, type: 'timeout_now' },
   { ...envelope, type: 'snapshot', snapshot: { index: 100, term: 6, configuration: CONFIGURATION } },
+];
+
+/** What came with quiescence: a frame's endings, and the flags of heartbeats. */
+export const ENDINGS: LeadershipEndings = { number: 2 ** 35 + 1, groups: [7, 0xffffffff] };
+
+export const QUIET_MESSAGES: readonly Message[] = [
+  { ...envelope, type: 'heartbeat', commit: 17, quiesce: true },
+  { ...envelope, type: 'heartbeat_response', quiesced: true },
 ];
 
 export const BULK_FRAMES: readonly BulkFrame[] = [
