@@ -36,21 +36,16 @@ import type { CheckpointStore, LogStore } from '../storage/index.js';
 import { BulkTransfers } from './bulk.js';
 import { CheckpointQueue } from './checkpoint-queue.js';
 import { ClockOffsets } from './clock-offsets.js';
-import { Clockwork } from './clockwork.js';
 import { Durability } from './durability.js';
-import { EndedLeaderships } from './ended-leaderships.js';
 import { createHostMetrics, type HostMetrics } from './host-metrics.js';
-import { hasMemberOn, Neighbours } from './neighbours.js';
-import { NodeLiveness } from './node-liveness.js';
 import { Outbox } from './outbox.js';
+import { Quiescence } from './quiescence.js';
 import type { MetricsRegistry } from '../base/index.js';
 
 const TURN_BYTES_MAX = 1024 * 1024;
 const APPLY_SLICE_MS = 8;
 /** Raft messages waiting for a turn; more are dropped, as the network may do at any time. */
 const INBOX_MAX = 65_536;
-/** A tick that comes later than this many ticks after the last one was held up. */
-const LATE_TICKS = 3;
 
 export interface HostOptions {
   readonly nodeId: NodeId;
@@ -101,10 +96,7 @@ export class Host implements ReplicaHost {
   private readonly queue = new CheckpointQueue();
   private readonly bulk: BulkTransfers;
   private readonly hostMetrics: HostMetrics;
-  private readonly clockwork: Clockwork;
-  private readonly liveness: NodeLiveness;
-  private readonly neighbours: Neighbours;
-  private readonly ended = new EndedLeaderships();
+  private readonly quiescence: Quiescence;
   private dirtyList: Replica[] = [];
   /** Replicas whose client work waits for the write in flight, or for a turn with room. */
   private blocked: Replica[] = [];
@@ -131,16 +123,18 @@ export class Host implements ReplicaHost {
       (group) => options.store.logBytes(group),
       () => options.clock.monoMs(),
     );
-    const { tickMs } = options;
-    this.clockwork = new Clockwork(this.replicas, tickMs, this.hostMetrics.quiesced);
-    this.liveness = new NodeLiveness(2 * options.electionTicks * tickMs, LATE_TICKS * tickMs);
-    this.neighbours = new Neighbours(options.nodeId, this.replicas, options.nodeOf);
     this.outbox = new Outbox(
       () => this.header(),
       (to, frame) => {
         if (!options.peers.send(to, 'raft', frame)) this.hostMetrics.dropped('no_link').inc();
       },
     );
+    this.quiescence = new Quiescence({
+      ...options,
+      replicas: this.replicas,
+      touch: (node) => this.outbox.touch(node),
+      fellAsleep: this.hostMetrics.quiesced,
+    });
     this.durability = new Durability((replica, message) => this.send(replica.group, message));
     this.bulk = new BulkTransfers(
       this,
@@ -192,7 +186,7 @@ export class Host implements ReplicaHost {
           frameHeader = header;
           const nowMs = this.clock.monoMs();
           this.clocks.note(from, header.wallMs, this.clock.wallMs(), nowMs);
-          this.liveness.hear(from, header, nowMs);
+          this.quiescence.onFrame(from, header, nowMs);
           if (header.mapVersion > this.options.mapVersion())
             this.options.onMapVersion(from, header.mapVersion);
         },
@@ -208,7 +202,7 @@ export class Host implements ReplicaHost {
       this.options.logger.warn('malformed raft frame dropped', { from, error: error.message });
     }
     // An empty frame of a node that is known to live is no reason for a turn.
-    if (this.inbox.length > 0 || this.liveness.hasNews) this.wake();
+    if (this.inbox.length > 0 || this.quiescence.hasNews) this.wake();
   }
 
   onBulkFrame(from: NodeId, frame: Uint8Array): void {
@@ -270,29 +264,8 @@ export class Host implements ReplicaHost {
     if (this.dirtyList.length > 0 || this.inbox.length > 0) this.wake();
   }
 
-  /** Wakes the quiet groups that news of nodes concern. */
-  private takeNews(): void {
-    for (const news of this.liveness.takeNews()) {
-      if (news.kind === 'lost' && news.groups !== null) {
-        for (const group of news.groups) this.wakeFollower(this.replicas.get(group), news.node);
-        continue;
-      }
-      for (const replica of this.replicas.values()) {
-        if (news.kind === 'lost') this.wakeFollower(replica, news.node);
-        else if (replica.raft.quiesced && replica.raft.role === 'leader') {
-          if (news.kind === 'stalled' || hasMemberOn(replica, news.node, this.options.nodeOf))
-            replica.wake(false);
-        }
-      }
-    }
-  }
-
-  private wakeFollower(replica: Replica | undefined, leaderNode: NodeId): void {
-    if (replica?.raft.quiesced === true && replica.leaderNode === leaderNode) replica.wake(true);
-  }
-
   private takeMessages(): void {
-    this.takeNews();
+    this.quiescence.takeNews();
     for (let left = this.inbox.length; left > 0; left--) {
       const { from, header, group, message } = this.inbox.shift() as Inbound;
       const replica = this.replicas.get(group);
@@ -300,8 +273,7 @@ export class Host implements ReplicaHost {
         this.hostMetrics.dropped('unknown_replica').inc();
         continue;
       }
-      if (message.type === 'heartbeat' && message.quiesce && !this.liveness.isCurrent(from, header)) {
-        // News of the end of that very leadership may have overtaken it.
+      if (this.quiescence.isOldOffer(from, header, message)) {
         this.hostMetrics.dropped('old_offer').inc();
         continue;
       }
@@ -315,18 +287,13 @@ export class Host implements ReplicaHost {
     this.tickDue = false;
     this.tickCount++;
     const nowMs = this.clock.monoMs();
-    this.liveness.judge(nowMs);
-    this.takeNews();
     const decide = !this.clocks.isOff(nowMs);
     const isPolicyDue = this.tickCount % 16 === 0;
-    this.clockwork.tick((replica) => {
+    this.quiescence.tick(this.tickCount, nowMs, (replica) => {
       if (isPolicyDue) replica.policy.tick(nowMs);
       return replica.tick(decide || replica.raft.role === 'leader');
     });
     if (isPolicyDue) this.bulk.tick(nowMs);
-    if (this.tickCount % this.options.heartbeatTicks === 0) {
-      for (const node of this.neighbours.list(this.options.mapVersion(), nowMs)) this.outbox.touch(node);
-    }
     if (this.store.dirty) this.wake(); // slices of truncation go out with time, too
   }
 
@@ -348,7 +315,7 @@ export class Host implements ReplicaHost {
       const replica = dirty[i] as Replica;
       replica.dirty = false;
       replica.collect();
-      this.clockwork.noteAwake(replica);
+      this.quiescence.noteAwake(replica);
     }
     this.dirtyList = [];
     return dirty;
@@ -442,7 +409,7 @@ export class Host implements ReplicaHost {
   }
 
   isNodeDown(node: NodeId): boolean {
-    return this.liveness.isDown(node);
+    return this.quiescence.isDown(node);
   }
 
   queueCheckpoint(replica: Replica, start: (done: () => void) => void): void {
@@ -458,17 +425,17 @@ export class Host implements ReplicaHost {
   }
 
   onRoleChange(replica: Replica, change: RoleChange): void {
-    this.ended.onRole(replica.group, change.role === 'leader', this.clock.monoMs());
+    this.quiescence.onRole(replica.group, change.role === 'leader', this.clock.monoMs());
     this.options.onRoleChange(replica, change);
   }
 
   onSilent(replica: Replica): void {
-    this.ended.onRole(replica.group, false, this.clock.monoMs());
+    this.quiescence.onRole(replica.group, false, this.clock.monoMs());
     this.options.onRoleChange(replica, { role: 'follower', term: replica.raft.term, leader: 0 });
   }
 
   private header(): RaftFrameHeader {
-    const endings = this.ended.toTell(this.clock.monoMs());
+    const endings = this.quiescence.endings(this.clock.monoMs());
     return {
       ...(endings === undefined ? null : { endings }),
       node: this.nodeId,
