@@ -53,7 +53,7 @@ export interface HostOptions {
   readonly tickMs: number;
   /** Between two heartbeats to a node. */
   readonly heartbeatTicks: number;
-  /** Base election time-out of the groups: a node that is silent for twice as long is down. */
+  /** Base election time-out of the groups: nodes are judged by it, too (node-liveness.ts). */
   readonly electionTicks: number;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -220,6 +220,7 @@ export class Host implements ReplicaHost {
     if (this.stopped) return;
     if (channel === 'bulk') this.bulk.onLinkDown(node);
     if (channel === 'raft') {
+      this.quiescence.onLinkDown(node);
       for (const replica of this.replicas.values()) {
         for (const peer of replica.configuration.voters) {
           if (peer !== replica.id && this.nodeOf(replica.group, peer) === node)

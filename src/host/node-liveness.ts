@@ -16,11 +16,19 @@ export type NodeNews =
   /** This node itself stood still for so long that others take it for down: its leaders must be heard. */
   | { readonly kind: 'stalled' };
 
+/**
+ * A process that stands still keeps its links, one that died loses them: with the link up, silence must last so many
+ * times longer. Groups that sleep have nobody waiting; to wake them all over a busy neighbour would make it worse.
+ */
+const PATIENCE = 4;
+
 interface Peer {
   bootNumber: number;
   /** Leaderships that ended there in this life. */
   endings: number;
   heardAtMs: MonoMs;
+  /** The link went down, and nothing was heard since. */
+  linkDown: boolean;
   down: boolean;
 }
 
@@ -31,6 +39,7 @@ export class NodeLiveness {
   private isPutOff = false;
 
   constructor(
+    /** With its link down, a node that is silent for so long is down. */
     private readonly silenceMs: number,
     /** A judgement later than this after the last one is put off once: first the sockets are read. */
     private readonly lateMs: number,
@@ -42,13 +51,14 @@ export class NodeLiveness {
     const endings = header.endings?.number ?? 0;
     const peer = this.peers.get(from);
     if (peer === undefined) {
-      this.peers.set(from, { bootNumber, endings, heardAtMs: nowMs, down: false });
+      this.peers.set(from, { bootNumber, endings, heardAtMs: nowMs, linkDown: false, down: false });
       this.news.push({ kind: 'back', node: from });
       return;
     }
     if (bootNumber < peer.bootNumber) return;
     const wasDown = peer.down;
     peer.heardAtMs = nowMs;
+    peer.linkDown = false;
     peer.down = false;
     if (bootNumber > peer.bootNumber) {
       peer.bootNumber = bootNumber;
@@ -69,16 +79,23 @@ export class NodeLiveness {
     if (wasDown) this.news.push({ kind: 'back', node: from });
   }
 
+  onLinkDown(node: NodeId): void {
+    const peer = this.peers.get(node);
+    if (peer !== undefined) peer.linkDown = true;
+  }
+
   /** Once a tick, after the sockets were polled: who is silent for too long is down. */
   judge(nowMs: MonoMs): void {
     const sinceMs = this.judgedAtMs === null ? 0 : nowMs - this.judgedAtMs;
     this.judgedAtMs = nowMs;
-    if (sinceMs >= this.silenceMs) this.news.push({ kind: 'stalled' });
+    const patienceMs = PATIENCE * this.silenceMs;
+    if (sinceMs >= patienceMs) this.news.push({ kind: 'stalled' });
     const isLate = sinceMs > this.lateMs;
     this.isPutOff = isLate && !this.isPutOff;
     if (this.isPutOff) return;
     for (const [node, peer] of this.peers) {
-      if (peer.down || nowMs - peer.heardAtMs < this.silenceMs) continue;
+      const limitMs = peer.linkDown ? this.silenceMs : patienceMs;
+      if (peer.down || nowMs - peer.heardAtMs < limitMs) continue;
       peer.down = true;
       this.news.push({ kind: 'lost', node, groups: null });
     }
@@ -95,7 +112,7 @@ export class NodeLiveness {
     return this.news.length > 0;
   }
 
-  /** Not heard for an election time-out, or never. */
+  /** Not heard for too long, or never. */
   isDown(node: NodeId): boolean {
     return this.peers.get(node)?.down ?? true;
   }

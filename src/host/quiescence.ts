@@ -36,8 +36,7 @@ export class Quiescence {
   constructor(private readonly options: QuiescenceOptions) {
     const { tickMs, replicas } = options;
     this.clockwork = new Clockwork(replicas, tickMs, options.fellAsleep);
-    // Whoever is silent for so long would have been deposed by any group that is awake.
-    this.liveness = new NodeLiveness(2 * options.electionTicks * tickMs, LATE_TICKS * tickMs);
+    this.liveness = new NodeLiveness(options.electionTicks * tickMs, LATE_TICKS * tickMs);
     this.neighbours = new Neighbours(options.nodeId, replicas, options.nodeOf);
   }
 
@@ -45,6 +44,10 @@ export class Quiescence {
 
   onFrame(from: NodeId, header: RaftFrameHeader, nowMs: MonoMs): void {
     this.liveness.hear(from, header, nowMs);
+  }
+
+  onLinkDown(node: NodeId): void {
+    this.liveness.onLinkDown(node);
   }
 
   /** Something was heard that may wake groups: a turn is due. */

@@ -240,7 +240,7 @@ test('a node that stood still lets its leaders be heard before the others have e
   // Its clock runs on, its timers don't: a turn after the stall is the first thing that happens.
   hosts.peers.frames.length = 0;
   const { clock } = stalled;
-  const stallMs = 2.2 * ELECTION_MS;
+  const stallMs = 4.1 * ELECTION_MS;
   const monoMs = clock.monoMs.bind(clock);
   clock.monoMs = () => monoMs() + stallMs;
   hosts.world.run(3 * TICK_MS);

@@ -177,12 +177,19 @@ test('E113 a stall wakes no quiet group while signs of its leader’s node wait 
   }
 });
 
-test('E111 E113 silence for the longest election time-out wakes a quiet follower, and it campaigns', () => {
-  const node = follower();
-  node.heartbeat(true);
-  node.timers.turn();
-  for (let i = 0; i < 2 * ELECTION_TICKS - 1; i++) passTick(node);
-  expect(node.replica.raft.quiesced).toBe(true);
-  for (let i = 0; i < 3; i++) passTick(node);
-  expect(node.replica.raft.role).toBe('precandidate');
-});
+test.each([
+  ['four election time-outs', 4, false],
+  ['one election time-out, its link being down,', 1, true],
+])(
+  'E111 E113 silence of the leader’s node for %s wakes a quiet follower, and it campaigns',
+  (_what, factor, isDown) => {
+    const node = follower();
+    node.heartbeat(true);
+    node.timers.turn();
+    if (isDown) node.host.onLinkDown(2, 'raft');
+    for (let i = 0; i < factor * ELECTION_TICKS - 1; i++) passTick(node);
+    expect(node.replica.raft.quiesced).toBe(true);
+    for (let i = 0; i < 3; i++) passTick(node);
+    expect(node.replica.raft.role).toBe('precandidate');
+  },
+);
