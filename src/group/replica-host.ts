@@ -32,6 +32,12 @@ export interface ReplicaHost {
   nodeOf(group: GroupId, replica: ReplicaId): NodeId;
   /** Whether nothing is heard of a node; its return wakes the groups that slept without it. */
   isNodeDown(node: NodeId): boolean;
+  /** Another configuration is in force at this replica. */
+  onConfiguration(replica: Replica): void;
+  /** Its group says, or its own log, that it is no member from this version of the configuration on. */
+  onRemoved(replica: Replica, version: number): void;
+  /** A follower of this leader waits for a successor. */
+  onSuspect(replica: Replica): void;
   /** Calls `start` when this replica may write a checkpoint: one at a time on a node. It must call `done`. */
   queueCheckpoint(replica: Replica, start: (done: () => void) => void): void;
   /** A frame on the bulk channel; false when there is no room or no link. */

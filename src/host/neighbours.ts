@@ -2,7 +2,7 @@
  * The nodes that share a group with this one: those that it sends heartbeats to. Read off the replicas' configurations
  * when replicas or the map changed, and once a second besides, since a configuration changes without telling.
  */
-import type { GroupId, MonoMs, NodeId, ReplicaId } from '../base/index.js';
+import type { GroupId, MonoMs, NodeId } from '../base/index.js';
 import type { Replica } from '../group/index.js';
 
 const REFRESH_MS = 1000;
@@ -16,7 +16,6 @@ export class Neighbours {
   constructor(
     private readonly self: NodeId,
     private readonly replicas: ReadonlyMap<GroupId, Replica>,
-    private readonly nodeOf: (group: GroupId, replica: ReplicaId) => NodeId,
   ) {}
 
   list(mapVersion: number, nowMs: MonoMs): readonly NodeId[] {
@@ -30,7 +29,7 @@ export class Neighbours {
     this.readAtMs = nowMs;
     const found = new Set<NodeId>();
     for (const replica of this.replicas.values()) {
-      forEachMemberNode(replica, this.nodeOf, (node) => found.add(node));
+      for (const { node } of replica.configuration.homes) found.add(node);
     }
     found.delete(this.self);
     found.delete(0);
@@ -39,23 +38,6 @@ export class Neighbours {
   }
 }
 
-export function hasMemberOn(
-  replica: Replica,
-  node: NodeId,
-  nodeOf: (group: GroupId, replica: ReplicaId) => NodeId,
-): boolean {
-  let found = false;
-  forEachMemberNode(replica, nodeOf, (each) => {
-    found ||= each === node;
-  });
-  return found;
-}
-
-function forEachMemberNode(
-  replica: Replica,
-  nodeOf: (group: GroupId, replica: ReplicaId) => NodeId,
-  visit: (node: NodeId) => void,
-): void {
-  const { voters, outgoing, learners } = replica.configuration;
-  for (const ids of [voters, outgoing, learners]) for (const id of ids) visit(nodeOf(replica.group, id));
+export function hasMemberOn(replica: Replica, node: NodeId): boolean {
+  return replica.configuration.homes.some((home) => home.node === node);
 }

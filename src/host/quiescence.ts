@@ -2,7 +2,7 @@
  * The host's part of quiescence (docs/decisions/0006-quiescence.md): it gives ticks to the groups that are awake,
  * watches the nodes on behalf of those that sleep, and wakes these when what is heard of a node concerns them.
  */
-import type { Counter, GroupId, MonoMs, NodeId, ReplicaId } from '../base/index.js';
+import type { Counter, GroupId, MonoMs, NodeId } from '../base/index.js';
 import type { LeadershipEndings, RaftFrameHeader } from '../codec/index.js';
 import type { Replica } from '../group/index.js';
 import type { Message } from '../raft/index.js';
@@ -20,7 +20,6 @@ export interface QuiescenceOptions {
   readonly heartbeatTicks: number;
   readonly electionTicks: number;
   readonly replicas: ReadonlyMap<GroupId, Replica>;
-  readonly nodeOf: (group: GroupId, replica: ReplicaId) => NodeId;
   readonly mapVersion: () => number;
   /** Sends a node an empty frame, unless it gets another one this turn. */
   readonly touch: (node: NodeId) => void;
@@ -37,7 +36,7 @@ export class Quiescence {
     const { tickMs, replicas } = options;
     this.clockwork = new Clockwork(replicas, tickMs, options.fellAsleep);
     this.liveness = new NodeLiveness(options.electionTicks * tickMs, LATE_TICKS * tickMs);
-    this.neighbours = new Neighbours(options.nodeId, replicas, options.nodeOf);
+    this.neighbours = new Neighbours(options.nodeId, replicas);
   }
 
   // ---- nodes ---------------------------------------------------------------------------------------------------
@@ -81,7 +80,7 @@ export class Quiescence {
           this.onLost(news.node, news.groups);
           break;
         case 'back':
-          this.wakeLeaders((replica) => hasMemberOn(replica, news.node, this.options.nodeOf));
+          this.wakeLeaders((replica) => hasMemberOn(replica, news.node));
           break;
         case 'stalled':
           this.wakeLeaders(() => true);

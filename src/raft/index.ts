@@ -1,6 +1,9 @@
 /** The consensus core's door: see api.ts for what it does and types.ts for the data it speaks in. */
 export type * from './api.js';
 export * from './types.js';
+export type { StepVerdict } from './admission.js';
+export { isJoint } from './change.js';
+export { homeOf, isMember, isVoter, membersOf, NO_CONFIGURATION } from './membership.js';
 export { createRaft } from './raft.js';
 export {
   describeConfiguration,

@@ -52,15 +52,17 @@ function isStill(state: RaftState): boolean {
     state.applyFetch === null &&
     state.reads.waiting === 0 &&
     state.transferTarget === 0 &&
-    state.configuration.outgoing.length === 0
+    state.configuration.outgoing.length === 0 &&
+    state.isVoter
   );
 }
 
 function isAgreed(state: RaftState, isGone: IsGone): boolean {
   for (const follower of state.followers) {
-    if (!hasAgreed(state, follower) && follower.silentRounds < MUTE_ROUNDS && !isGone(follower.id)) {
-      return false;
-    }
+    if (hasAgreed(state, follower)) continue;
+    // A suspect one waits for its successor, and says so as long as it is asked.
+    if (follower.suspect && !isGone(follower.id)) return false;
+    if (follower.silentRounds < MUTE_ROUNDS && !isGone(follower.id)) return false;
   }
   // A leader that can't reach a quorum must find that out, not sleep over it.
   const isHere = (id: ReplicaId): boolean => {
@@ -155,6 +157,8 @@ function isWakingFollower(state: RaftState, message: Message): boolean {
     case 'heartbeat_response':
     case 'read_round_response':
     case 'vote_response':
+    case 'removed':
+    case 'suspect':
       return false;
   }
 }

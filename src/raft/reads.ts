@@ -35,6 +35,7 @@ export function startRound(state: RaftState): void {
       from: state.id,
       to: follower.id,
       term: state.term,
+      configurationVersion: state.configuration.version,
       round,
     });
   }
@@ -55,6 +56,7 @@ export function handleReadRound(state: RaftState, message: MessageOf<'read_round
     from: state.id,
     to: message.from,
     term: state.term,
+    configurationVersion: state.configuration.version,
     round: message.round,
   });
 }

@@ -49,6 +49,8 @@ export function takeReady(state: RaftState): Ready {
   if (reads.length > 0) outbox.reads = [];
   if (fetches.length > 0) outbox.fetches = [];
   if (snapshotsWanted.length > 0) outbox.snapshotsWanted = [];
+  const { removedFromVersion } = outbox;
+  outbox.removedFromVersion = 0;
   return {
     number,
     mustPersist,
@@ -61,6 +63,7 @@ export function takeReady(state: RaftState): Ready {
     reads: orNothing(reads),
     fetches: orNothing(fetches),
     snapshotsWanted: orNothing(snapshotsWanted),
+    removedFromVersion,
     roleChange,
   };
 }

@@ -33,7 +33,7 @@ function bytes(prng: Prng, max: number): Uint8Array {
 }
 
 function drawMessage(prng: Prng): Message {
-  const envelope = { from: prng.u32(), to: prng.u32(), term: safe(prng) };
+  const envelope = { from: prng.u32(), to: prng.u32(), term: safe(prng), configurationVersion: safe(prng) };
   const flag = (): boolean => prng.chance(0.5);
   switch (prng.below(8)) {
     case 0: {
@@ -67,12 +67,19 @@ function drawMessage(prng: Prng): Message {
         transfer: flag(),
       };
     case 4:
-      return { ...envelope, type: 'vote_response', pre: flag(), granted: flag() };
+      return {
+        ...envelope,
+        type: 'vote_response',
+        pre: flag(),
+        granted: flag(),
+        commit: safe(prng),
+        commitTerm: safe(prng),
+      };
     case 5:
       return { ...envelope, type: 'read_round', round: safe(prng) };
     case 6:
-      if (flag()) return { ...envelope, type: 'timeout_now' };
-      return { ...envelope, type: 'heartbeat_response', quiesced: flag() };
+      if (flag()) return { ...envelope, type: 'heartbeat_response', quiesced: flag() };
+      return { ...envelope, type: prng.pick(['timeout_now', 'removed', 'suspect'] as const) };
     default: {
       const list = (): number[] => Array.from({ length: prng.below(5) }, () => prng.u32());
       const configuration = {
@@ -82,6 +89,8 @@ function drawMessage(prng: Prng): Message {
         learners: list(),
         learnersNext: list(),
         autoLeave: flag(),
+        highestId: prng.u32(),
+        homes: list().map((replica) => ({ replica, node: prng.u32() })),
       };
       return {
         ...envelope,

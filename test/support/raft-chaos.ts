@@ -1,11 +1,12 @@
 /**
  * A cluster under a random schedule: ticks, lost, doubled and reordered messages, slow disks, crashes that lose what
- * was not persisted, cut links, compaction, snapshots, transfers. After every step the promises of Raft are checked
+ * was not persisted, cut links, compaction, snapshots, transfers, changes of members. After every step the promises of Raft are checked
  * (paper, figure 3), and that reads are linearizable. `heal` then demands that the cluster comes back to work.
  */
 import { Prng, encodeUtf8 } from '../../src/base/index.js';
-import type { Entry, RaftOptions, Ready } from '../../src/raft/index.js';
+import { isJoint, membersOf, type Entry, type RaftOptions, type Ready } from '../../src/raft/index.js';
 import { makeConfiguration } from './raft-builders.js';
+import { ChaosMembers } from './raft-chaos-members.js';
 import { RaftCluster } from './raft-cluster.js';
 import type { TestReplica } from './raft-cluster.js';
 
@@ -15,6 +16,8 @@ interface PendingRead {
   /** What was committed anywhere when the read came: it must see all of it. */
   readonly committed: number;
 }
+
+export type ChaosProfile = 'all' | 'elections' | 'members';
 
 export class RaftChaos {
   readonly cluster: RaftCluster;
@@ -40,17 +43,18 @@ export class RaftChaos {
     applied: 0,
     sleeps: 0,
   };
+  readonly members: ChaosMembers;
 
   /** `elections`: hardly anything but campaigns, crashes and slow disks, where votes get lost. */
   constructor(
     readonly seed: number,
-    profile: 'all' | 'elections' = 'all',
+    profile: ChaosProfile = 'all',
   ) {
     this.prng = new Prng(seed);
     const options = this.prng.stream('options');
     const voters = [1, 2, 3, 4, 5].slice(0, options.pick([1, 2, 3, 3, 4, 5]));
     const learners = options.chance(0.3) ? [voters.length + 1] : [];
-    const changes: Partial<RaftOptions> = {
+    const drawn: Partial<RaftOptions> = {
       electionTicks: 5,
       heartbeatTicks: options.between(1, 2),
       eagerCommitNews: options.chance(0.5),
@@ -64,19 +68,24 @@ export class RaftChaos {
       uncommittedBytesMax: options.pick([200, 100_000]),
       pendingReadsMax: 20,
       quiesceTicks: options.pick([0, 1, 3, 6]),
+      promotionLagMax: options.pick([0, 2, 100]),
     };
     const optionsOf = (id: number): Partial<RaftOptions> => {
       const random = this.prng.stream(`timeouts ${id}`);
-      return { ...changes, random: (limit) => random.below(limit) };
+      return { ...drawn, random: (limit) => random.below(limit) };
     };
     this.cluster = new RaftCluster(makeConfiguration(voters, { learners }), optionsOf, new Map(), {
       onReady: (replica, ready) => this.checkReady(replica, ready),
       onApply: (_replica, entry) => this.checkApplied(entry),
     });
+    this.members = new ChaosMembers(this.cluster, this.prng.stream('members'));
     const isElections = profile === 'elections';
+    const changes = profile === 'members' ? 1 : 0;
     if (isElections) for (const replica of this.cluster.replicas.values()) replica.slow = true;
     // Some kinds of trouble are switched off altogether in some runs: else they hide each other.
-    const weigh = (weight: number): number => weight * options.pick([0, 1, 1, 4]);
+    // Members change only while the group mostly works.
+    const factors = profile === 'members' ? [0, 0, 0, 1] : [0, 1, 1, 4];
+    const weigh = (weight: number): number => weight * options.pick(factors);
     this.weights = [
       { weight: 30, act: (id) => this.tick(id) },
       { weight: 60, act: (id) => this.takeReady(id) },
@@ -101,6 +110,8 @@ export class RaftChaos {
       { weight: 3, act: (id) => this.releaseFetches(id) },
       { weight: weigh(1), act: (id) => this.cluster.at(id).raft?.onUnreachable(this.anyId()) },
       { weight: weigh(1), act: (id) => this.cluster.at(id).raft?.wake(this.prng.chance(0.5)) },
+      { weight: changes * 4, act: () => this.members.change() },
+      { weight: changes * 8, act: () => this.members.destroyRemoved() },
     ];
     this.weightTotal = this.weights.reduce((sum, one) => sum + one.weight, 0);
   }
@@ -124,6 +135,7 @@ export class RaftChaos {
   heal(): void {
     const { cluster } = this;
     cluster.heal();
+    this.members.destroyRemoved();
     for (const [id, replica] of cluster.replicas) {
       replica.slow = false;
       replica.holdFetches = false;
@@ -153,7 +165,9 @@ export class RaftChaos {
   private isConverged(): boolean {
     const leader = this.cluster.leader();
     if (leader === null) return false;
-    return [...this.cluster.replicas.values()].every((one) => one.applied.length === leader.lastIndex);
+    const { configuration } = leader;
+    if (isJoint(configuration)) return false;
+    return membersOf(configuration).every((id) => this.cluster.at(id).applied.length === leader.lastIndex);
   }
 
   // What may happen.

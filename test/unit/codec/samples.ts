@@ -16,9 +16,14 @@ export const CONFIGURATION: Configuration = {
   learners: [9],
   learnersNext: [4],
   autoLeave: true,
+  highestId: 9,
+  homes: [
+    { replica: 1, node: 11 },
+    { replica: 9, node: 12 },
+  ],
 };
 
-const envelope = { from: 1, to: 2, term: 2 ** 53 - 1 };
+const envelope = { from: 1, to: 2, term: 2 ** 53 - 1, configurationVersion: 12 };
 
 export const MESSAGES: readonly Message[] = [
   {
@@ -40,11 +45,13 @@ export const MESSAGES: readonly Message[] = [
   { ...envelope, type: 'heartbeat_response', quiesced: false },
   { ...envelope, type: 'vote', lastIndex: 9, lastTerm: 2, pre: true, transfer: false },
   { ...envelope, type: 'vote', lastIndex: 9, lastTerm: 2, pre: false, transfer: true },
-  { ...envelope, type: 'vote_response', pre: true, granted: false },
-  { ...envelope, type: 'vote_response', pre: false, granted: true },
+  { ...envelope, type: 'vote_response', pre: true, granted: false, commit: 7, commitTerm: 2 },
+  { ...envelope, type: 'vote_response', pre: false, granted: true, commit: 0, commitTerm: 0 },
   { ...envelope, type: 'read_round', round: 2 ** 33 },
   { ...envelope, type: 'read_round_response', round: 2 ** 33 },
   { ...envelope, type: 'timeout_now' },
+  { ...envelope, type: 'removed' },
+  { ...envelope, type: 'suspect' },
   { ...envelope, type: 'snapshot', snapshot: { index: 100, term: 6, configuration: CONFIGURATION } },
 ];
 

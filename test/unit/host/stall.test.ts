@@ -9,13 +9,7 @@ import type { Timers } from '../../../src/ports/index.js';
 import { createRaft, type Message } from '../../../src/raft/index.js';
 import { MemoryCheckpointStore, MemoryLogStore } from '../../support/loop-stores.js';
 import { LoopWorld, quietLogger, throwingFatal } from '../../support/loop-world.js';
-import {
-  makeConfiguration,
-  makeEntries,
-  makeInitial,
-  makeMessage,
-  makeOptions,
-} from '../../support/raft-builders.js';
+import { makeEntries, makeInitial, makeMessage, makeOptions } from '../../support/raft-builders.js';
 
 const ELECTION_TICKS = 5;
 
@@ -80,6 +74,10 @@ function follower(): Follower {
     mapVersion: () => 1,
     onRoleChange: () => undefined,
     onMapVersion: () => undefined,
+    onUnknownReplica: () => undefined,
+    onConfiguration: () => undefined,
+    onRemoved: () => undefined,
+    onSuspect: () => undefined,
   });
   const voters = [1, 2, 3];
   const hardState = { term: 1, vote: 2, commit: 1 };
@@ -94,7 +92,6 @@ function follower(): Follower {
     id: 1,
     raft: createRaft(options, makeInitial(voters, makeEntries([1]), { hardState, appliedIndex: 1 })),
     machine: createKv({ hashSeed: 1, valueBytesMax: 100, firstSlot: 0, lastSlot: 16383 }),
-    configuration: makeConfiguration(voters),
     appliedIndex: 1,
     suspect: null,
     checkpointLimits: { bytes: 1 << 30, entries: 1 << 30, logBytesMax: Infinity },
