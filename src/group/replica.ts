@@ -40,13 +40,12 @@ import type { Machine } from './machine.js';
 import { Proposals } from './proposals.js';
 import { ReadBatch, ReadBatches } from './read-batches.js';
 import { Reaper } from './reaper.js';
+import { Quietness } from './quietness.js';
 import type { ReplicaHost } from './replica-host.js';
 import { ReplicationLag } from './replication-lag.js';
 import type { CommandSink } from './sink.js';
 import { refuseBatch, WriteBatchBuilder, type WriteBatch } from './write-batch.js';
 
-/** An item that is due so soon is worth staying awake for. */
-const DUE_SOON_MS = 1000;
 /** Commit may run this many entries ahead of apply before new work is refused (as etcd does). */
 const APPLY_BACKLOG_MAX = 5000;
 
@@ -92,13 +91,12 @@ export class Replica implements EntryResults {
   snapshotsInstalled = 0;
   /** Whether this replica stands on the host's list for the coming turn. */
   dirty = false;
-  /** Whether the host gives it ticks. */
-  ticking = false;
   private unsavedHardState: HardState | null = null;
   private wasLeader = false;
   private leadsSinceMs = 0;
   private knownLeader: ReplicaId = 0;
   private readonly reaper = new Reaper(this);
+  readonly quietness: Quietness;
 
   constructor(options: ReplicaOptions) {
     this.group = options.group;
@@ -110,6 +108,8 @@ export class Replica implements EntryResults {
     this.logger = options.logger;
     this.appliedIndex = options.appliedIndex;
     this.members = new ConfigurationSteps(this, options.host);
+    const isBusy = (): boolean => this.reads.waiting || this.applyQueue.length > 0 || this.reaper.isBusy;
+    this.quietness = new Quietness(this, options.host, isBusy, () => this.nowMs());
     this.policy = new CheckpointPolicy(this, options.host, options.logger, options.checkpointLimits);
   }
 
@@ -124,8 +124,7 @@ export class Replica implements EntryResults {
   }
 
   get leaderNode(): NodeId {
-    if (this.raft.leader === 0 || this.stopped) return 0;
-    return this.host.nodeOf(this.group, this.raft.leader);
+    return this.raft.leader === 0 || this.stopped ? 0 : this.host.nodeOf(this.group, this.raft.leader);
   }
 
   /** Whether the next turn has client work to propose. */
@@ -198,42 +197,11 @@ export class Replica implements EntryResults {
     if (this.raft.role === 'leader') {
       this.lag.note(this.raft.lastIndex, this.host.clock.monoMs());
       this.reaper.poll(() => this.nowMs());
-      if (this.isQuiet) this.raft.quiesce(this.isGone);
+      this.quietness.poll();
     }
     if (this.raft.hasReady()) this.host.markDirty(this);
     return !this.raft.quiesced;
   }
-
-  /** `isLeaderLost`: whoever led it is gone, so it campaigns without waiting any longer. */
-  wake(isLeaderLost: boolean): void {
-    if (this.stopped) return;
-    this.raft.wake(isLeaderLost);
-    this.host.markDirty(this);
-  }
-
-  /** A leader that sleeps over items that fell due. */
-  wakeToReap(): void {
-    const isDue = this.raft.quiesced && this.serves && this.machine.nextDueMs() <= this.nowMs();
-    if (isDue) this.wake(false);
-  }
-
-  /** Nothing here waits for the clock of the group to go on. */
-  private get isQuiet(): boolean {
-    return (
-      !this.hasClientWork &&
-      !this.reads.waiting &&
-      this.applyQueue.length === 0 &&
-      !this.installing &&
-      !this.reaper.isBusy &&
-      this.policy.isQuiet &&
-      this.machine.nextDueMs() > this.nowMs() + DUE_SOON_MS
-    );
-  }
-
-  private readonly isGone = (id: ReplicaId): boolean => {
-    const node = this.host.nodeOf(this.group, id);
-    return node !== 0 && this.host.isNodeDown(node);
-  };
 
   /** Proposes what was collected; returns the bytes proposed. Called when no log write is in flight. */
   propose(): number {
@@ -421,7 +389,6 @@ export class Replica implements EntryResults {
     this.sealed.push(this.open.close(this.nowMs()));
   }
 
-  /** The leader's log clock. */
   private nowMs(): number {
     return this.clock.now(this.host.clock.monoMs(), this.host.trustedWallMs());
   }

@@ -23,8 +23,8 @@ export class Clockwork {
 
   /** Call whenever the replica may have woken. */
   noteAwake(replica: Replica): void {
-    if (replica.ticking || replica.raft.quiesced) return;
-    replica.ticking = true;
+    if (replica.quietness.ticking || replica.raft.quiesced) return;
+    replica.quietness.ticking = true;
     this.ticking.push(replica);
   }
 
@@ -35,7 +35,7 @@ export class Clockwork {
       const replica = this.ticking[i] as Replica;
       if (visit(replica)) this.ticking[kept++] = replica;
       else {
-        replica.ticking = false;
+        replica.quietness.ticking = false;
         if (replica.raft.quiesced) this.fellAsleep.inc();
       }
     }
@@ -51,7 +51,7 @@ export class Clockwork {
         this.sweep = null;
         return;
       }
-      next.value.wakeToReap();
+      next.value.quietness.wakeToReap();
     }
   }
 }

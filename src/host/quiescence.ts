@@ -92,7 +92,7 @@ export class Quiescence {
   private onLost(node: NodeId, groups: readonly GroupId[] | null): void {
     const { replicas } = this.options;
     const wake = (replica: Replica | undefined): void => {
-      if (replica?.raft.quiesced === true && replica.leaderNode === node) replica.wake(true);
+      if (replica?.raft.quiesced === true && replica.leaderNode === node) replica.quietness.wake(true);
     };
     if (groups !== null) for (const group of groups) wake(replicas.get(group));
     else for (const replica of replicas.values()) wake(replica);
@@ -101,7 +101,7 @@ export class Quiescence {
   private wakeLeaders(concerns: (replica: Replica) => boolean): void {
     for (const replica of this.options.replicas.values()) {
       const { raft } = replica;
-      if (raft.quiesced && raft.role === 'leader' && concerns(replica)) replica.wake(false);
+      if (raft.quiesced && raft.role === 'leader' && concerns(replica)) replica.quietness.wake(false);
     }
   }
 

@@ -128,8 +128,14 @@ export class Member implements PeerHandlers {
       },
       onMapVersion: (from, version) => this.gossip.onMapVersion(from, version),
       onUnknownReplica: (group, message) => this.lifecycle.onUnknownReplica(group, message),
-      onConfiguration: (replica) => this.lifecycle.onConfiguration(replica),
-      onRemoved: (replica, version) => this.lifecycle.onRemoved(replica, version),
+      onConfiguration: (replica) => {
+        this.readiness.changed();
+        this.lifecycle.onConfiguration(replica);
+      },
+      onRemoved: (replica, version) => {
+        this.readiness.changed();
+        this.lifecycle.onRemoved(replica, version);
+      },
       onSuspect: (replica) => this.repair.onSuspect(replica),
     });
     this.gossip = new Gossip({
