@@ -5,7 +5,7 @@
  * are about Quorate alone and are taken in the first round only.
  */
 
-export const TURNS = ['etcd', 'cluster', 'redis', 'single', 'bare', 'idle', 'failover'] as const;
+export const TURNS = ['etcd', 'cluster', 'redis', 'single', 'bare', 'idle', 'idle3', 'failover'] as const;
 export type Turn = (typeof TURNS)[number];
 
 export type Load = 'writes' | 'reads' | 'mix' | 'other';
@@ -35,7 +35,7 @@ export const SYSTEMS: Readonly<Record<string, string>> = {
   sdk: 'Quorate, 3 nodes, the SDK: gRPC streams with the shard map',
   paced: 'Quorate, 3 nodes, as `spread`, at a steady half of the top rate',
   single: 'Quorate, one node, one replica, fsync',
-  idle: 'Quorate, one node, 1,000 shards without load',
+  idle: 'Quorate, 1,000 shards without load: one node, then three; and how soon all are led again after a kill -9',
   failover: 'Quorate, 3 nodes, kill -9 of each in turn under load',
 };
 
@@ -90,6 +90,9 @@ export const ROWS: readonly Row[] = [
   row('bare', 'bare', 'reads', 64, 1, QUICK),
   row('bare', 'bare', 'reads', 64, 16),
   { ...row('idle', 'idle', 'other', 0, 0), id: 'idle.1000-shards', once: true },
+  { ...row('idle', 'idle3', 'other', 0, 0), id: 'idle.3x1000', once: true },
+  // Last of its turn: a node is gone then.
+  { ...row('idle', 'idle3', 'other', 0, 0), id: 'idle.node-killed', once: true },
   { ...row('failover', 'failover', 'other', 0, 0), id: 'failover.leader-killed', once: true },
 ];
 

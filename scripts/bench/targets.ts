@@ -174,6 +174,24 @@ export const TARGETS: readonly Target[] = [
     first: { text: '3 %', limit: 3 },
     then: { text: '1 %', limit: 1 },
   },
+  {
+    what: '1,000 idle shards on each of three nodes: CPU of one',
+    rows: ['idle.3x1000'],
+    better: 'lower',
+    figure: plain('idle.3x1000', figureOf),
+    unit: ' % of a core',
+    first: { text: '3 %', limit: 3 },
+    then: { text: '1 %', limit: 1 },
+  },
+  {
+    what: '1,000 idle shards, a node killed: time until all are led',
+    rows: ['idle.node-killed'],
+    better: 'lower',
+    figure: plain('idle.node-killed', figureOf),
+    unit: ' ms',
+    first: { text: '5 s', limit: 5000 },
+    then: { text: '2 s', limit: 2000 },
+  },
 ];
 
 /** On the list, and not measured by this program yet. */

@@ -23,7 +23,9 @@ export interface PauseTarget {
 }
 
 /** The longest pause around any of the transfers, in ms; and how many writes the probe had acknowledged. */
-export async function measureTransferPause(target: PauseTarget): Promise<{ pauseMs: number; writes: number }> {
+export async function measureTransferPause(
+  target: PauseTarget,
+): Promise<{ pauseMs: number; writes: number }> {
   const client = createGrpcControlClient();
   const probe = new Probe(target.resp);
   try {
@@ -36,7 +38,8 @@ export async function measureTransferPause(target: PauseTarget): Promise<{ pause
       await call(client, target.grpc, 'transfer', { group, node, forwarded: false });
       await sleep(BETWEEN_MS);
     }
-    if (probe.refusal !== null) throw new Error(`a write of the probe was not acknowledged: ${probe.refusal}`);
+    if (probe.refusal !== null)
+      throw new Error(`a write of the probe was not acknowledged: ${probe.refusal}`);
     return { pauseMs: probe.worstMs, writes: probe.writes };
   } finally {
     probe.stop();

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { BenchContext, RunningSystem } from './bench-context.js';
-import { cpuSecondsOf } from './children.js';
+import { cpuSecondsOf, until } from './children.js';
 import {
   driveEtcd,
   driveGrpc,
@@ -40,6 +40,9 @@ type Measure = (row: Row) => Promise<Sample>;
 
 const IDLE_SHARDS = 1000;
 const IDLE_SETTLE_MS = 8000;
+/** Less can't be told from nothing: the system counts processor time in steps of 10 ms. */
+const IDLE_SECONDS_MIN = 10;
+const RELED_MS_MAX = 30_000;
 const FAILOVER_MS_MAX = 240_000;
 const NODES = 3;
 
@@ -65,6 +68,7 @@ const TURN_OF: Readonly<Record<Turn, (round: Round, rows: readonly Row[], folder
     single: singleTurn,
     bare: bareTurn,
     idle: idleTurn,
+    idle3: idleClusterTurn,
     failover: failoverTurn,
   };
 
@@ -160,18 +164,53 @@ async function bareTurn(round: Round, rows: readonly Row[], folder: string): Pro
 async function idleTurn(round: Round, rows: readonly Row[], folder: string): Promise<void> {
   const { context } = round;
   const node = await startSingle(context, folder, IDLE_SHARDS);
-  const seconds = Math.max(2, context.options.seconds);
   try {
     await sleep(IDLE_SETTLE_MS);
-    await measureRows(round, rows, node, async () => {
-      const before = cpuSecondsOf(node.pids);
-      await sleep(seconds * 1000);
-      const used = cpuSecondsOf(node.pids) - before;
-      return figureSample((100 * used) / seconds, '% of a core', used);
-    });
+    await measureRows(round, rows, node, () => measureIdle(context, node.pids));
   } finally {
     await node.stop();
   }
+}
+
+/** Per node. */
+async function measureIdle(context: BenchContext, pids: readonly number[]): Promise<Sample> {
+  const seconds = Math.max(IDLE_SECONDS_MIN, context.options.seconds);
+  const before = cpuSecondsOf(pids);
+  await sleep(seconds * 1000);
+  const used = (cpuSecondsOf(pids) - before) / pids.length;
+  return figureSample((100 * used) / seconds, '% of a core', used);
+}
+
+async function idleClusterTurn(round: Round, rows: readonly Row[], folder: string): Promise<void> {
+  const { context } = round;
+  const cluster = await startCluster(context, folder, IDLE_SHARDS);
+  try {
+    await sleep(IDLE_SETTLE_MS);
+    await measureRows(round, rows, cluster, (row) =>
+      row.id === 'idle.node-killed' ? measureKilledNode(cluster) : measureIdle(context, cluster.pids),
+    );
+  } finally {
+    await cluster.stop();
+  }
+}
+
+/** From the kill until the survivors lead every group, the meta group included, and serve it. */
+async function measureKilledNode(cluster: RunningQuorate): Promise<Sample> {
+  const pid = cluster.pids[NODES - 1] ?? 0;
+  const ledBefore = (await cluster.ledGroups()).reduce((sum, count) => sum + count, 0);
+  if (ledBefore !== IDLE_SHARDS + 1) throw new Error(`${ledBefore} groups were led before the kill`);
+  process.kill(pid, 'SIGKILL');
+  const killedAtMs = performance.now();
+  let led = 0;
+  await until(
+    async () => {
+      led = (await cluster.ledGroups(NODES - 1)).reduce((sum, count) => sum + count, 0);
+      return led === IDLE_SHARDS + 1;
+    },
+    'every group is led again',
+    RELED_MS_MAX,
+  );
+  return figureSample(performance.now() - killedAtMs, 'ms until every group is led again', 0);
 }
 
 /** Taken by the test that kills nodes under load: it knows what counts as writable again. */
@@ -248,7 +287,11 @@ function driveClusterRow(
   const needsMap = row.system === 'map' || row.system === 'spread' || row.system === 'paced';
   if (needsMap && !context.hasMoved) throw new Error('this build has no listener with routing=moved');
   // Where a leader moved meanwhile, the node that led before passes the command on.
-  const spread: RespTarget = { addresses: addressesOf(cluster.forwardPorts.slice(0, 1)), slotMap: true, pids };
+  const spread: RespTarget = {
+    addresses: addressesOf(cluster.forwardPorts.slice(0, 1)),
+    slotMap: true,
+    pids,
+  };
   switch (row.system) {
     case 'map':
       return driveRedisBenchmark(context, row, pids, mapTarget(context, cluster), beforeMeasuring);

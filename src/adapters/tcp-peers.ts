@@ -28,12 +28,12 @@ import { SegmentPool } from './tcp-outbox.js';
 import { PeerConnection, type ConnectionTools } from './tcp-peer-connection.js';
 import { PeerLink, type LinkWorld } from './tcp-peer-link.js';
 
-/** How often time is looked at: half a keep-alive. */
-const HOUSEKEEPING_MS = 50;
-/** Silence after which the side that sends frames sends a keep-alive instead. */
-const KEEP_ALIVE_MS = 100;
-/** The same for the side that only listens: enough to tell a dead connection. */
-const REVERSE_KEEP_ALIVE_MS = 1000;
+/** How often time is looked at: a quarter of a keep-alive. */
+const HOUSEKEEPING_MS = 250;
+/** A housekeeping later than this: this process stood still. */
+const STALL_MS = 1000;
+/** Silence after which a keep-alive is sent: enough to tell a dead connection. Whether a node lives its frames tell. */
+const KEEP_ALIVE_MS = 1000;
 /** A connection that was silent for so long is dead. */
 const IDLE_MS = 5000;
 const HANDSHAKE_MS = 2000;
@@ -273,13 +273,12 @@ class TcpPeers implements PeerNetwork, LinkWorld {
   private housekeeping(): void {
     const now = this.clock.monoMs();
     // After a stall of our own what the others sent is still in the sockets: silence is judged a round later.
-    const stalled = now - this.lastHousekeepingMs > 10 * HOUSEKEEPING_MS;
+    const stalled = now - this.lastHousekeepingMs > STALL_MS;
     this.lastHousekeepingMs = now;
     for (const connection of this.connections) {
       if (connection.open) {
-        const everyMs = connection.outgoing ? KEEP_ALIVE_MS : REVERSE_KEEP_ALIVE_MS;
         if (!stalled && now - connection.lastReceivedMs >= IDLE_MS) connection.fail(null);
-        else if (now - connection.lastSentMs >= everyMs && connection.outbox.bytes === 0) {
+        else if (now - connection.lastSentMs >= KEEP_ALIVE_MS && connection.outbox.bytes === 0) {
           connection.keepAlive();
         }
       } else if (!stalled && now - connection.sinceMs >= HANDSHAKE_MS) connection.fail(null);

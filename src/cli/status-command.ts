@@ -13,7 +13,17 @@ interface StatusOptions {
 }
 
 /** What the table shows of a replica; the JSON has more. Absent fields print as '-'. */
-const COLUMNS = ['group', 'replica', 'role', 'term', 'leaderNode', 'commit', 'applied', 'suspect'] as const;
+const COLUMNS = [
+  'group',
+  'replica',
+  'role',
+  'term',
+  'leaderNode',
+  'commit',
+  'applied',
+  'quiesced',
+  'suspect',
+] as const;
 
 export function addStatusCommand(program: Command, terminal: Terminal, done: (code: number) => void): void {
   program

@@ -2,7 +2,8 @@
  * The Raft frame: everything that one node has to say to another on the `raft` channel in one turn. A frame without
  * messages is the heartbeat between two nodes.
  *
- *   u8 version | u8 flags | u32 node | u64 bootNumber | u64 wallMs | u64 mapVersion | u32 count | messages…
+ *   u8 version | u8 flags | u32 node | u64 bootNumber | u64 wallMs | u64 mapVersion | u32 count | endings | messages…
+ *   endings, with flag 1:  u64 number | u16 count | u32 group…
  *
  * A message is described in raft-message.ts. `RaftFrameWriter` is reused from turn to turn; what `finish` returns is
  * a view, valid until the next `begin`.
@@ -21,6 +22,7 @@ import {
   asMalformed,
   expectEnd,
   expectVersion,
+  MalformedFrame,
   putId,
   putSafe,
   readCount,
@@ -30,8 +32,9 @@ import {
 import { MESSAGE_BYTES_MIN, putMessage, readMessage } from './raft-message.js';
 
 const VERSION = 1;
-/** No flag is defined yet; a set one is from a later version, whose frames the handshake keeps away. */
-const FLAGS_KNOWN = 0;
+const FLAG_ENDINGS = 1;
+/** Any other is from a later version, whose frames the handshake keeps away. */
+const FLAGS_KNOWN = FLAG_ENDINGS;
 const COUNT_AT = 30;
 export const RAFT_FRAME_HEADER_BYTES = 34;
 
@@ -41,6 +44,16 @@ export interface RaftFrameHeader {
   /** The sender's wall clock when it built the frame. */
   readonly wallMs: WallMs;
   readonly mapVersion: MapVersion;
+  /** Absent while no leadership has ended on the sender since its start. */
+  readonly endings?: LeadershipEndings;
+}
+
+/** Leaderships that ended on a node since its start: what wakes the quiet groups that follow it. */
+export interface LeadershipEndings {
+  /** How many; at least 1. */
+  readonly number: number;
+  /** The groups of the last ones, oldest first; maybe not of all that the reader has not heard of. */
+  readonly groups: readonly GroupId[];
 }
 
 export interface RaftFrameVisitor {
@@ -67,13 +80,19 @@ export class RaftFrameWriter {
   begin(header: RaftFrameHeader): void {
     this.messages = 0;
     restart(this.w);
+    const { endings } = header;
     this.w.u8(VERSION);
-    this.w.u8(0);
+    this.w.u8(endings === undefined ? 0 : FLAG_ENDINGS);
     putId(this.w, header.node);
     putSafe(this.w, header.bootNumber);
     putSafe(this.w, Math.floor(header.wallMs));
     putSafe(this.w, header.mapVersion);
     this.w.u32(0);
+    if (endings === undefined) return;
+    assert(endings.number > 0 && endings.groups.length <= 0xffff, `${endings.groups.length} endings to tell`);
+    putSafe(this.w, endings.number);
+    this.w.u16(endings.groups.length);
+    for (const group of endings.groups) putId(this.w, group);
   }
 
   add(group: GroupId, message: Message): void {
@@ -89,18 +108,28 @@ export class RaftFrameWriter {
   }
 }
 
+function readEndings(reader: ByteReader): LeadershipEndings {
+  const number = reader.u64();
+  if (number === 0) throw new MalformedFrame('raft frame: endings told, and none ended');
+  const count = reader.u16();
+  const groups: GroupId[] = [];
+  for (let i = 0; i < count; i++) groups.push(reader.u32());
+  return { number, groups };
+}
+
 /** Throws `MalformedFrame`; what was visited before that was well-formed. */
 export function decodeRaftFrame(bytes: Uint8Array, visitor: RaftFrameVisitor): void {
   const reader = new ByteReader(bytes);
   try {
     expectVersion(reader, VERSION, 'raft frame');
-    readFlags(reader, FLAGS_KNOWN, 'raft frame');
+    const flags = readFlags(reader, FLAGS_KNOWN, 'raft frame');
     const node = reader.u32();
     const bootNumber = reader.u64();
     const wallMs = reader.u64();
     const mapVersion = reader.u64();
     const count = readCount(reader, MESSAGE_BYTES_MIN, 'raft frame');
-    visitor.onHeader({ node, bootNumber, wallMs, mapVersion });
+    const header = { node, bootNumber, wallMs, mapVersion };
+    visitor.onHeader((flags & FLAG_ENDINGS) === 0 ? header : { ...header, endings: readEndings(reader) });
     for (let i = 0; i < count; i++) {
       const group = reader.u32();
       visitor.onMessage(group, readMessage(reader));

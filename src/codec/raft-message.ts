@@ -6,14 +6,15 @@
  *   append           u64 prevIndex | u64 prevTerm | u64 commit | u32 count | (u8 kind | u64 term | u32 length | data)…
  *                    indexes are not sent: entries follow prevIndex without a gap
  *   append_response  u64 index | u64 hintIndex | u64 hintTerm          flags: reject
- *   heartbeat        u64 commit
+ *   heartbeat        u64 commit                                        flags: quiesce
  *   vote             u64 lastIndex | u64 lastTerm                      flags: pre, transfer
  *   vote_response    u64 commit | u64 commitTerm                       flags: pre, granted
  *   read_round       u64 round
  *   read_round_response   u64 round                                    flags: promised
  *   read_request     u64 context
  *   read_answer      u64 context | u64 index                           flags: ok
- *   heartbeat_response, timeout_now, removed, suspect                  nothing
+ *   heartbeat_response   nothing                                       flags: quiesce (it was taken)
+ *   timeout_now, removed, suspect                                      nothing
  *   snapshot         u64 index | u64 term | configuration
  *
  * Encoding and decoding are inverse in both directions: a message has one encoding. Entry data is copied while
@@ -49,6 +50,7 @@ const FLAG_TRANSFER = 4;
 const FLAG_GRANTED = 8;
 const FLAG_PROMISED = 16;
 const FLAG_OK = 32;
+const FLAG_QUIESCE = 64;
 
 /** Bytes of a message without fields; what a count of messages is checked against. */
 export const MESSAGE_BYTES_MIN = 30;
@@ -147,7 +149,7 @@ export function readMessage(reader: ByteReader): Message {
       return { type, from, to, term, configurationVersion, index, reject, hintIndex, hintTerm };
     }
     case 'heartbeat':
-      return { type, ...envelope, commit: reader.u64() };
+      return { type, ...envelope, commit: reader.u64(), quiesce: (flags & FLAG_QUIESCE) !== 0 };
     case 'vote': {
       const lastIndex = reader.u64();
       const lastTerm = reader.u64();
@@ -181,6 +183,7 @@ export function readMessage(reader: ByteReader): Message {
       return { type, ...envelope, snapshot: { index, term: snapshotTerm, configuration } };
     }
     case 'heartbeat_response':
+      return { type, ...envelope, quiesced: (flags & FLAG_QUIESCE) !== 0 };
     case 'timeout_now':
     case 'removed':
     case 'suspect':
@@ -193,8 +196,8 @@ export function readMessage(reader: ByteReader): Message {
 const KNOWN_FLAGS: Record<MessageType, number> = {
   append: 0,
   append_response: FLAG_REJECT,
-  heartbeat: 0,
-  heartbeat_response: 0,
+  heartbeat: FLAG_QUIESCE,
+  heartbeat_response: FLAG_QUIESCE,
   vote: FLAG_PRE | FLAG_TRANSFER,
   vote_response: FLAG_PRE | FLAG_GRANTED,
   read_round: 0,
@@ -211,6 +214,10 @@ function flagsOf(message: Message): number {
   switch (message.type) {
     case 'append_response':
       return message.reject ? FLAG_REJECT : 0;
+    case 'heartbeat':
+      return message.quiesce ? FLAG_QUIESCE : 0;
+    case 'heartbeat_response':
+      return message.quiesced ? FLAG_QUIESCE : 0;
     case 'vote':
       return (message.pre ? FLAG_PRE : 0) | (message.transfer ? FLAG_TRANSFER : 0);
     case 'vote_response':

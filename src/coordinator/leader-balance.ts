@@ -2,9 +2,10 @@
  * Brings leaderships back to where placement wants them. A shard's first replica is its preferred leader; after a
  * restart or a failure others lead. Each node looks after the groups that it leads itself: it hands one over when
  * the preferred replica is alive and close behind. One transfer at a time, so that clients see one short pause after
- * the other and not all at once.
+ * the other and not all at once; quiet groups, which nobody talks to, go some at a time. Each poll looks at some groups only, in turn: its cost doesn't grow with their number.
  */
 import type { GroupId, MonoMs, ReplicaId } from '../base/index.js';
+import type { Replica } from '../group/index.js';
 import type { Host } from '../host/index.js';
 
 /** How long a leadership must have lasted: a restarting node is given time to come up whole. */
@@ -15,12 +16,18 @@ const PAUSE_MS = 500;
 const FAILURES_MAX = 5;
 /** Entries that the preferred replica may be behind. */
 const LAG_MAX = 64;
+/** Groups looked at in one poll. */
+const LOOKS = 64;
+/** Quiet groups handed over in one poll. */
+const QUIET_MAX = 8;
 
 export class LeaderBalance {
   private readonly leadingSinceMs = new Map<GroupId, MonoMs>();
   /** Hand-overs of this leadership that came to nothing: each costs writes a pause, so the next comes later. */
   private readonly failures = new Map<GroupId, number>();
   private lastTransferMs: MonoMs = 0;
+  private quietLeft = 0;
+  private round: Iterator<Replica> | null = null;
 
   constructor(
     private readonly host: Host,
@@ -44,28 +51,45 @@ export class LeaderBalance {
   }
 
   poll(nowMs: MonoMs): void {
-    for (const replica of this.host.all()) {
-      if (!replica.serves) {
-        this.leadingSinceMs.delete(replica.group);
-        this.failures.delete(replica.group);
-        continue;
+    this.quietLeft = QUIET_MAX;
+    for (let left = LOOKS; left > 0; left--) {
+      this.round ??= this.host.all()[Symbol.iterator]();
+      const next = this.round.next();
+      if (next.done === true) {
+        this.round = null;
+        return;
       }
-      const since = this.leadingSinceMs.get(replica.group);
-      if (since === undefined) this.leadingSinceMs.set(replica.group, nowMs);
-      else if (nowMs - since > this.tenureMs(replica.group) && nowMs - this.lastTransferMs > PAUSE_MS) {
-        const wanted = this.preferred(replica.group);
-        if (wanted === 0 || wanted === replica.id) continue;
-        const status = replica.raft.status();
-        const follower = status.followers.find((f) => f.id === wanted);
-        if (follower === undefined || follower.state !== 'replicate' || !follower.recentlyActive) continue;
-        if (status.lastIndex - follower.match > LAG_MAX) continue;
-        if (replica.raft.transferLeader(wanted)) {
-          this.lastTransferMs = nowMs;
-          this.leadingSinceMs.set(replica.group, nowMs);
-          this.failures.set(replica.group, (this.failures.get(replica.group) ?? 0) + 1);
-          this.host.markDirty(replica);
-        }
-      }
+      this.look(next.value, nowMs);
+    }
+  }
+
+  private look(replica: Replica, nowMs: MonoMs): void {
+    if (!replica.serves) {
+      this.leadingSinceMs.delete(replica.group);
+      this.failures.delete(replica.group);
+      return;
+    }
+    const since = this.leadingSinceMs.get(replica.group);
+    if (since === undefined) {
+      this.leadingSinceMs.set(replica.group, nowMs);
+      return;
+    }
+    const isQuiet = replica.raft.quiesced;
+    const mustWait = isQuiet ? this.quietLeft === 0 : nowMs - this.lastTransferMs <= PAUSE_MS;
+    if (nowMs - since <= this.tenureMs(replica.group) || mustWait) return;
+    const wanted = this.preferred(replica.group);
+    if (wanted === 0 || wanted === replica.id) return;
+    if (this.host.isNodeDown(this.host.nodeOf(replica.group, wanted))) return;
+    const status = replica.raft.status();
+    const follower = status.followers.find((f) => f.id === wanted);
+    if (follower === undefined || follower.state !== 'replicate' || !follower.recentlyActive) return;
+    if (status.lastIndex - follower.match > LAG_MAX) return;
+    if (replica.raft.transferLeader(wanted)) {
+      if (isQuiet) this.quietLeft--;
+      else this.lastTransferMs = nowMs;
+      this.leadingSinceMs.set(replica.group, nowMs);
+      this.failures.set(replica.group, (this.failures.get(replica.group) ?? 0) + 1);
+      this.host.markDirty(replica);
     }
   }
 

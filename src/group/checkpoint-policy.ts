@@ -159,6 +159,11 @@ export class CheckpointPolicy implements CheckpointSource {
     });
   }
 
+  /** Nothing here waits for time to pass. */
+  get isQuiet(): boolean {
+    return !this.streams.isBusy && !this.writing;
+  }
+
   // ---- receiving -----------------------------------------------------------------------------------------------
 
   /** A verified file stands on disk; the core decides whether to install it. */

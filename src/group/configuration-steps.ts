@@ -3,7 +3,7 @@
  * (docs/decisions/0005-membership.md). Applying stops meanwhile: one fsync, at a rare moment.
  */
 import type { LogIndex, NodeId, ReplicaId } from '../base/index.js';
-import { homeOf, type Configuration, type Entry } from '../raft/index.js';
+import { homeOf, type Configuration, type Entry, type Message } from '../raft/index.js';
 import type { Replica } from './replica.js';
 import type { ReplicaHost } from './replica-host.js';
 
@@ -37,6 +37,13 @@ export class ConfigurationSteps {
   learn(id: ReplicaId, node: NodeId): void {
     if (this.learnt.size >= LEARNT_MAX && !this.learnt.has(id)) this.learnt.clear();
     this.learnt.set(id, node);
+  }
+
+  /** The core of a replica that fell silent is not asked any more; its leader is to know why. */
+  askForSuccessor({ from: to, term }: Message): void {
+    const { group, id, configuration } = this.replica;
+    const configurationVersion = configuration.version;
+    this.host.send(group, { type: 'suspect', from: id, to, term, configurationVersion });
   }
 
   /** Whether the entry may be applied now; if not, the replica is woken when it may. */

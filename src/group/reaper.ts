@@ -12,6 +12,10 @@ export class Reaper implements CommandSink {
 
   constructor(private readonly replica: Replica) {}
 
+  get isBusy(): boolean {
+    return this.inFlight;
+  }
+
   /** A new leadership: what an earlier one proposed is not waited for. */
   restart(): void {
     this.inFlight = false;

@@ -33,6 +33,8 @@ export interface ReplicaHost {
   /** Runs once what is in the open batch now is durable. */
   whenDurable(run: () => void): void;
   nodeOf(group: GroupId, replica: ReplicaId): NodeId;
+  /** Whether nothing is heard of a node; its return wakes the groups that slept without it. */
+  isNodeDown(node: NodeId): boolean;
   /** Another configuration is in force at this replica. */
   onConfiguration(replica: Replica): void;
   /** Its group says, or its own log, that it is no member from this version of the configuration on. */
@@ -46,4 +48,6 @@ export interface ReplicaHost {
   /** A number for a snapshot transfer, unique for this start of the node. */
   nextTransfer(): number;
   onRoleChange(replica: Replica, change: RoleChange): void;
+  /** The replica stopped by itself, alone: a leadership that it had is over, though its core can't say so. */
+  onSilent(replica: Replica): void;
 }

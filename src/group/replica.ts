@@ -41,6 +41,7 @@ import { Proposals } from './proposals.js';
 import { ReadBatch, ReadBatches, ReadWay } from './read-batches.js';
 import { ReadDesk } from './read-desk.js';
 import { Reaper } from './reaper.js';
+import { Quietness } from './quietness.js';
 import type { ReplicaHost } from './replica-host.js';
 import { ReplicationLag } from './replication-lag.js';
 import type { CommandSink } from './sink.js';
@@ -100,6 +101,7 @@ export class Replica implements EntryResults {
   private leadsSinceMs = 0;
   private knownLeader: ReplicaId = 0;
   private readonly reaper = new Reaper(this);
+  readonly quietness: Quietness;
 
   constructor(options: ReplicaOptions) {
     this.group = options.group;
@@ -113,6 +115,8 @@ export class Replica implements EntryResults {
     this.usesLeases = options.usesLeases === true;
     this.desk = new ReadDesk(this.group, this.raft, this.reads, this.host, this.usesLeases);
     this.members = new ConfigurationSteps(this, options.host);
+    const isBusy = (): boolean => this.reads.waiting || this.applyQueue.length > 0 || this.reaper.isBusy;
+    this.quietness = new Quietness(this, options.host, isBusy, () => this.nowMs());
     this.policy = new CheckpointPolicy(this, options.host, options.logger, options.checkpointLimits);
   }
 
@@ -132,7 +136,7 @@ export class Replica implements EntryResults {
   }
 
   get leaderNode(): NodeId {
-    return this.raft.leader === 0 ? 0 : this.host.nodeOf(this.group, this.raft.leader);
+    return this.raft.leader === 0 || this.stopped ? 0 : this.host.nodeOf(this.group, this.raft.leader);
   }
 
   /** Whether the next turn has client work to propose. */
@@ -181,7 +185,7 @@ export class Replica implements EntryResults {
 
   step(message: Message): StepVerdict {
     if (this.stopped) {
-      if (this.suspect !== null && message.type === 'heartbeat') this.askForSuccessor(message);
+      if (this.suspect !== null && message.type === 'heartbeat') this.members.askForSuccessor(message);
       return 'taken';
     }
     if (this.usesLeases) this.raft.noteTime(this.host.clock.monoMs());
@@ -189,13 +193,6 @@ export class Replica implements EntryResults {
     this.host.markDirty(this);
     if (message.type === 'suspect' && verdict === 'taken') this.host.onSuspect(this);
     return verdict;
-  }
-
-  /** The core of a replica that fell silent is not asked any more; its leader is to know why. */
-  private askForSuccessor(message: Message): void {
-    const { from: to, term } = message;
-    const configurationVersion = this.configuration.version;
-    this.host.send(this.group, { type: 'suspect', from: this.id, to, term, configurationVersion });
   }
 
   /** Changes the group's members, when this replica leads it: see `Raft.proposeChange`. */
@@ -207,15 +204,18 @@ export class Replica implements EntryResults {
     return result;
   }
 
-  tick(decide: boolean): void {
-    if (this.stopped) return;
+  /** False when no further ticks are needed, until something wakes it. */
+  tick(decide: boolean): boolean {
+    if (this.stopped || this.raft.quiesced) return false;
     if (this.usesLeases) this.raft.noteTime(this.host.clock.monoMs());
     this.raft.tick(decide);
     if (this.raft.role === 'leader') {
       this.lag.note(this.raft.lastIndex, this.host.clock.monoMs());
       this.reaper.poll(() => this.nowMs());
+      this.quietness.poll();
     }
     if (this.raft.hasReady()) this.host.markDirty(this);
+    return !this.raft.quiesced;
   }
 
   /** Proposes what was collected; returns the bytes proposed. Called when no log write is in flight. */
@@ -389,7 +389,6 @@ export class Replica implements EntryResults {
     this.sealed.push(this.open.close(this.nowMs()));
   }
 
-  /** The leader's log clock. */
   private nowMs(): number {
     return this.clock.now(this.host.clock.monoMs(), this.host.trustedWallMs());
   }
@@ -585,6 +584,7 @@ export class Replica implements EntryResults {
     this.suspect = reason;
     this.logger.error('replica falls silent', { group: this.group, replica: this.id, reason });
     this.stop();
+    this.host.onSilent(this);
   }
 
   /** The node stops: what waits gets an honest answer. */

@@ -108,6 +108,11 @@ export class SnapshotStreams {
     return this.bad.has(pointer.file);
   }
 
+  /** A snapshot is owed or on its way, or its receiver still catches up. */
+  get isBusy(): boolean {
+    return this.followers.size > 0;
+  }
+
   tick(nowMs: MonoMs): void {
     if (this.followers.size === 0) return;
     const { followers, commit } = this.replica.raft.status();

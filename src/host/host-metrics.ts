@@ -5,6 +5,7 @@ import type { ClockOffsets } from './clock-offsets.js';
 
 export interface HostMetrics {
   readonly dropped: (reason: string) => Counter;
+  readonly quiesced: Counter;
 }
 
 /** Registers the figures that are read from the replicas when somebody scrapes. */
@@ -23,6 +24,16 @@ export function createHostMetrics(
       })),
     );
   };
+  registry.gaugeValue('raft_quiesced_groups', 'Groups whose clock stands still on this node', () => {
+    let count = 0;
+    for (const replica of replicas.values()) if (replica.raft.quiesced) count++;
+    return count;
+  });
+  registry.gaugeValue('raft_led_groups', 'Groups that this node leads and serves', () => {
+    let count = 0;
+    for (const replica of replicas.values()) if (replica.serves) count++;
+    return count;
+  });
   perShard('raft_term', 'Current term of the replica', (r) => r.raft.term);
   perShard('raft_commit_index', 'Last committed index', (r) => r.raft.commit);
   perShard('raft_applied_index', 'Last applied index', (r) => r.appliedIndex);
@@ -79,6 +90,7 @@ export function createHostMetrics(
     clockOffsets().map(({ node, offsetMs }) => ({ labels: { peer: String(node) }, value: offsetMs / 1000 })),
   );
   return {
+    quiesced: registry.counter('raft_quiesces_total', 'Times that a replica here stopped its clock'),
     dropped: (reason) =>
       registry.counter('raft_messages_dropped_total', 'Raft messages dropped by this node', { reason }),
   };

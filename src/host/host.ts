@@ -6,11 +6,13 @@
  *   5. one batch, one fsync for all groups     6. committed entries are applied in slices, replies leave
  *
  * Invariants: one log write in flight; consensus before client work; a turn takes at most `TURN_BYTES_MAX` of
- * commands and applies for at most `APPLY_SLICE_MS`; only replicas on the dirty list are visited.
+ * commands and applies for at most `APPLY_SLICE_MS`; only replicas on the dirty list are visited, and only those whose
+ * group is not quiet get ticks (clockwork.ts).
  */
 import {
   assert,
   BoundedQueue,
+  must,
   type Fatal,
   type GroupId,
   type NodeId,
@@ -45,6 +47,7 @@ import { DropLog } from './drop-log.js';
 import { Durability } from './durability.js';
 import { createHostMetrics, type HostMetrics } from './host-metrics.js';
 import { Outbox } from './outbox.js';
+import { Quiescence } from './quiescence.js';
 import type { MetricsRegistry } from '../base/index.js';
 
 const TURN_BYTES_MAX = 1024 * 1024;
@@ -62,6 +65,10 @@ export interface HostOptions {
   readonly snapshotBytesPerSecond: number;
   /** Whether the disk can take a file of this size without touching its reserve. */
   readonly hasRoomFor: (bytes: number) => boolean;
+  /** Between two heartbeats to a node. */
+  readonly heartbeatTicks: number;
+  /** Base election time-out of the groups: nodes are judged by it, too (node-liveness.ts). */
+  readonly electionTicks: number;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -86,6 +93,8 @@ export interface HostOptions {
 
 interface Inbound {
   readonly from: NodeId;
+  /** Of the frame that it came in. */
+  readonly header: RaftFrameHeader;
   readonly group: GroupId;
   readonly message: Message;
 }
@@ -108,6 +117,7 @@ export class Host implements ReplicaHost {
   private readonly bulk: BulkTransfers;
   private readonly stall: DiskStall;
   private readonly hostMetrics: HostMetrics;
+  private readonly quiescence: Quiescence;
   private readonly drops: DropLog;
   private dirtyList: Replica[] = [];
   /** Replicas whose client work waits for the write in flight, or for a turn with room. */
@@ -149,6 +159,12 @@ export class Host implements ReplicaHost {
         if (!options.peers.send(to, 'raft', frame)) this.hostMetrics.dropped('no_link').inc();
       },
     );
+    this.quiescence = new Quiescence({
+      ...options,
+      replicas: this.replicas,
+      touch: (node) => this.outbox.touch(node),
+      fellAsleep: this.hostMetrics.quiesced,
+    });
     this.durability = new Durability((replica, message) => this.send(replica.group, message));
     this.bulk = new BulkTransfers(
       this,
@@ -175,6 +191,7 @@ export class Host implements ReplicaHost {
     if (replica === undefined) return;
     replica.stop();
     this.replicas.delete(group);
+    this.quiescence.onRole(group, false, this.clock.monoMs());
     this.bulk.onReplicaRemoved(group);
   }
 
@@ -203,22 +220,29 @@ export class Host implements ReplicaHost {
 
   onRaftFrame(from: NodeId, frame: Uint8Array): void {
     if (this.stopped) return;
+    let frameHeader: RaftFrameHeader | null = null;
     try {
       decodeRaftFrame(frame, {
         onHeader: (header) => {
-          this.clocks.note(from, header.wallMs, this.clock.monoMs());
+          frameHeader = header;
+          const nowMs = this.clock.monoMs();
+          this.clocks.note(from, header.wallMs, nowMs);
+          this.quiescence.onFrame(from, header, nowMs);
           if (header.mapVersion > this.options.mapVersion())
             this.options.onMapVersion(from, header.mapVersion);
         },
         onMessage: (group, message) => {
-          if (!this.inbox.push({ from, group, message })) this.hostMetrics.dropped('inbox_full').inc();
+          const header = must(frameHeader, 'header before messages');
+          if (!this.inbox.push({ from, header, group, message }))
+            this.hostMetrics.dropped('inbox_full').inc();
         },
       });
     } catch (error) {
       if (!(error instanceof MalformedFrame)) throw error;
       this.drops.noteFrame(from, error.message);
     }
-    this.wake();
+    // An empty frame of a node that is known to live is no reason for a turn.
+    if (this.inbox.length > 0 || this.quiescence.hasNews) this.wake();
   }
 
   onBulkFrame(from: NodeId, frame: Uint8Array): void {
@@ -236,6 +260,7 @@ export class Host implements ReplicaHost {
     if (this.stopped) return;
     if (channel === 'bulk') this.bulk.onLinkDown(node);
     if (channel === 'raft') {
+      this.quiescence.onLinkDown(node);
       for (const replica of this.replicas.values()) {
         for (const home of replica.configuration.homes) {
           if (home.node === node) replica.raft.onUnreachable(home.replica);
@@ -280,8 +305,9 @@ export class Host implements ReplicaHost {
   }
 
   private takeMessages(): void {
+    this.quiescence.takeNews();
     for (let left = this.inbox.length; left > 0; left--) {
-      const { from, group, message } = this.inbox.shift() as Inbound;
+      const { from, header, group, message } = this.inbox.shift() as Inbound;
       const replica = this.replicas.get(group);
       if (replica === undefined || message.to !== replica.id) {
         this.drops.note(from, 'unknown_replica', group, message);
@@ -296,6 +322,10 @@ export class Host implements ReplicaHost {
       if (home === 0) replica.members.learn(message.from, from);
       else if (home !== from) {
         this.drops.note(from, 'wrong_node', group, message);
+        continue;
+      }
+      if (this.quiescence.isOldOffer(from, header, message)) {
+        this.hostMetrics.dropped('old_offer').inc();
         continue;
       }
       const verdict = replica.step(message);
@@ -313,12 +343,14 @@ export class Host implements ReplicaHost {
     this.traffic.tick(nowMs);
     const { isStalled } = this.stall;
     const decide = !isStalled && !this.clocks.isOff(this.clock.wallMs(), nowMs);
-    for (const replica of this.replicas.values()) {
-      replica.tick(decide || replica.raft.role === 'leader');
+    const isPolicyDue = this.tickCount % 16 === 0;
+    this.quiescence.tick(this.tickCount, nowMs, (replica) => {
+      if (isPolicyDue) replica.policy.streams.tick(nowMs);
+      const needsTicks = replica.tick(decide || replica.raft.role === 'leader');
       if (isStalled && this.stall.relieve(replica)) this.markDirty(replica);
-      if (this.tickCount % 16 === 0) replica.policy.streams.tick(nowMs);
-    }
-    if (this.tickCount % 16 === 0) this.bulk.tick(nowMs);
+      return needsTicks;
+    });
+    if (isPolicyDue) this.bulk.tick(nowMs);
     if (this.store.dirty) this.wake(); // slices of truncation go out with time, too
   }
 
@@ -340,6 +372,7 @@ export class Host implements ReplicaHost {
       const replica = dirty[i] as Replica;
       replica.dirty = false;
       replica.collect();
+      this.quiescence.noteAwake(replica);
     }
     this.dirtyList = [];
     return dirty;
@@ -448,6 +481,10 @@ export class Host implements ReplicaHost {
     return this.clocks.trustedWallMs(this.clock.wallMs(), this.clock.monoMs());
   }
 
+  isNodeDown(node: NodeId): boolean {
+    return this.quiescence.isDown(node);
+  }
+
   queueCheckpoint(replica: Replica, start: (done: () => void) => void): void {
     this.queue.add(replica, start);
   }
@@ -466,11 +503,19 @@ export class Host implements ReplicaHost {
   }
 
   onRoleChange(replica: Replica, change: RoleChange): void {
+    this.quiescence.onRole(replica.group, change.role === 'leader', this.clock.monoMs());
     this.options.onRoleChange(replica, change);
   }
 
+  onSilent(replica: Replica): void {
+    this.quiescence.onRole(replica.group, false, this.clock.monoMs());
+    this.options.onRoleChange(replica, { role: 'follower', term: replica.raft.term, leader: 0 });
+  }
+
   private header(): RaftFrameHeader {
+    const endings = this.quiescence.endings(this.clock.monoMs());
     return {
+      ...(endings === undefined ? null : { endings }),
       node: this.nodeId,
       bootNumber: this.options.bootNumber,
       wallMs: this.clock.wallMs(),

@@ -60,6 +60,8 @@ export interface ReplicaStatus {
   readonly snapshotIn: ReceiveStatus | null;
   /** The one in force. */
   readonly configuration: Configuration;
+  /** Idle: its clock stands still. */
+  readonly quiesced: boolean;
 }
 
 export interface NodeStatus {

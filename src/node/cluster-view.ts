@@ -11,6 +11,7 @@ export class ClusterView {
   private current: MetaState;
   private shardMap: ShardMap;
   private readonly nodesOf = new Map<GroupId, Map<ReplicaId, NodeId>>();
+  private readonly preferred = new Map<GroupId, ReplicaId>();
 
   constructor(
     state: MetaState,
@@ -59,13 +60,15 @@ export class ClusterView {
   }
 
   preferredLeader(group: GroupId): ReplicaId {
-    return this.replicasOf(group).find(({ isLearner }) => !isLearner)?.replica ?? 0;
+    return this.preferred.get(group) ?? 0;
   }
 
   private index(state: MetaState): void {
     this.nodesOf.clear();
+    this.preferred.clear();
     const add = (group: GroupId, replicas: readonly MetaReplica[]): void => {
       this.nodesOf.set(group, new Map(replicas.map(({ replica, node }) => [replica, node])));
+      this.preferred.set(group, replicas.find(({ isLearner }) => !isLearner)?.replica ?? 0);
     };
     add(META_GROUP, state.metaGroup.replicas);
     for (const shard of state.shards) add(shard.id, shard.replicas);

@@ -74,7 +74,7 @@ class QuorateNode implements Node {
   ) {
     this.nonce = hex(ports.entropy.bytes(8));
     ports.metrics.gaugeValue('ready', 'Whether the node is a member and every shard has a leader', () =>
-      this.status().ready ? 1 : 0,
+      this.isReady() ? 1 : 0,
     );
   }
 
@@ -163,6 +163,10 @@ class QuorateNode implements Node {
     return this.member === null ? WAITING_STATUS : memberStatus(this.member);
   }
 
+  private isReady(): boolean {
+    return this.member !== null && this.member.readiness.missing().length === 0;
+  }
+
   // ---- start ---------------------------------------------------------------------------------------------------
 
   /** Control and HTTP first: their ports may be drawn by the system, and are part of what the node advertises. */
@@ -171,7 +175,7 @@ class QuorateNode implements Node {
     const handlers = {
       control: this.control,
       cache: this.cache,
-      ready: () => this.status().ready,
+      ready: () => this.isReady(),
     };
     ports.rpcServer.listen(settings.grpc, handlers, (error, bound, close) => {
       if (error !== null) {

@@ -1,15 +1,20 @@
 /**
  * Leader hints and map versions on their way through the cluster, on the forward channel. A change of a leadership
- * here is told to every node at once; besides, each period one node drawn at random gets everything, so that a node
- * that shares no group with anyone learns of leaders too, and lost frames are made up for.
+ * here is told to every node at once; besides, each period one node drawn at random gets what changed since it was told
+ * last, so that a node that shares no group with anyone learns of leaders too. Frames of this channel arrive unless the
+ * link goes down; then, and once a minute in any case, the peer is told everything anew.
  */
-import { ByteWriter, META_GROUP, type GroupId, type MapVersion, type NodeId } from '../base/index.js';
+import { ByteWriter, type GroupId, type MapVersion, type NodeId } from '../base/index.js';
 import { encodeMap, encodeMapRequest, GossipWriter } from '../codec/index.js';
 import { decodeMetaState, encodeMetaState } from '../meta/index.js';
 import type { CancelTimer, Entropy, Logger, PeerNetwork, Timers } from '../ports/index.js';
 import type { ClusterView } from './cluster-view.js';
 
 const PERIOD_MS = 250;
+/** Periods after which all that was told is forgotten. */
+const PERIODS_UNTIL_ALL = 240;
+/** Hints in one frame; the rest goes in the next period. */
+const HINTS_MAX = 4096;
 
 export interface GossipDeps {
   readonly nodeId: NodeId;
@@ -27,14 +32,18 @@ export class Gossip {
   private readonly w = new ByteWriter(1024);
   private cancel: CancelTimer = () => undefined;
   private stopped = false;
+  /** How far each peer was told: the cursor into the hints, and the map's version. */
+  private readonly told = new Map<NodeId, { readonly cursor: number; readonly version: MapVersion }>();
+  private periods = 0;
 
   constructor(private readonly deps: GossipDeps) {}
 
   start(): void {
     this.cancel = this.deps.timers.after(PERIOD_MS, () => {
       if (this.stopped) return;
+      if (++this.periods % PERIODS_UNTIL_ALL === 0) this.told.clear();
       const peers = this.peers();
-      if (peers.length > 0) this.tellAll(peers[this.deps.entropy.below(peers.length)] as NodeId);
+      if (peers.length > 0) this.tellNews(peers[this.deps.entropy.below(peers.length)] as NodeId);
       this.start();
     });
   }
@@ -42,6 +51,11 @@ export class Gossip {
   stop(): void {
     this.stopped = true;
     this.cancel();
+  }
+
+  /** What was on its way is lost. */
+  onLinkDown(peer: NodeId): void {
+    this.told.delete(peer);
   }
 
   /** A leadership was won or learnt here. */
@@ -79,17 +93,15 @@ export class Gossip {
     }
   }
 
-  private tellAll(peer: NodeId): void {
-    const { view } = this.deps;
-    this.writer.begin(this.deps.nodeId, view.version);
-    const groups = [META_GROUP, ...view.state.shards.map((shard) => shard.id)];
-    for (const group of groups) {
-      const hint = view.hints.get(group);
-      if (hint !== null && hint.node !== 0) {
-        this.writer.add(group, hint.term, hint.configurationVersion, hint.node);
-      }
-    }
-    this.deps.peers.send(peer, 'forward', this.writer.finish());
+  private tellNews(peer: NodeId): void {
+    const { version, hints } = this.deps.view;
+    const told = this.told.get(peer);
+    if (told !== undefined && told.cursor === hints.sequence && told.version === version) return;
+    this.writer.begin(this.deps.nodeId, version);
+    const cursor = hints.visitSince(told?.cursor ?? 0, HINTS_MAX, (group, hint) => {
+      if (hint.node !== 0) this.writer.add(group, hint.term, hint.configurationVersion, hint.node);
+    });
+    if (this.deps.peers.send(peer, 'forward', this.writer.finish())) this.told.set(peer, { cursor, version });
   }
 
   private peers(): NodeId[] {

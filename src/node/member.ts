@@ -44,6 +44,7 @@ import { transferLeadership } from './leadership.js';
 import { Lifecycle } from './lifecycle.js';
 import { MetaClient } from './meta-client.js';
 import { MetaReplicaMachine } from './meta-adapter.js';
+import { Readiness } from './readiness.js';
 import { recoverGroup } from './recovery.js';
 
 /** How often slow things are looked after: leader balance, address changes, the bootstrap of group 0. */
@@ -97,6 +98,7 @@ export class Member implements PeerHandlers {
   private frameFrom: NodeId = 0;
   private readonly startedAtMs: number;
   recovering = true;
+  readonly readiness = new Readiness(this);
 
   constructor(readonly options: MemberOptions) {
     const { ports, settings } = options;
@@ -109,6 +111,8 @@ export class Member implements PeerHandlers {
       diskStallMs: settings.raft.diskStallMs,
       snapshotBytesPerSecond: settings.snapshot.bytesPerSecondMax,
       hasRoomFor: options.hasRoomFor,
+      heartbeatTicks: settings.raft.heartbeatTicks,
+      electionTicks: settings.raft.electionTicks,
       clock: ports.clock,
       timers: ports.timers,
       logger: ports.logger,
@@ -121,7 +125,7 @@ export class Member implements PeerHandlers {
       nodeOf: (group, replica) => this.view.nodeOf(group, replica),
       mapVersion: () => this.view.version,
       onRoleChange: (replica, change) => {
-        this.directory.changed();
+        this.onRoutesChanged();
         this.lifecycle.onConfiguration(replica);
         if (change.leader === 0) return;
         const node = this.view.nodeOf(replica.group, change.leader);
@@ -129,8 +133,14 @@ export class Member implements PeerHandlers {
       },
       onMapVersion: (from, version) => this.gossip.onMapVersion(from, version),
       onUnknownReplica: (group, message) => this.lifecycle.onUnknownReplica(group, message),
-      onConfiguration: (replica) => this.lifecycle.onConfiguration(replica),
-      onRemoved: (replica, version) => this.lifecycle.onRemoved(replica, version),
+      onConfiguration: (replica) => {
+        this.readiness.changed();
+        this.lifecycle.onConfiguration(replica);
+      },
+      onRemoved: (replica, version) => {
+        this.readiness.changed();
+        this.lifecycle.onRemoved(replica, version);
+      },
       onSuspect: (replica) => this.repair.onSuspect(replica),
     });
     this.gossip = new Gossip({
@@ -142,7 +152,7 @@ export class Member implements PeerHandlers {
       logger: ports.logger,
       onHints: () => {
         this.gateway.poll();
-        this.directory.changed();
+        this.onRoutesChanged();
       },
     });
     this.directory = new Directory({
@@ -219,6 +229,7 @@ export class Member implements PeerHandlers {
     this.recoverAll(() => {
       if (this.stopped) return;
       this.recovering = false;
+      this.readiness.changed();
       const identity = {
         clusterId: options.clusterId,
         nodeId: options.nodeId,
@@ -379,6 +390,12 @@ export class Member implements PeerHandlers {
   private onMap(state: MetaState): void {
     this.options.remember(state);
     this.announceAddresses();
+    this.onRoutesChanged();
+  }
+
+  /** Who leads what, or where it is, may have changed. */
+  private onRoutesChanged(): void {
+    this.readiness.changed();
     this.directory.changed();
   }
 
@@ -461,7 +478,7 @@ export class Member implements PeerHandlers {
   };
 
   onHeard(): void {
-    // Liveness of peers is the groups' own business until quiescence: each leader's messages tell it.
+    // Nodes are judged by their Raft frames, which bear what a mere sign of life doesn't (host/node-liveness.ts).
   }
 
   onLinkUp(node: NodeId, channel: PeerChannel): void {
@@ -477,6 +494,7 @@ export class Member implements PeerHandlers {
     if (channel === 'forward') {
       this.gateway.onLinkDown(node);
       this.forwardServer.onLinkDown(node);
+      this.gossip.onLinkDown(node);
     } else this.host.onLinkDown(node, channel);
   }
 

@@ -156,6 +156,8 @@ function leaseOptions(deps: RecoveryDeps): LeaseOptions {
 }
 
 const MIB = 1024 * 1024;
+/** Election time-outs without work after which a group quiesces: longer than an election and what follows it. */
+const QUIESCE_TIMEOUTS = 2;
 
 function raftOptions(deps: RecoveryDeps, recovered: RecoveredGroup, suspect: boolean): RaftOptions {
   const { raft } = deps.settings;
@@ -173,6 +175,7 @@ function raftOptions(deps: RecoveryDeps, recovered: RecoveredGroup, suspect: boo
     eagerCommitNews: false,
     preVote: raft.preVote,
     checkQuorum: true,
+    quiesceTicks: raft.quiesce ? QUIESCE_TIMEOUTS * raft.electionTicks : 0,
     suspect,
     lease: usesLeases(deps, recovered.group) ? leaseOptions(deps) : null,
     promotionLagMax: 1000,

@@ -1,5 +1,4 @@
 /** What a node says of itself: for `quorate status`, `/readyz` and the simulator. */
-import { META_GROUP } from '../base/index.js';
 import type { NodeStatus, ReplicaStatus } from './api.js';
 import type { Member } from './member.js';
 
@@ -15,7 +14,7 @@ export const WAITING_STATUS: NodeStatus = {
 
 export function memberStatus(member: Member): NodeStatus {
   const replicas = [...member.host.all()];
-  const missing = missingUntilReady(member);
+  const missing = member.readiness.missing();
   return {
     nodeId: member.host.nodeId,
     clusterId: member.view.state.clusterId,
@@ -36,27 +35,11 @@ export function memberStatus(member: Member): NodeStatus {
       snapshotsOut: replica.policy.streams.status(),
       snapshotIn: member.host.receiving(replica.group),
       configuration: replica.configuration,
+      quiesced: replica.raft.quiesced,
     })),
     snapshotsInstalled: replicas.reduce((sum, replica) => sum + replica.snapshotsInstalled, 0),
     checkpointsWritten: replicas.reduce((sum, replica) => sum + replica.policy.written, 0),
   };
-}
-
-function missingUntilReady(member: Member): string[] {
-  if (member.recovering) return ['replicas are being loaded from disk'];
-  const missing: string[] = [];
-  const leaderless = [META_GROUP, ...member.view.state.shards.map((shard) => shard.id)].filter(
-    (group) => member.leaderOf(group) === 0,
-  );
-  if (leaderless.length > 0) missing.push(`no leader for ${describeGroups(leaderless)}`);
-  return missing;
-}
-
-function describeGroups(groups: readonly number[]): string {
-  const names = groups
-    .slice(0, 16)
-    .map((group) => (group === META_GROUP ? 'the meta group' : `shard ${group}`));
-  return names.join(', ') + (groups.length > names.length ? ` and ${groups.length - names.length} more` : '');
 }
 
 /** The whole status for people and programs. */

@@ -59,6 +59,7 @@ export function handleHeartbeatResponse(state: RaftState, message: MessageOf<'he
   const follower = state.follower(message.from);
   if (follower === null) return;
   follower.recentlyActive = true;
+  follower.agreed = message.quiesced;
   if (follower.state === 'probe') {
     follower.paused = false;
     state.replicationDue = true;

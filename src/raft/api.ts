@@ -27,6 +27,8 @@ export interface Raft {
   readonly leaderReady: boolean;
   /** Until then, on the host's monotonic clock, nobody else leads: a read at the present commit index needs no round. 0: no lease. */
   readonly leaseUntilMs: MonoMs;
+  /** The group is idle and its clock stands still here: no tick is needed until that ends. */
+  readonly quiesced: boolean;
   /** The one in force. */
   readonly configuration: Configuration;
 
@@ -55,6 +57,14 @@ export interface Raft {
   stepDown(): void;
   /** Campaigns at once (a test's or an operator's wish, or the only voter's start). */
   campaign(): void;
+
+  /**
+   * Once a tick, after it, while the host has nothing to do for the group: what leads to quiescence. `isGone`: whether
+   * the replica's node is known to be down; the host wakes the group when that ends.
+   */
+  quiesce(isGone: (id: ReplicaId) => boolean): void;
+  /** Ends quiescence, if any. `isLeaderLost`: the leader's node is down or began a new life, or its leadership ended. */
+  wake(isLeaderLost: boolean): void;
 
   hasReady(): boolean;
   /** Moves out what is to be done. Only when `hasReady()`. */

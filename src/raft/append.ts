@@ -1,6 +1,7 @@
 /** The follower's side of replication: Raft paper, figure 2, "AppendEntries RPC, receiver implementation". */
 import { assert } from '../base/index.js';
 import type { LogIndex, ReplicaId } from '../base/index.js';
+import { answerOffer } from './quiescence.js';
 import { hearLeader } from './roles.js';
 import type { MessageOf, RaftState } from './state.js';
 import type { Entry } from './types.js';
@@ -84,5 +85,9 @@ export function handleHeartbeat(state: RaftState, message: MessageOf<'heartbeat'
     return;
   }
   state.log.commitTo(message.commit);
-  state.outbox.messages.push({ type: 'heartbeat_response', ...envelope });
+  state.outbox.messages.push({
+    type: 'heartbeat_response',
+    ...envelope,
+    quiesced: answerOffer(state, message),
+  });
 }

@@ -65,7 +65,7 @@ function describeBody(message: Message): string {
         ? ` rejected=${message.index} hint=${message.hintIndex}@${message.hintTerm}`
         : ` index=${message.index}`;
     case 'heartbeat':
-      return ` commit=${message.commit}`;
+      return ` commit=${message.commit}${message.quiesce ? ' quiesce' : ''}`;
     case 'vote':
       return `${message.pre ? ' pre' : ''}${message.transfer ? ' transfer' : ''} last=${message.lastIndex}@${message.lastTerm}`;
     case 'vote_response':
@@ -85,6 +85,7 @@ function describeBody(message: Message): string {
     case 'removed':
       return ` since v${message.configurationVersion}`;
     case 'heartbeat_response':
+      return message.quiesced ? ' quiesced' : '';
     case 'timeout_now':
     case 'suspect':
       return '';

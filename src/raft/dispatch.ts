@@ -7,6 +7,7 @@ import { impossibilityOf, isFromLeader, isHeard, type StepVerdict } from './admi
 import { handleAppend, handleHeartbeat } from './append.js';
 import { handleTimeoutNow, handleVote, handleVoteResponse, isSticky, learnCommit } from './election.js';
 import { handleReadAnswer, handleReadRequest, handleReadRound, handleReadRoundResponse } from './reads.js';
+import { rouse } from './quiescence.js';
 import { becomeFollower } from './roles.js';
 import { handleSnapshot } from './snapshot.js';
 import type { MessageOf, RaftState } from './state.js';
@@ -77,6 +78,7 @@ export function stepMessage(state: RaftState, message: Message): StepVerdict {
     handleRemoved(state, message);
     return 'taken';
   }
+  if (state.quiescence.asleep) rouse(state, message);
   if (message.type === 'vote_response') learnCommit(state, message);
   if (message.term > state.term) {
     if (!admitHigherTerm(state, message)) return 'taken';

@@ -28,6 +28,10 @@ export class Progress {
   commitSent: LogIndex = 0;
   /** Heard in this term since the last look of CheckQuorum. */
   recentlyActive = false;
+  /** Looks of CheckQuorum in a row that found it inactive. */
+  silentRounds = 0;
+  /** Took the leader's offer to quiesce, in its last answer to a heartbeat. */
+  agreed = false;
   /** It said that it is suspect: nothing it holds counts, now or later. */
   suspect = false;
   /** The version of the configuration in force there, as it last said. Only rises. */

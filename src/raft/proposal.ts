@@ -1,5 +1,6 @@
 /** Taking a client's entry into the leader's log. A refused proposal has changed nothing. */
 import { ENTRY_OVERHEAD_BYTES } from './entry-size.js';
+import { wake } from './quiescence.js';
 import type { RaftState } from './state.js';
 import { EntryKind } from './types.js';
 import type { ProposeResult } from './types.js';
@@ -13,6 +14,7 @@ export function proposeEntry(state: RaftState, data: Uint8Array): ProposeResult 
   if (bytes > state.options.uncommittedBytesMax && log.uncommittedBytes > 0) {
     return { kind: 'dropped', reason: 'overloaded', leader: state.leader };
   }
+  wake(state, false);
   const index = log.lastIndex + 1;
   log.append({ index, term: state.term, kind: EntryKind.normal, data });
   state.replicationDue = true;

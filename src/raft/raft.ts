@@ -11,6 +11,7 @@ import { stepMessage } from './dispatch.js';
 import { maybeObeyOrder, startElection } from './election.js';
 import { handlePersisted } from './persistence.js';
 import { proposeEntry } from './proposal.js';
+import { tryQuiesce, wake, type IsGone } from './quiescence.js';
 import { requestRead } from './reads.js';
 import { hasReady, takeReady } from './ready.js';
 import {
@@ -90,6 +91,10 @@ class RaftReplica implements Raft {
     this.state.lease?.noteTime(nowMs);
   }
 
+  get quiesced(): boolean {
+    return this.state.quiescence.asleep;
+  }
+
   tick(decide: boolean): void {
     handleTick(this.state, decide);
   }
@@ -131,7 +136,16 @@ class RaftReplica implements Raft {
   }
 
   campaign(): void {
+    wake(this.state, false);
     startElection(this.state, false);
+  }
+
+  quiesce(isGone: IsGone): void {
+    tryQuiesce(this.state, isGone);
+  }
+
+  wake(isLeaderLost: boolean): void {
+    wake(this.state, isLeaderLost);
   }
 
   hasReady(): boolean {

@@ -4,6 +4,7 @@
  */
 import type { LogIndex } from '../base/index.js';
 import { isVoter } from './membership.js';
+import { wake } from './quiescence.js';
 import { quorumNumber } from './quorum.js';
 import type { RemoteRead } from './read-rounds.js';
 import { hearLeader } from './roles.js';
@@ -17,6 +18,7 @@ export function requestRead(state: RaftState, context: number, viaLeader: boolea
   if (state.reads.waiting >= state.options.pendingReadsMax) {
     return { kind: 'dropped', reason: 'overloaded', leader: state.leader };
   }
+  wake(state, false);
   state.reads.add(context);
   return ACCEPTED;
 }
@@ -30,6 +32,8 @@ function askLeader(state: RaftState, context: number): ReadResult {
   if (leader === 0 || !state.isMember || state.options.suspect) return notLeader(state);
   if (requests.count >= state.options.pendingReadsMax)
     return { kind: 'dropped', reason: 'overloaded', leader };
+  // The request is repeated by ticks, which a sleeper doesn't get.
+  wake(state, false);
   const { id: from, term, configuration } = state;
   state.outbox.messages.push({
     type: 'read_request',

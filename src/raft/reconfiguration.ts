@@ -8,6 +8,7 @@ import { assert } from '../base/index.js';
 import { isJoint, leaveJoint, planChange } from './change.js';
 import { maybeCommit } from './commit.js';
 import { Progress } from './progress.js';
+import { wake } from './quiescence.js';
 import { becomeFollower } from './roles.js';
 import type { RaftState } from './state.js';
 import { EntryKind } from './types.js';
@@ -60,6 +61,7 @@ function lagOf(state: RaftState, id: number): string | null {
 }
 
 function appendConfiguration(state: RaftState, configuration: Configuration): ChangeResult {
+  wake(state, false);
   const { log, term } = state;
   const index = log.lastIndex + 1;
   const data = state.options.configurations.encode(configuration);
@@ -146,6 +148,7 @@ function sendCommit(state: RaftState, follower: Progress): void {
     term: state.term,
     configurationVersion: state.configuration.version,
     commit: Math.min(follower.match, state.log.commit),
+    quiesce: false,
   });
 }
 

@@ -8,6 +8,7 @@ import { assert } from '../base/index.js';
 import type { LogIndex } from '../base/index.js';
 import { totalBytes } from './entry-size.js';
 import type { Progress } from './progress.js';
+import { isOffer } from './quiescence.js';
 import type { RaftState } from './state.js';
 import type { Entry } from './types.js';
 
@@ -49,6 +50,7 @@ export function broadcastHeartbeat(state: RaftState): void {
       configurationVersion: state.configuration.version,
       // Never beyond what is known to match: the rest of the follower's log may be another leader's.
       commit: Math.min(follower.match, state.log.commit),
+      quiesce: isOffer(state, follower),
     });
   }
 }

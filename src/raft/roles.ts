@@ -27,6 +27,7 @@ export function becomeFollower(state: RaftState, term: Term, leader: ReplicaId):
   const wasLeader = state.role === 'leader';
   state.role = 'follower';
   state.leader = leader;
+  if (leader === 0) state.quiescence.asleep = false; // nobody left to sleep under
   if (wasLeader) leaveLeadership(state);
   state.votes.clear();
   // A bare higher term is no reason to wait longer: the paper resets the timer for a leader or a vote alone, and a

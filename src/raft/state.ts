@@ -39,6 +39,17 @@ export interface ApplyFetch {
   entries: readonly Entry[] | null;
 }
 
+export interface QuiescenceState {
+  /** The group's clock stands still here. */
+  asleep: boolean;
+  /** Leader: this tick's heartbeats are offers. */
+  offering: boolean;
+  /** Leader: how many ticks in a row found nothing to do; the last of them, and where the log ended then. */
+  stillTicks: number;
+  lastTick: number;
+  lastIndex: LogIndex;
+}
+
 export class RaftState {
   readonly id: ReplicaId;
   readonly log: RaftLog;
@@ -48,6 +59,14 @@ export class RaftState {
   readonly requests: IndexRequests;
   /** Null: leases are off. */
   readonly lease: Lease | null;
+  /** Moved by quiescence.ts; a change of leader ends sleep. */
+  readonly quiescence: QuiescenceState = {
+    asleep: false,
+    offering: false,
+    stillTicks: 0,
+    lastTick: 0,
+    lastIndex: 0,
+  };
 
   role: Role = 'follower';
   term: Term;
@@ -204,6 +223,10 @@ function checkOptions(options: RaftOptions): void {
     options.pendingReadsMax,
   ];
   assert(options.checkQuorum || (options.lease ?? null) === null, 'leases without checkQuorum');
+  assert(
+    Number.isInteger(options.quiesceTicks) && options.quiesceTicks >= 0,
+    `quiesceTicks ${options.quiesceTicks}`,
+  );
   for (const limit of limits) assert(limit >= 1, `a limit of ${limit} lets nothing through`);
   assert(options.tailBytesMax >= 0, `tailBytesMax ${options.tailBytesMax}`);
 }

@@ -8,6 +8,8 @@ import type { RaftState } from './state.js';
 import { tickTransfer } from './transfer.js';
 
 export function handleTick(state: RaftState, decide: boolean): void {
+  if (state.quiescence.asleep) return;
+  state.quiescence.offering = false;
   state.ticks++;
   state.electionElapsed++;
   if (state.role === 'leader') tickLeader(state, decide);
@@ -46,6 +48,9 @@ function tickLeader(state: RaftState, decide: boolean): void {
 /** CheckQuorum (Raft thesis, section 6.2): whether a quorum was heard since the last look. */
 function hearsQuorum(state: RaftState): boolean {
   const result = quorumVote(state.configuration, state.activeOf);
-  for (const follower of state.followers) follower.recentlyActive = false;
+  for (const follower of state.followers) {
+    follower.silentRounds = follower.recentlyActive ? 0 : follower.silentRounds + 1;
+    follower.recentlyActive = false;
+  }
   return result === 'won';
 }

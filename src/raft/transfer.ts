@@ -1,6 +1,7 @@
 /** Handing leadership over (Raft thesis, section 3.10). */
 import type { ReplicaId } from '../base/index.js';
 import type { Progress } from './progress.js';
+import { wake } from './quiescence.js';
 import type { RaftState } from './state.js';
 
 /** While it runs proposals are refused, so that the target can catch up; a second wish replaces the first. */
@@ -9,6 +10,7 @@ export function startTransfer(state: RaftState, to: ReplicaId): boolean {
   const target = state.follower(to);
   if (target === null) return false;
   if (state.transferTarget === to) return true;
+  wake(state, false);
   state.transferTarget = to;
   state.transferElapsed = 0;
   state.replicationDue = true;

@@ -122,8 +122,17 @@ export type Message =
       readonly hintIndex: LogIndex;
       readonly hintTerm: Term;
     })
-  | (Envelope & { readonly type: 'heartbeat'; readonly commit: LogIndex })
-  | (Envelope & { readonly type: 'heartbeat_response' })
+  | (Envelope & {
+      readonly type: 'heartbeat';
+      readonly commit: LogIndex;
+      /** An offer to stop the group's clock: to be taken by who has everything up to `commit`, and nothing behind it. */
+      readonly quiesce: boolean;
+    })
+  | (Envelope & {
+      readonly type: 'heartbeat_response';
+      /** The offer was taken: the sender's clock stands. */
+      readonly quiesced: boolean;
+    })
   | (Envelope & {
       readonly type: 'vote';
       readonly lastIndex: LogIndex;
@@ -266,6 +275,8 @@ export interface RaftOptions {
   readonly eagerCommitNews: boolean;
   readonly preVote: boolean;
   readonly checkQuorum: boolean;
+  /** Ticks without anything to do after which a leader offers its group to quiesce; 0: never, and no offer is taken. */
+  readonly quiesceTicks: number;
   /** A replica that may have lost what it acknowledged: it never votes, campaigns or acknowledges. */
   readonly suspect: boolean;
   /** Leases for reads (lease.ts); they need `checkQuorum`. Absent or null: every read asks a quorum. */

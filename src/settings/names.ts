@@ -67,6 +67,7 @@ export const SETTINGS: Readonly<Record<SettingName, SettingDescription>> = {
     'RATIO',
     'how far the speeds of two clocks may differ, for leases',
   ),
+  'raft.quiesce': tuning('boolean', 'true|false', 'idle groups send no heartbeats of their own'),
   'log.sync': tuning('boolean', 'true|false', 'false is UNSAFE: acknowledged writes die with the power'),
   'log.checkpointBytes': tuning('integer', 'BYTES', 'log bytes of a group after which a checkpoint is due'),
   'log.checkpointEntries': tuning('integer', 'COUNT', 'log entries of a group after which one is due'),

@@ -60,6 +60,8 @@ export const nodeSettingsSchema = z.strictObject({
       diskStallMs: z.int().min(100).max(600_000).default(2_000),
       /** By how much the monotonic clocks of two nodes may run at different speeds. */
       clockDriftRatio: z.number().min(0.001).max(0.5).default(0.1),
+      /** Idle groups stop their clocks; nodes watch each other instead. */
+      quiesce: z.boolean().default(true),
     })
     .prefault({}),
   log: z

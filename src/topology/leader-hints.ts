@@ -77,19 +77,29 @@ export class LeaderHints {
     const countAt = w.length;
     w.u32(0);
     let count = 0;
+    const reached = this.visitSince(cursor, countMax, (group, hint) => {
+      w.u32(group);
+      w.u64(hint.term);
+      w.u64(hint.configurationVersion);
+      w.u32(hint.node);
+      count++;
+    });
+    w.putU32(countAt, count);
+    return reached;
+  }
+
+  /** Gives what `encodeSince` would write; returns the cursor to go on from. */
+  visitSince(cursor: number, countMax: number, visit: (group: GroupId, hint: LeaderHint) => void): number {
+    let count = 0;
     let reached = cursor;
     for (let i = this.firstChangeAfter(cursor); i < this.changeGroups.length && count < countMax; i++) {
       const group = this.changeGroups[i] as GroupId;
       const hint = this.hints.get(group) as StoredHint;
       reached = this.changeSequences[i] as number;
       if (hint.sequence !== reached) continue; // told by a later change of the same group
-      w.u32(group);
-      w.u64(hint.term);
-      w.u64(hint.configurationVersion);
-      w.u32(hint.node);
+      visit(group, hint);
       count++;
     }
-    w.putU32(countAt, count);
     return reached;
   }
 

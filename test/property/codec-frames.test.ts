@@ -56,7 +56,7 @@ function drawMessage(prng: Prng): Message {
         hintTerm: safe(prng),
       };
     case 2:
-      return { ...envelope, type: 'heartbeat', commit: safe(prng) };
+      return { ...envelope, type: 'heartbeat', commit: safe(prng), quiesce: flag() };
     case 3:
       return {
         ...envelope,
@@ -78,10 +78,8 @@ function drawMessage(prng: Prng): Message {
     case 5:
       return { ...envelope, type: 'read_round', round: safe(prng) };
     case 6:
-      return {
-        ...envelope,
-        type: prng.pick(['heartbeat_response', 'timeout_now', 'removed', 'suspect'] as const),
-      };
+      if (flag()) return { ...envelope, type: 'heartbeat_response', quiesced: flag() };
+      return { ...envelope, type: prng.pick(['timeout_now', 'removed', 'suspect'] as const) };
     default: {
       const list = (): number[] => Array.from({ length: prng.below(5) }, () => prng.u32());
       const configuration = {
@@ -119,7 +117,9 @@ describe('frames of any content', () => {
     const prng = new Prng(1).stream('messages');
     const writer = new RaftFrameWriter();
     for (let round = 0; round < 300; round++) {
-      const header = { node: prng.u32(), bootNumber: safe(prng), wallMs: safe(prng), mapVersion: safe(prng) };
+      const plain = { node: prng.u32(), bootNumber: safe(prng), wallMs: safe(prng), mapVersion: safe(prng) };
+      const groups = Array.from({ length: prng.below(65) }, () => prng.u32());
+      const header = prng.chance(0.5) ? plain : { ...plain, endings: { number: 1 + safe(prng), groups } };
       const said = Array.from({ length: prng.below(8) }, () => [prng.u32(), drawMessage(prng)] as const);
       writer.begin(header);
       for (const [group, message] of said) writer.add(group, message);

@@ -14,7 +14,7 @@ function makeChaos(seed: number): RaftChaos {
 }
 
 test('E2 E3 E5 E6 E11 E13 E18 E25 E28 E30 E53 one leader per term, equal logs, nothing committed lost, no stale read', () => {
-  const total = { elections: 0, confirmed: 0, aborted: 0, crashes: 0, installs: 0, applied: 0 };
+  const total = { elections: 0, confirmed: 0, aborted: 0, crashes: 0, installs: 0, applied: 0, sleeps: 0 };
   const first = ONLY === undefined ? 1 : Number(ONLY);
   const last = ONLY === undefined ? SEEDS : first;
   for (let seed = first; seed <= last; seed++) {

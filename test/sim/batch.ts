@@ -18,6 +18,7 @@ const COUNTERS = [
   'clientCuts',
   'snapshots',
   'checkpoints',
+  'quiesces',
   'walks',
   'walksAcrossElections',
 ] as const;

@@ -83,6 +83,15 @@ class WrappedRaft implements Raft {
   get leaseUntilMs(): MonoMs {
     return this.inner.leaseUntilMs;
   }
+  get quiesced(): boolean {
+    return this.inner.quiesced;
+  }
+  quiesce(isGone: (id: ReplicaId) => boolean): void {
+    this.inner.quiesce(isGone);
+  }
+  wake(isLeaderLost: boolean): void {
+    this.inner.wake(isLeaderLost);
+  }
   tick(decide: boolean): void {
     this.inner.tick(decide);
   }

@@ -2,7 +2,8 @@
  * Liveness: after everything is repaired, the cluster must come together. Every group has one leader, of which all its
  * nodes know, and a configuration that is not joint; exactly its members are there, each on the node where it is at
  * home, at one applied index with one state hash, with nothing left uncommitted. Replicas that damage made suspect have
- * been replaced, and those that were removed are gone. Of machines that were left out for good nothing is asked.
+ * been replaced, and those that were removed are gone. Of machines that were left out for good nothing is asked. Left
+ * alone, every group falls asleep.
  */
 import { must } from '../../src/base/index.js';
 import type { ReplicaStatus } from '../../src/node/api.js';
@@ -70,5 +71,17 @@ function differenceOf(leader: ReplicaStatus, replica: ReplicaStatus): string | n
     return `leaders on nodes ${leader.leaderNode} and ${replica.leaderNode}`;
   if (replica.configuration.version !== leader.configuration.version)
     return `configurations ${leader.configuration.version} and ${replica.configuration.version}`;
+  return null;
+}
+
+/** Which groups are still awake, in words; null when all sleep on every machine. */
+export function whatIsAwake(cluster: SimCluster): string | null {
+  for (const machine of cluster.machines) {
+    const awake = cluster.status(machine)?.replicas.filter((replica) => !replica.quiesced) ?? [];
+    if (awake.length > 0) {
+      const groups = awake.map((replica) => `${replica.group} (${replica.role})`);
+      return `${machine.name} is idle and awake for groups ${groups.join(', ')}`;
+    }
+  }
   return null;
 }

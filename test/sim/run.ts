@@ -10,7 +10,7 @@ import { checkHistory } from '../support/check-history.js';
 import { encodeHistory, History } from '../support/history-record.js';
 import { SafetyCheckers } from './checkers.js';
 import { SimConnection } from './clients.js';
-import { whatIsMissing } from './converge.js';
+import { whatIsAwake, whatIsMissing } from './converge.js';
 import { planFaults, type FaultKind, type PlannedFault } from './fault-plan.js';
 import { CLOCK_OFFSET_MS_MAX, Faults } from './faults.js';
 import { MarkingObserver, Marks, type Mark } from './marks.js';
@@ -64,6 +64,8 @@ export interface RunReport {
   readonly partitions: number;
   readonly snapshots: number;
   readonly checkpoints: number;
+  /** How often a replica fell asleep. */
+  readonly quiesces: number;
   /** Whole walks of SCAN, and those of them that saw an election. */
   readonly walks: number;
   readonly walksAcrossElections: number;
@@ -217,7 +219,7 @@ class Run {
   }
 
   report(failure: string | null, checker: string): RunReport {
-    for (const machine of this.cluster.machines) this.cluster.countCheckpoints(machine);
+    for (const machine of this.cluster.machines) this.cluster.countLife(machine);
     this.marks.hit('outcome_unknown', this.history.unknown);
     this.marks.hit('stale_frame', this.network.counters.framesStale);
     for (const [code, count] of this.sdk.codes)
@@ -239,6 +241,7 @@ class Run {
       partitions: this.faults.partitions,
       snapshots: this.checkers.snapshots,
       checkpoints: this.cluster.checkpoints,
+      quiesces: this.cluster.quiesces,
       walks: sum(this.scanners, (s) => s.walks),
       walksAcrossElections: sum(this.scanners, (s) => s.walksAcrossElections),
       clientCuts: this.faults.clientCuts,
@@ -283,6 +286,7 @@ class Run {
     for (const client of clients) client.stop();
     this.until(RECOVERY_MS_MAX, () => (clients.every((c) => c.idle) ? null : 'requests without an answer'));
     this.until(RECOVERY_MS_MAX, () => whatIsMissing(this.cluster));
+    this.until(RECOVERY_MS_MAX, () => whatIsAwake(this.cluster));
   }
 
   /** Every shard takes a write and answers reads, by both doors. */

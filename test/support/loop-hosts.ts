@@ -17,6 +17,8 @@ export interface TestCheckpoints {
   readonly entries: number;
   readonly logBytesMax?: number;
 }
+export const ELECTION_MS = 10 * TICK_MS;
+const QUIESCE_TICKS = 20;
 
 export class TestNode {
   readonly clock;
@@ -49,6 +51,8 @@ export class TestNode {
       diskStallMs: DISK_STALL_MS,
       snapshotBytesPerSecond: cluster.snapshotBytesPerSecond,
       hasRoomFor: (bytes) => bytes <= cluster.freeBytes(id),
+      heartbeatTicks: 2,
+      electionTicks: 10,
       clock: this.clock,
       timers,
       logger: quietLogger,
@@ -100,6 +104,7 @@ export class TestNode {
           checkQuorum: true,
           suspect: suspect !== null,
           ...this.cluster.raftOptions,
+          quiesceTicks: QUIESCE_TICKS,
         }),
         makeInitial(voters),
       ),

@@ -41,6 +41,7 @@ export class ManualHost implements ReplicaHost {
   suspects = 0;
   /** Readys that wait for their write, in order. */
   unsaved: Waiting[] = [];
+  readonly silent: Replica[] = [];
   private callbacks: (() => void)[] = [];
   private transfers = 0;
   dirty = false;
@@ -113,6 +114,14 @@ export class ManualHost implements ReplicaHost {
 
   nextTransfer(): number {
     return ++this.transfers;
+  }
+
+  isNodeDown(): boolean {
+    return false;
+  }
+
+  onSilent(replica: Replica): void {
+    this.silent.push(replica);
   }
 
   onRoleChange(_replica: Replica, change: RoleChange): void {

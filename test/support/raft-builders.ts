@@ -29,6 +29,7 @@ export function makeOptions(id: number, changes: Partial<RaftOptions> = {}): Raf
     eagerCommitNews: true,
     preVote: false,
     checkQuorum: false,
+    quiesceTicks: 0,
     suspect: false,
     promotionLagMax: 100,
     configurations: configurationEntries,
@@ -101,8 +102,8 @@ const DEFAULTS: {
 } = {
   append: { type: 'append', prevIndex: 0, prevTerm: 0, commit: 0, entries: [] },
   append_response: { type: 'append_response', index: 0, reject: false, hintIndex: 0, hintTerm: 0 },
-  heartbeat: { type: 'heartbeat', commit: 0 },
-  heartbeat_response: { type: 'heartbeat_response' },
+  heartbeat: { type: 'heartbeat', commit: 0, quiesce: false },
+  heartbeat_response: { type: 'heartbeat_response', quiesced: false },
   vote: { type: 'vote', lastIndex: 0, lastTerm: 0, pre: false, transfer: false },
   vote_response: { type: 'vote_response', pre: false, granted: true, commit: 0, commitTerm: 0 },
   read_round: { type: 'read_round', round: 1 },

@@ -56,6 +56,7 @@ export class RaftChaos {
     installs: 0,
     applied: 0,
     leased: 0,
+    sleeps: 0,
   };
   readonly members: ChaosMembers;
 
@@ -83,6 +84,7 @@ export class RaftChaos {
       tailBytesMax: options.pick([0, 200, 100_000]),
       uncommittedBytesMax: options.pick([200, 100_000]),
       pendingReadsMax: 20,
+      quiesceTicks: options.pick([0, 1, 3, 6]),
       promotionLagMax: options.pick([0, 2, 100]),
     };
     if (withLeases) {
@@ -136,6 +138,7 @@ export class RaftChaos {
       { weight: 3, act: (id) => this.releaseFetches(id) },
       { weight: weigh(1), act: (id) => this.cluster.at(id).raft?.onUnreachable(this.anyId()) },
       { weight: withLeases ? 1 : 0, act: (id) => this.fallAsleep(id) },
+      { weight: weigh(1), act: (id) => this.cluster.at(id).raft?.wake(this.prng.chance(0.5)) },
       { weight: changes * 4, act: () => this.members.change() },
       { weight: changes * 8, act: () => this.members.destroyRemoved() },
     ];
@@ -169,6 +172,8 @@ export class RaftChaos {
       replica.slow = false;
       replica.holdFetches = false;
       if (replica.raft === null) replica.start();
+      // What hosts do when they hear of each other again.
+      replica.live.wake(this.prng.chance(0.5));
       cluster.persist(id);
       cluster.releaseFetches(id);
     }
@@ -216,6 +221,13 @@ export class RaftChaos {
     if (this.asleep !== 0) return;
     this.asleep = id;
     this.asleepUntilMs = this.nowMs + this.prng.between(100, 2 * PROMISE_STEPS);
+    const { raft } = this.cluster.at(id);
+    if (raft === null || raft === undefined) return;
+    const wasAsleep = raft.quiesced;
+    raft.tick(!this.prng.chance(0.1));
+    // Hosts are wrong about who is gone: that may cost time, never more.
+    if (this.prng.chance(0.9)) raft.quiesce(() => this.prng.chance(0.2));
+    if (raft.quiesced && !wasAsleep) this.counts.sleeps++;
   }
 
   private takeReady(id: number): void {

@@ -13,6 +13,8 @@ export interface RunningQuorate extends RunningSystem {
   readonly grpcPorts: readonly number[];
   /** Every node's /metrics page. Throws when one doesn't answer. */
   metrics(): Promise<string[]>;
+  /** How many groups each of the first `nodes` nodes leads; all nodes by default. */
+  ledGroups(nodes?: number): Promise<number[]>;
 }
 
 const START_MS_MAX = 60_000;
@@ -28,7 +30,11 @@ export function hasMovedListeners(program: string): boolean {
   return help.status === 0 && help.stdout.includes('routing=moved');
 }
 
-export async function startCluster(context: BenchContext, folder: string): Promise<RunningQuorate> {
+export async function startCluster(
+  context: BenchContext,
+  folder: string,
+  shards = 16,
+): Promise<RunningQuorate> {
   const nodes = await startNodes(context, folder, 3, (i, grpc) => [
     '--join',
     grpc
@@ -37,7 +43,7 @@ export async function startCluster(context: BenchContext, folder: string): Promi
       .join(','),
   ]);
   await until(() => allAnswer(nodes.httpPorts, '/healthz'), 'the nodes listen', START_MS_MAX);
-  const init = ['init', '--endpoint', `127.0.0.1:${nodes.grpcPorts[0]}`];
+  const init = ['init', '--endpoint', `127.0.0.1:${nodes.grpcPorts[0]}`, '--shards', String(shards)];
   await context.children.run(
     'quorate init',
     [process.execPath, context.program, ...init],
@@ -103,6 +109,10 @@ async function startNodes(
     grpcPorts,
     httpPorts,
     metrics: () => Promise.all(httpPorts.map((port) => metricsPage(port))),
+    ledGroups: async (nodes = httpPorts.length) => {
+      const pages = await Promise.all(httpPorts.slice(0, nodes).map((port) => metricsPage(port)));
+      return pages.map((page) => Number(/^quorate_raft_led_groups (\d+)$/m.exec(page)?.[1] ?? 0));
+    },
     stop: async () => {
       for (const child of [...children].reverse()) await child.stop();
     },

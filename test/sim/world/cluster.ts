@@ -78,6 +78,7 @@ export class SimCluster {
   readonly machines: Machine[] = [];
   crashes = 0;
   checkpoints = 0;
+  quiesces = 0;
   /** Why the run fails, found by a node itself. */
   failure: string | null = null;
   /** Told before a node starts again. */
@@ -233,16 +234,17 @@ export class SimCluster {
   }
 
   /** Counts what running nodes did; called at the end of a life and at the end of the run. */
-  countCheckpoints(machine: Machine): void {
+  countLife(machine: Machine): void {
     const { life } = machine;
     if (life === null) return;
     this.checkpoints += life.node.status().checkpointsWritten;
+    this.quiesces += life.metrics.counter('raft_quiesces_total', '').value;
     this.marks?.onMetrics(life.metrics);
   }
 
   private end(machine: Machine, kind: CrashKind): void {
     const owner = must(machine.life, 'life').owner;
-    this.countCheckpoints(machine);
+    this.countLife(machine);
     machine.life = null;
     machine.rafts = [];
     this.loop.kill(owner);

@@ -22,7 +22,7 @@ import {
   RaftFrameWriter,
 } from '../../../src/codec/index.js';
 import type { Message } from '../../../src/raft/index.js';
-import { BULK_FRAMES, HEADER, MESSAGES, READ_MESSAGES } from './samples.js';
+import { BULK_FRAMES, ENDINGS, HEADER, MESSAGES, QUIET_MESSAGES, READ_MESSAGES } from './samples.js';
 
 const golden = JSON.parse(
   readFileSync(new URL('../../golden/wire-v1.json', import.meta.url), 'utf8'),
@@ -40,6 +40,9 @@ function encodeAll(): Record<string, string> {
     messages.forEach((message, i) => raft.add(i, message));
     return hex(raft.finish());
   };
+  const quiet = new RaftFrameWriter();
+  quiet.begin({ ...HEADER, endings: ENDINGS });
+  QUIET_MESSAGES.forEach((message, i) => quiet.add(i, message));
   const requests = new ForwardRequestWriter();
   requests.begin(9);
   requests.add(0xffffffff, 16, 2, 4999, Uint8Array.of(1, 2, 3));
@@ -52,6 +55,7 @@ function encodeAll(): Record<string, string> {
   const all: Record<string, string> = {
     raft: raftFrame(MESSAGES),
     raftReads: raftFrame(READ_MESSAGES),
+    raftQuiet: hex(quiet.finish()),
     requests: hex(requests.finish()),
     responses: hex(responses.finish()),
     gossip: hex(gossip.finish()),
@@ -78,6 +82,12 @@ describe('version 1 on the wire', () => {
       });
       expect(heard).toEqual(messages);
     }
+    const heard: Message[] = [];
+    decodeRaftFrame(fromGolden('raftQuiet'), {
+      onHeader: (header) => expect(header).toEqual({ ...HEADER, endings: ENDINGS }),
+      onMessage: (_group, message) => heard.push(message),
+    });
+    expect(heard).toEqual(QUIET_MESSAGES);
     BULK_FRAMES.forEach((frame, i) => expect(decodeBulkFrame(fromGolden(`bulk${i}`))).toEqual(frame));
     expect(decodeHello(fromGolden('hello'))).toMatchObject({ channel: 'bulk', wanted: 2 });
     expect(decodeWelcome(fromGolden('welcome'))).toMatchObject({ refused: null, protocol: 1 });

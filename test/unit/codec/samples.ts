@@ -1,5 +1,5 @@
 /** One of each thing that peers say, with every field set to something that would be missed. */
-import type { BulkFrame, RaftFrameHeader } from '../../../src/codec/index.js';
+import type { BulkFrame, LeadershipEndings, RaftFrameHeader } from '../../../src/codec/index.js';
 import type { Configuration, Message } from '../../../src/raft/index.js';
 
 export const HEADER: RaftFrameHeader = {
@@ -41,8 +41,8 @@ export const MESSAGES: readonly Message[] = [
   { ...envelope, type: 'append', prevIndex: 0, prevTerm: 0, commit: 0, entries: [] },
   { ...envelope, type: 'append_response', index: 44, reject: true, hintIndex: 12, hintTerm: 3 },
   { ...envelope, type: 'append_response', index: 44, reject: false, hintIndex: 0, hintTerm: 0 },
-  { ...envelope, type: 'heartbeat', commit: 17 },
-  { ...envelope, type: 'heartbeat_response' },
+  { ...envelope, type: 'heartbeat', commit: 17, quiesce: false },
+  { ...envelope, type: 'heartbeat_response', quiesced: false },
   { ...envelope, type: 'vote', lastIndex: 9, lastTerm: 2, pre: true, transfer: false },
   { ...envelope, type: 'vote', lastIndex: 9, lastTerm: 2, pre: false, transfer: true },
   { ...envelope, type: 'vote_response', pre: true, granted: false, commit: 7, commitTerm: 2 },
@@ -61,6 +61,14 @@ export const READ_MESSAGES: readonly Message[] = [
   { ...envelope, type: 'read_request', context: 2 ** 51 },
   { ...envelope, type: 'read_answer', context: 2 ** 51, index: 17, ok: true },
   { ...envelope, type: 'read_answer', context: 2 ** 51, index: 0, ok: false },
+];
+
+/** What came with quiescence: a frame's endings, and the flags of heartbeats. */
+export const ENDINGS: LeadershipEndings = { number: 2 ** 35 + 1, groups: [7, 0xffffffff] };
+
+export const QUIET_MESSAGES: readonly Message[] = [
+  { ...envelope, type: 'heartbeat', commit: 17, quiesce: true },
+  { ...envelope, type: 'heartbeat_response', quiesced: true },
 ];
 
 export const BULK_FRAMES: readonly BulkFrame[] = [

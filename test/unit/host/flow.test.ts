@@ -168,6 +168,7 @@ describe('a sender of snapshots that lies', () => {
       term: 10,
       configurationVersion: 1,
       commit: 0,
+      quiesce: false,
     });
     send(offerOf(1));
     expect(answers()).toMatchObject([

@@ -6,10 +6,10 @@ import { Replica } from '../../../src/group/index.js';
 import { Host } from '../../../src/host/index.js';
 import { createKv } from '../../../src/kv/index.js';
 import type { Timers } from '../../../src/ports/index.js';
-import { createRaft } from '../../../src/raft/index.js';
+import { createRaft, type Message } from '../../../src/raft/index.js';
 import { MemoryCheckpointStore, MemoryLogStore } from '../../support/loop-stores.js';
 import { LoopWorld, quietLogger, throwingFatal } from '../../support/loop-world.js';
-import { makeInitial, makeMessage, makeOptions } from '../../support/raft-builders.js';
+import { makeEntries, makeInitial, makeMessage, makeOptions } from '../../support/raft-builders.js';
 
 const ELECTION_TICKS = 5;
 
@@ -36,7 +36,18 @@ class ManualTimers implements Timers {
   }
 }
 
-function follower(): { timers: ManualTimers; host: Host; replica: Replica; heartbeat: () => void } {
+interface Follower {
+  timers: ManualTimers;
+  world: LoopWorld;
+  host: Host;
+  replica: Replica;
+  /** A heartbeat of the leader arrives; with `quiesce` it offers to stop the group's clock. */
+  heartbeat: (quiesce?: boolean) => void;
+  /** An empty frame of the leader's node arrives. */
+  sign: () => void;
+}
+
+function follower(): Follower {
   const timers = new ManualTimers();
   const world = new LoopWorld();
   const host = new Host({
@@ -46,6 +57,8 @@ function follower(): { timers: ManualTimers; host: Host; replica: Replica; heart
     diskStallMs: 1000,
     snapshotBytesPerSecond: 1 << 30,
     hasRoomFor: () => true,
+    heartbeatTicks: 2,
+    electionTicks: ELECTION_TICKS,
     clock: world.clock,
     timers,
     logger: quietLogger,
@@ -70,13 +83,19 @@ function follower(): { timers: ManualTimers; host: Host; replica: Replica; heart
     onSuspect: () => undefined,
   });
   const voters = [1, 2, 3];
-  const options = makeOptions(1, { electionTicks: ELECTION_TICKS, random: () => 0, preVote: true });
+  const hardState = { term: 1, vote: 2, commit: 1 };
+  const options = makeOptions(1, {
+    electionTicks: ELECTION_TICKS,
+    random: () => 0,
+    preVote: true,
+    quiesceTicks: 1,
+  });
   const replica = new Replica({
     group: 1,
     id: 1,
-    raft: createRaft(options, makeInitial(voters)),
+    raft: createRaft(options, makeInitial(voters, makeEntries([1]), { hardState, appliedIndex: 1 })),
     machine: createKv({ hashSeed: 1, valueBytesMax: 100, firstSlot: 0, lastSlot: 16383 }),
-    appliedIndex: 0,
+    appliedIndex: 1,
     suspect: null,
     checkpointLimits: { bytes: 1 << 30, entries: 1 << 30, logBytesMax: Infinity },
     host,
@@ -84,15 +103,17 @@ function follower(): { timers: ManualTimers; host: Host; replica: Replica; heart
   });
   host.addReplica(replica);
   host.start();
-  const heartbeat = (): void => {
+  const frame = (message: Message | null): void => {
     const writer = new RaftFrameWriter();
     writer.begin({ node: 2, bootNumber: 1, wallMs: world.clock.wallMs(), mapVersion: 1 });
-    writer.add(1, makeMessage('heartbeat', { from: 2, to: 1, term: 1, commit: 0 }));
+    if (message !== null) writer.add(1, message);
     host.onRaftFrame(2, writer.finish());
   };
+  const heartbeat = (quiesce = false): void =>
+    frame(makeMessage('heartbeat', { from: 2, to: 1, term: 1, commit: 1, quiesce }));
   heartbeat();
   timers.turn();
-  return { timers, host, replica, heartbeat };
+  return { timers, world, host, replica, heartbeat, sign: () => frame(null) };
 }
 
 test('E113 silence for an election time-out makes a follower campaign', () => {
@@ -129,3 +150,46 @@ test('E113 ticks missed in a stall count once', () => {
   }
   expect(replica.raft.role).toBe('follower');
 });
+
+/** One tick's time passes, and the loop turns. */
+function passTick({ timers, world }: Follower): void {
+  world.run(10);
+  timers.fire();
+  timers.turn();
+}
+
+test('E113 a stall wakes no quiet group while signs of its leader’s node wait in the socket', () => {
+  const node = follower();
+  const { timers, world, replica } = node;
+  node.heartbeat(true);
+  timers.turn();
+  expect(replica.raft.quiesced).toBe(true);
+  for (let i = 0; i < 100; i++) {
+    // Timers fire first, and so late that the node counts as silent by far; then the socket is read.
+    world.run(1500);
+    timers.fire();
+    if (i % 2 === 0) node.sign();
+    timers.turn();
+    if (i % 2 === 1) node.sign(); // or only after the turn: a late tick judges nobody
+    for (let k = 0; k < ELECTION_TICKS - 1; k++) passTick(node);
+    node.sign();
+    expect(replica.raft.quiesced).toBe(true);
+  }
+});
+
+test.each([
+  ['four election time-outs', 4, false],
+  ['one election time-out, its link being down,', 1, true],
+])(
+  'E111 E113 silence of the leader’s node for %s wakes a quiet follower, and it campaigns',
+  (_what, factor, isDown) => {
+    const node = follower();
+    node.heartbeat(true);
+    node.timers.turn();
+    if (isDown) node.host.onLinkDown(2, 'raft');
+    for (let i = 0; i < factor * ELECTION_TICKS - 1; i++) passTick(node);
+    expect(node.replica.raft.quiesced).toBe(true);
+    for (let i = 0; i < 3; i++) passTick(node);
+    expect(node.replica.raft.role).toBe('precandidate');
+  },
+);

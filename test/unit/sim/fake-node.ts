@@ -131,6 +131,7 @@ class FakeNode implements Node {
       snapshotsOut: [],
       snapshotIn: null,
       configuration: CONFIGURATION,
+      quiesced: true,
     }));
     return {
       nodeId: founded ? this.nodeId : 0,
