@@ -4,10 +4,10 @@
  * (paper, figure 3), and that reads are linearizable. `heal` then demands that the cluster comes back to work.
  */
 import { Prng, encodeUtf8 } from '../../src/base/index.js';
-import type { Entry, RaftOptions, Ready } from '../../src/raft/index.js';
+import type { Entry, Raft, RaftOptions, Ready } from '../../src/raft/index.js';
 import { makeConfiguration } from './raft-builders.js';
 import { RaftCluster } from './raft-cluster.js';
-import type { TestReplica } from './raft-cluster.js';
+import type { ReplicaDisk, TestReplica } from './raft-cluster.js';
 
 const NETWORK_MAX = 300;
 
@@ -15,6 +15,25 @@ interface PendingRead {
   /** What was committed anywhere when the read came: it must see all of it. */
   readonly committed: number;
 }
+
+/** A promise of Raft was broken; `rule` names it. */
+export class RaftViolation extends Error {
+  override readonly name = 'RaftViolation';
+
+  constructor(
+    readonly rule: string,
+    what: string,
+  ) {
+    super(what);
+  }
+}
+
+/**
+ * What a schedule is rich in. `elections`: hardly anything but campaigns, crashes and slow disks, where votes get lost.
+ * `figure8`: leaders that crash before their entries reached more than a few. `suspects`: a minority's disks lose what
+ * they had written, and the replicas are told so.
+ */
+export type ChaosProfile = 'all' | 'elections' | 'figure8' | 'suspects';
 
 export class RaftChaos {
   readonly cluster: RaftCluster;
@@ -25,22 +44,27 @@ export class RaftChaos {
   private readonly leaders = new Map<number, number>();
   private readonly entries = new Map<string, { text: string; previousTerm: number }>();
   private readonly committed: Entry[] = [];
+  /** By index: the terms of entries that some replica called committed. */
+  private readonly committedTerms: (number | undefined)[] = [];
   private readonly commits = new Map<TestReplica, { raft: unknown; commit: number; term: number }>();
   private readonly reads = new Map<number, PendingRead>();
   private committedMax = 0;
   private nextContext = 1;
   private proposals = 0;
+  /** Replicas whose disks lost something, and what the disks held some time ago. */
+  private readonly suspects = new Set<number>();
+  private readonly oldDisks = new Map<number, ReplicaDisk>();
   /** How often the rarer things happened, so that a test can tell that they did. */
   readonly counts = { elections: 0, confirmed: 0, aborted: 0, crashes: 0, installs: 0, applied: 0 };
 
-  /** `elections`: hardly anything but campaigns, crashes and slow disks, where votes get lost. */
   constructor(
     readonly seed: number,
-    profile: 'all' | 'elections' = 'all',
+    profile: ChaosProfile = 'all',
   ) {
     this.prng = new Prng(seed);
     const options = this.prng.stream('options');
-    const voters = [1, 2, 3, 4, 5].slice(0, options.pick([1, 2, 3, 3, 4, 5]));
+    const drawn = options.pick([1, 2, 3, 3, 4, 5]);
+    const voters = [1, 2, 3, 4, 5].slice(0, votersOf(profile, drawn));
     const learners = options.chance(0.3) ? [voters.length + 1] : [];
     const changes: Partial<RaftOptions> = {
       electionTicks: 5,
@@ -65,6 +89,7 @@ export class RaftChaos {
       onApply: (_replica, entry) => this.checkApplied(entry),
     });
     const isElections = profile === 'elections';
+    const isFigure8 = profile === 'figure8';
     if (isElections) for (const replica of this.cluster.replicas.values()) replica.slow = true;
     // Some kinds of trouble are switched off altogether in some runs: else they hide each other.
     const weigh = (weight: number): number => weight * options.pick([0, 1, 1, 4]);
@@ -81,8 +106,8 @@ export class RaftChaos {
         weight: isElections ? 0 : weigh(2),
         act: (id) => (this.cluster.at(id).slow = !this.cluster.at(id).slow),
       },
-      { weight: isElections ? 6 : weigh(1), act: (id) => this.crash(id) },
-      { weight: isElections ? 20 : 3, act: (id) => this.start(id) },
+      { weight: isElections ? 6 : isFigure8 ? 3 : weigh(1), act: (id) => this.crash(id) },
+      { weight: isElections ? 20 : isFigure8 ? 6 : 3, act: (id) => this.start(id) },
       { weight: weigh(2), act: () => this.cutOrHeal() },
       { weight: weigh(2), act: (id) => this.compact(id) },
       { weight: 5, act: (id) => this.stream(id) },
@@ -91,6 +116,13 @@ export class RaftChaos {
       { weight: weigh(2), act: (id) => (this.cluster.at(id).holdFetches = !this.cluster.at(id).holdFetches) },
       { weight: 3, act: (id) => this.releaseFetches(id) },
       { weight: weigh(1), act: (id) => this.cluster.at(id).raft?.onUnreachable(this.anyId()) },
+      ...(isFigure8 ? [{ weight: 3, act: () => this.crashLeader() }] : []),
+      ...(profile === 'suspects'
+        ? [
+            { weight: 2, act: (id: number) => this.remember(id) },
+            { weight: 1, act: (id: number) => this.loseDisk(id) },
+          ]
+        : []),
     ];
     this.weightTotal = this.weights.reduce((sum, one) => sum + one.weight, 0);
   }
@@ -141,7 +173,8 @@ export class RaftChaos {
   private isConverged(): boolean {
     const leader = this.cluster.leader();
     if (leader === null) return false;
-    return [...this.cluster.replicas.values()].every((one) => one.applied.length === leader.lastIndex);
+    const isThere = (one: TestReplica): boolean => one.applied.length === leader.lastIndex;
+    return [...this.cluster.replicas].every(([id, one]) => this.suspects.has(id) || isThere(one));
   }
 
   // What may happen.
@@ -202,6 +235,29 @@ export class RaftChaos {
     this.cluster.crash(id, this.prng.below(replica.unsaved.length + 1));
   }
 
+  private crashLeader(): void {
+    const leader = this.cluster.leader();
+    if (leader !== null) this.crash(leader.id);
+  }
+
+  private remember(id: number): void {
+    if (!this.suspects.has(id)) this.oldDisks.set(id, { ...this.cluster.at(id).disk });
+  }
+
+  /** The disk is what it was some time ago, and the replica is told that it may lack something: for ever. */
+  private loseDisk(id: number): void {
+    const old = this.oldDisks.get(id);
+    const { voters } = this.cluster.configuration;
+    if (old === undefined || this.suspects.has(id) || !voters.includes(id)) return;
+    if (this.suspects.size >= (voters.length - 1) >> 1) return;
+    this.suspects.add(id);
+    this.crash(id);
+    const replica = this.cluster.at(id);
+    Object.assign(replica.disk, old);
+    Object.assign(replica.options, { suspect: true });
+    replica.start();
+  }
+
   private start(id: number): void {
     const replica = this.cluster.at(id);
     if (replica.raft === null) replica.start();
@@ -250,11 +306,14 @@ export class RaftChaos {
       const before = this.commits.get(replica);
       if (before?.raft === raft) {
         this.demand(
+          'monotonic commit and term',
           raft.commit >= before.commit,
           `commit of ${raft.id} fell from ${before.commit} to ${raft.commit}`,
         );
-        this.demand(raft.term >= before.term, `term of ${raft.id} fell`);
+        this.demand('monotonic commit and term', raft.term >= before.term, `term of ${raft.id} fell`);
       }
+      const isSame = before?.raft === raft;
+      if (!isSame || raft.commit > before.commit) this.checkCommitted(raft, isSame ? before.commit + 1 : 1);
       this.commits.set(replica, { raft, commit: raft.commit, term: raft.term });
       if (raft.role === 'leader') this.checkLeader(replica);
       this.committedMax = Math.max(this.committedMax, raft.commit);
@@ -265,14 +324,24 @@ export class RaftChaos {
     const raft = replica.live;
     const known = this.leaders.get(raft.term);
     if (known === raft.id) return;
-    this.demand(known === undefined, `replicas ${known} and ${raft.id} both lead term ${raft.term}`);
+    const both = `replicas ${known} and ${raft.id} both lead term ${raft.term}`;
+    this.demand('election safety', known === undefined, both);
     this.leaders.set(raft.term, raft.id);
     this.counts.elections++;
-    const first = raft.status().firstIndex;
-    for (const entry of this.committed) {
-      if (entry.index < first) continue;
-      const term = raft.termAt(entry.index);
-      this.demand(term === entry.term, `leader ${raft.id} lacks committed ${entry.index}@${entry.term}`);
+    for (let index = raft.status().firstIndex; index < this.committedTerms.length; index++) {
+      const term = this.committedTerms[index];
+      const lacks = `leader ${raft.id} lacks committed ${index}@${term}`;
+      this.demand('leader completeness', term === undefined || raft.termAt(index) === term, lacks);
+    }
+  }
+
+  /** What any replica calls committed, applied or not, is committed for ever. */
+  private checkCommitted(raft: Raft, from: number): void {
+    for (let index = Math.max(from, raft.status().firstIndex); index <= raft.commit; index++) {
+      const term = raft.termAt(index);
+      const known = (this.committedTerms[index] ??= term);
+      const what = `${raft.id} committed ${index}@${term}, elsewhere it is of term ${known}`;
+      this.demand('state machine safety', known === term, what);
     }
   }
 
@@ -288,12 +357,13 @@ export class RaftChaos {
           : (ready.entries[entry.index - first.index - 1] as Entry).term;
       const known = this.entries.get(key);
       if (known) {
-        this.demand(known.text === text && known.previousTerm === previousTerm, `two logs differ at ${key}`);
+        const isSame = known.text === text && known.previousTerm === previousTerm;
+        this.demand('log matching', isSame, `two logs differ at ${key}`);
       } else this.entries.set(key, { text, previousTerm });
     }
     const { persisted } = raft.status();
     for (const { index } of ready.committed)
-      this.demand(index <= persisted, `${index} applied, not persisted`);
+      this.demand('apply what is durable', index <= persisted, `${index} applied, not persisted`);
     if (ready.snapshot !== null) this.counts.installs++;
     for (const outcome of ready.reads) {
       if (outcome.kind === 'aborted') {
@@ -303,8 +373,9 @@ export class RaftChaos {
       }
       this.counts.confirmed++;
       const read = this.reads.get(outcome.context);
-      this.demand(read !== undefined, `read ${outcome.context} answered twice`);
+      this.demand('linearizable reads', read !== undefined, `read ${outcome.context} answered twice`);
       this.demand(
+        'linearizable reads',
         outcome.index >= (read?.committed ?? 0),
         `stale read: at ${outcome.index}, but ${read?.committed} was committed when it came`,
       );
@@ -316,15 +387,23 @@ export class RaftChaos {
     const known = this.committed[entry.index - 1];
     if (known) {
       const same = known.term === entry.term && known.data.join() === entry.data.join();
-      this.demand(same, `applied ${entry.index}@${entry.term}, elsewhere it is of term ${known.term}`);
+      const applied = `applied ${entry.index}@${entry.term}, elsewhere it is of term ${known.term}`;
+      this.demand('state machine safety', same, applied);
       return;
     }
-    this.demand(entry.index === this.committed.length + 1, `applied ${entry.index} with a gap`);
+    const isNext = entry.index === this.committed.length + 1;
+    this.demand('state machine safety', isNext, `applied ${entry.index} with a gap`);
     this.committed.push(entry);
     this.counts.applied++;
   }
 
-  private demand(holds: boolean, what: string): void {
-    if (!holds) throw new Error(`seed ${this.seed}: ${what}`);
+  private demand(rule: string, holds: boolean, what: string): void {
+    if (!holds) throw new RaftViolation(rule, `seed ${this.seed}: ${rule}: ${what}`);
   }
+}
+
+/** Losing one of few is the end; figure 8 needs room for two majorities that share one replica. */
+function votersOf(profile: ChaosProfile, drawn: number): number {
+  if (profile === 'figure8') return 5;
+  return profile === 'suspects' ? Math.max(3, drawn) : drawn;
 }
