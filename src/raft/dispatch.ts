@@ -64,6 +64,7 @@ const TABLE: Readonly<Record<Role, Handlers>> = {
 export function stepMessage(state: RaftState, message: Message): void {
   if (!isForUs(state, message)) return;
   if (!Number.isSafeInteger(message.term)) assert(false, `message of term ${message.term}`);
+  if (message.term <= state.term) state.tracing?.received(message);
   if (message.term > state.term) {
     if (!admitHigherTerm(state, message)) return;
   } else if (message.term < state.term) {
@@ -110,6 +111,7 @@ function admitHigherTerm(state: RaftState, message: Message): boolean {
   } else if (message.type === 'vote_response' && message.pre && message.granted) {
     return true;
   }
+  state.tracing?.received(message);
   becomeFollower(state, message.term, isFromLeader(message) ? message.from : 0);
   return true;
 }

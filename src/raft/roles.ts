@@ -17,6 +17,7 @@ import { EntryKind } from './types.js';
 export function becomeFollower(state: RaftState, term: Term, leader: ReplicaId): void {
   assert(term >= state.term, `term ${state.term} cannot fall to ${term}`);
   const wasFollower = state.role === 'follower';
+  const isNews = term > state.term || (!wasFollower && state.role !== 'precandidate');
   if (term > state.term) {
     assert(Number.isSafeInteger(term), `term ${term}`);
     state.term = term;
@@ -30,6 +31,7 @@ export function becomeFollower(state: RaftState, term: Term, leader: ReplicaId):
   // A bare higher term is no reason to wait longer: the paper resets the timer for a leader or a vote alone, and a
   // candidate that can't win must not hold back one that can.
   if (!wasFollower || leader !== 0) restartElectionTimer(state);
+  if (isNews) state.tracing?.tell({ name: 'BecomeFollower' });
 }
 
 export function becomePrecandidate(state: RaftState): void {
@@ -50,6 +52,7 @@ export function becomeCandidate(state: RaftState): void {
   state.vote = state.id;
   state.votes.clear();
   restartElectionTimer(state);
+  state.tracing?.tell({ name: 'BecomeCandidate' });
 }
 
 export function becomeLeader(state: RaftState): void {
@@ -63,9 +66,11 @@ export function becomeLeader(state: RaftState): void {
   state.heartbeatElapsed = 0;
   const next = log.lastIndex + 1;
   state.followers = state.peers.map((id) => new Progress(id, next, state.options));
+  state.tracing?.tell({ name: 'BecomeLeader' });
   // Raft paper, section 8: earlier terms' entries commit with the first entry of this one.
   state.termStart = next;
   log.append({ index: next, term: state.term, kind: EntryKind.empty, data: EMPTY_BYTES });
+  state.tracing?.tell({ name: 'Replicate' });
   state.replicationDue = true;
 }
 

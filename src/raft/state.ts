@@ -11,6 +11,7 @@ import { checkConfiguration, isMember, isSoleVoter, isVoter, peersOf } from './m
 import { Outbox } from './outbox.js';
 import type { Progress } from './progress.js';
 import { ReadRounds } from './read-rounds.js';
+import { Tracing } from './tracer.js';
 import type {
   Configuration,
   Entry,
@@ -42,6 +43,8 @@ export class RaftState {
   readonly log: RaftLog;
   readonly outbox = new Outbox();
   readonly reads = new ReadRounds();
+  /** Null in production. */
+  readonly tracing: Tracing | null;
 
   role: Role = 'follower';
   term: Term;
@@ -117,6 +120,9 @@ export class RaftState {
     this.handedHardState = { term: this.term, vote: this.vote, commit };
     this.handedRole = { role: this.role, term: this.term, leader: this.leader };
     this.drawElectionTimeout();
+    const { tracer = null } = options;
+    this.tracing = tracer === null ? null : new Tracing(this, tracer);
+    this.tracing?.tell({ name: 'InitState' });
   }
 
   setConfiguration(configuration: Configuration): void {

@@ -3,6 +3,7 @@
  * Plain data; nothing here decides anything. Peers are replica ids, never node ids.
  */
 import type { LogIndex, ReadyNumber, ReplicaId, Term } from '../base/index.js';
+import type { RaftTracer } from './trace-events.js';
 
 /** What an entry is: a state machine's data, a configuration change, or the empty entry that opens a term. */
 export const EntryKind = { normal: 0, configuration: 1, empty: 2 } as const;
@@ -190,6 +191,8 @@ export interface RaftOptions {
   readonly suspect: boolean;
   /** Uniform integer over [0, limit): the host's randomness. */
   readonly random: (limit: number) => number;
+  /** Told all that happens; none in production. */
+  readonly tracer?: RaftTracer | null;
 }
 
 /** What recovery found on disk. */

@@ -9,7 +9,11 @@ import { makeConfiguration } from './raft-builders.js';
 import { RaftCluster } from './raft-cluster.js';
 import type { ReplicaDisk, TestReplica } from './raft-cluster.js';
 
-const NETWORK_MAX = 300;
+/** Messages in flight, drawn anew for a run: with many all news is old, with few what was sent meets what it is about. */
+const NETWORK_MAX = [10, 25, 60, 300];
+const NETWORK_MAX_NARROW = 12;
+
+type Weights = readonly { readonly weight: number; readonly act: (id: number) => void }[];
 
 interface PendingRead {
   /** What was committed anywhere when the read came: it must see all of it. */
@@ -30,16 +34,18 @@ export class RaftViolation extends Error {
 
 /**
  * What a schedule is rich in. `elections`: hardly anything but campaigns, crashes and slow disks, where votes get lost.
- * `figure8`: leaders that crash before their entries reached more than a few. `suspects`: a minority's disks lose what
+ * `votes`: nothing else, and a network that carries few messages, so that candidates of one term meet.
+ * `figure8`: majorities that change, with leaders whose entries reached only a few. `suspects`: a minority's disks lose what
  * they had written, and the replicas are told so.
  */
-export type ChaosProfile = 'all' | 'elections' | 'figure8' | 'suspects';
+export type ChaosProfile = 'all' | 'elections' | 'votes' | 'figure8' | 'suspects';
 
 export class RaftChaos {
   readonly cluster: RaftCluster;
   private readonly prng: Prng;
-  private readonly weights: readonly { readonly weight: number; readonly act: (id: number) => void }[];
+  private readonly weights: Weights;
   private readonly weightTotal: number;
+  private readonly networkMax: number;
 
   private readonly leaders = new Map<number, number>();
   private readonly entries = new Map<string, { text: string; previousTerm: number }>();
@@ -63,6 +69,8 @@ export class RaftChaos {
   ) {
     this.prng = new Prng(seed);
     const options = this.prng.stream('options');
+    const isNarrow = profile === 'votes' || profile === 'figure8';
+    this.networkMax = isNarrow ? NETWORK_MAX_NARROW : this.prng.stream('network').pick(NETWORK_MAX);
     const drawn = options.pick([1, 2, 3, 3, 4, 5]);
     const voters = [1, 2, 3, 4, 5].slice(0, votersOf(profile, drawn));
     const learners = options.chance(0.3) ? [voters.length + 1] : [];
@@ -70,11 +78,11 @@ export class RaftChaos {
       electionTicks: 5,
       heartbeatTicks: options.between(1, 2),
       eagerCommitNews: options.chance(0.5),
-      preVote: options.chance(0.5),
-      checkQuorum: options.chance(0.5),
+      preVote: options.chance(0.5) && !isNarrow,
+      checkQuorum: options.chance(0.5) && !isNarrow,
       inflightMessagesMax: options.between(1, 8),
       inflightBytesMax: options.pick([1, 200, 100_000]),
-      appendBytesMax: options.pick([1, 100, 100_000]),
+      appendBytesMax: Math.min(options.pick([1, 100, 100_000]), profile === 'figure8' ? 1 : Infinity),
       committedBytesMax: options.pick([1, 100, 100_000]),
       tailBytesMax: options.pick([0, 200, 100_000]),
       uncommittedBytesMax: options.pick([200, 100_000]),
@@ -88,35 +96,36 @@ export class RaftChaos {
       onReady: (replica, ready) => this.checkReady(replica, ready),
       onApply: (_replica, entry) => this.checkApplied(entry),
     });
-    const isElections = profile === 'elections';
-    const isFigure8 = profile === 'figure8';
+    const isElections = profile === 'elections' || profile === 'votes';
     if (isElections) for (const replica of this.cluster.replicas.values()) replica.slow = true;
     // Some kinds of trouble are switched off altogether in some runs: else they hide each other.
     const weigh = (weight: number): number => weight * options.pick([0, 1, 1, 4]);
-    this.weights = [
-      { weight: 30, act: (id) => this.tick(id) },
-      { weight: 60, act: (id) => this.takeReady(id) },
+    const all = [
+      { weight: 30, act: (id: number) => this.tick(id) },
+      { weight: 60, act: (id: number) => this.takeReady(id) },
       { weight: 60, act: () => this.deliver() },
-      { weight: 25, act: (id) => this.persist(id) },
+      { weight: 25, act: (id: number) => this.persist(id) },
       { weight: 10, act: () => this.propose() },
       { weight: 8, act: () => this.read() },
       { weight: weigh(5), act: () => this.loseOne() },
       { weight: weigh(5), act: () => this.doubleOne() },
       {
         weight: isElections ? 0 : weigh(2),
-        act: (id) => (this.cluster.at(id).slow = !this.cluster.at(id).slow),
+        act: (id: number) => (this.cluster.at(id).slow = !this.cluster.at(id).slow),
       },
-      { weight: isElections ? 6 : isFigure8 ? 3 : weigh(1), act: (id) => this.crash(id) },
-      { weight: isElections ? 20 : isFigure8 ? 6 : 3, act: (id) => this.start(id) },
+      { weight: isElections ? 6 : weigh(1), act: (id: number) => this.crash(id) },
+      { weight: isElections ? 20 : 3, act: (id: number) => this.start(id) },
       { weight: weigh(2), act: () => this.cutOrHeal() },
-      { weight: weigh(2), act: (id) => this.compact(id) },
-      { weight: 5, act: (id) => this.stream(id) },
+      { weight: weigh(2), act: (id: number) => this.compact(id) },
+      { weight: 5, act: (id: number) => this.stream(id) },
       { weight: weigh(1), act: () => this.transfer() },
-      { weight: isElections ? 10 : weigh(1), act: (id) => this.cluster.at(id).raft?.campaign() },
-      { weight: weigh(2), act: (id) => (this.cluster.at(id).holdFetches = !this.cluster.at(id).holdFetches) },
-      { weight: 3, act: (id) => this.releaseFetches(id) },
-      { weight: weigh(1), act: (id) => this.cluster.at(id).raft?.onUnreachable(this.anyId()) },
-      ...(isFigure8 ? [{ weight: 3, act: () => this.crashLeader() }] : []),
+      { weight: isElections ? 10 : weigh(1), act: (id: number) => this.cluster.at(id).raft?.campaign() },
+      {
+        weight: weigh(2),
+        act: (id: number) => (this.cluster.at(id).holdFetches = !this.cluster.at(id).holdFetches),
+      },
+      { weight: 3, act: (id: number) => this.releaseFetches(id) },
+      { weight: weigh(1), act: (id: number) => this.cluster.at(id).raft?.onUnreachable(this.anyId()) },
       ...(profile === 'suspects'
         ? [
             { weight: 2, act: (id: number) => this.remember(id) },
@@ -124,7 +133,32 @@ export class RaftChaos {
           ]
         : []),
     ];
+    this.weights =
+      profile === 'votes' ? this.voteWeights() : profile === 'figure8' ? this.figure8Weights() : all;
     this.weightTotal = this.weights.reduce((sum, one) => sum + one.weight, 0);
+  }
+
+  private voteWeights(): Weights {
+    return [
+      { weight: 60, act: (id) => this.takeReady(id) },
+      { weight: 60, act: () => this.deliver() },
+      { weight: 30, act: (id) => this.persist(id) },
+      { weight: 6, act: (id) => this.crash(id) },
+      { weight: 40, act: (id) => this.start(id) },
+      { weight: 6, act: (id) => this.campaign(id) },
+    ];
+  }
+
+  private figure8Weights(): Weights {
+    return [
+      { weight: 20, act: (id) => this.tick(id) },
+      { weight: 80, act: (id) => this.takeReady(id) },
+      { weight: 80, act: () => this.deliver() },
+      { weight: 4, act: () => this.propose() },
+      { weight: 4, act: () => this.loseOne() },
+      { weight: 2, act: () => this.regroup() },
+      { weight: 4, act: (id) => this.campaign(id) },
+    ];
   }
 
   run(steps: number): void {
@@ -137,7 +171,7 @@ export class RaftChaos {
         break;
       }
       const { network } = this.cluster;
-      if (network.length > NETWORK_MAX) network.splice(0, network.length - NETWORK_MAX);
+      if (network.length > this.networkMax) network.splice(0, network.length - this.networkMax);
       this.checkAll();
     }
   }
@@ -235,9 +269,17 @@ export class RaftChaos {
     this.cluster.crash(id, this.prng.below(replica.unsaved.length + 1));
   }
 
-  private crashLeader(): void {
-    const leader = this.cluster.leader();
-    if (leader !== null) this.crash(leader.id);
+  private campaign(id: number): void {
+    this.cluster.at(id).raft?.campaign();
+  }
+
+  /** A bare majority, drawn anew, hears each other, and nobody else. */
+  private regroup(): void {
+    const { cluster } = this;
+    const ids = cluster.ids();
+    const side = this.prng.shuffle([...ids]).slice(0, (ids.length >> 1) + 1);
+    cluster.heal();
+    for (const id of ids) if (!side.includes(id)) cluster.isolate(id);
   }
 
   private remember(id: number): void {
@@ -405,5 +447,6 @@ export class RaftChaos {
 /** Losing one of few is the end; figure 8 needs room for two majorities that share one replica. */
 function votersOf(profile: ChaosProfile, drawn: number): number {
   if (profile === 'figure8') return 5;
+  if (profile === 'votes') return 3;
   return profile === 'suspects' ? Math.max(3, drawn) : drawn;
 }

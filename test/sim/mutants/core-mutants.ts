@@ -2,7 +2,7 @@
 import type { ArenaOptions, Mutant } from './mutant.js';
 
 const ALL: ArenaOptions = { kind: 'core', profile: 'all' };
-const ELECTIONS: ArenaOptions = { kind: 'core', profile: 'elections' };
+const VOTES: ArenaOptions = { kind: 'core', profile: 'votes' };
 const SUSPECTS: ArenaOptions = { kind: 'core', profile: 'suspects' };
 const FIGURE_8: ArenaOptions = { kind: 'core', profile: 'figure8' };
 
@@ -10,7 +10,7 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
   {
     name: 'vote-before-persist',
     rule: 'a vote leaves only once it is durable',
-    arena: ELECTIONS,
+    arena: VOTES,
     file: 'src/raft/election.ts',
     find: 'state.outbox.messagesAfterPersist.push(response);',
     replace: 'state.outbox.messages.push(response);',
@@ -18,7 +18,7 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
   {
     name: 'own-vote-before-persist',
     rule: 'a candidate counts its own vote only once it is durable',
-    arena: ELECTIONS,
+    arena: VOTES,
     file: 'src/raft/election.ts',
     find: '  becomeCandidate(state);\n',
     replace: '  becomeCandidate(state);\n  state.votes.set(state.id, true);\n',
@@ -26,7 +26,7 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
   {
     name: 'vote-twice',
     rule: 'one vote in a term',
-    arena: ELECTIONS,
+    arena: VOTES,
     file: 'src/raft/election.ts',
     find: '    state.vote === from ||\n',
     replace: '    state.leader === 0 ||\n',
@@ -34,7 +34,7 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
   {
     name: 'vote-not-saved',
     rule: 'a vote is a promise that has to be durable, also in a term that is',
-    arena: ELECTIONS,
+    arena: VOTES,
     file: 'src/raft/ready.ts',
     find: 'return state.term !== state.handedHardState.term || state.vote !== state.handedHardState.vote;',
     replace: 'return state.term !== state.handedHardState.term;',
@@ -42,7 +42,7 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
   {
     name: 'vote-forgotten-at-start',
     rule: 'a replica starts with the vote that it gave',
-    arena: ELECTIONS,
+    arena: VOTES,
     file: 'src/raft/state.ts',
     find: 'this.vote = hardState.vote;',
     replace: 'this.vote = 0;',
@@ -50,7 +50,7 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
   {
     name: 'one-vote-elects',
     rule: 'a majority elects, not one voter of three',
-    arena: ELECTIONS,
+    arena: VOTES,
     file: 'src/raft/quorum.ts',
     find: 'const needed = (ids.length >> 1) + 1;',
     replace: 'const needed = 1;',
@@ -76,7 +76,7 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
     rule: 'a granted prevote is no vote',
     arena: ALL,
     file: 'src/raft/election.ts',
-    find: '  if (message.pre !== (state.role === \'precandidate\')) return;\n  const expectedTerm = message.pre && message.granted ? state.term + 1 : state.term;\n  if (message.term !== expectedTerm) return;\n',
+    find: "  if (message.pre !== (state.role === 'precandidate')) return;\n  const expectedTerm = message.pre && message.granted ? state.term + 1 : state.term;\n  if (message.term !== expectedTerm) return;\n",
     replace: '',
   },
   {
@@ -248,7 +248,7 @@ const READ_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'read-round-of-other-term',
-    rule: 'a round is confirmed only by a member whose term is the round\'s',
+    rule: "a round is confirmed only by a member whose term is the round's",
     arena: ALL,
     file: 'src/raft/dispatch.ts',
     find: '    answerStale(state, message);\n    return;\n',

@@ -67,7 +67,9 @@ async function main(): Promise<number> {
   if (options.json) console.log(JSON.stringify(reportOf(rows, control, seconds), null, 2));
   else {
     for (const { mutant, lastUncaught } of survivors) {
-      console.log(`survived: ${mutant.name} (${mutant.rule})${lastUncaught ? `; last end: ${lastUncaught}` : ''}`);
+      console.log(
+        `survived: ${mutant.name} (${mutant.rule})${lastUncaught ? `; last end: ${lastUncaught}` : ''}`,
+      );
     }
     for (const failure of control.failures) console.log(`unbroken: ${failure}`);
     console.log(`unbroken copy: ${control.played} runs, ${control.failures.length} failed`);
@@ -147,7 +149,8 @@ async function playUnbroken(rows: readonly Row[], options: Options): Promise<Con
         failures.push(`${where} seed ${result.caught.seed}: ${result.caught.what}`);
       }
       if (result.lastUncaught !== null) failures.push(`${where} ${result.lastUncaught}`);
-      if (result.played < seeds.length) failures.push(`${where}: not all of ${seeds.length} seeds were played`);
+      if (result.played < seeds.length)
+        failures.push(`${where}: not all of ${seeds.length} seeds were played`);
     }
   };
   try {
@@ -187,7 +190,8 @@ function parseOptions(): Options {
   });
   const only = values.only ?? [];
   for (const name of only) {
-    if (!MUTANTS.some((mutant) => mutant.name === name)) throw new Error(`--only: there is no mutant ${name}`);
+    if (!MUTANTS.some((mutant) => mutant.name === name))
+      throw new Error(`--only: there is no mutant ${name}`);
   }
   return {
     mutants: only.length === 0 ? MUTANTS : MUTANTS.filter((mutant) => only.includes(mutant.name)),

@@ -19,7 +19,7 @@ export type ArenaOptions =
       readonly faults: readonly FaultKind[] | null;
       readonly cluster?: Partial<Pick<ClusterOptions, 'nodes' | 'replicas' | 'shards'>>;
     }
-  | { readonly kind: 'core'; readonly profile: 'all' | 'elections' | 'suspects' | 'figure8' }
+  | { readonly kind: 'core'; readonly profile: 'all' | 'votes' | 'suspects' | 'figure8' }
   | { readonly kind: 'disk' };
 
 export interface Edit {

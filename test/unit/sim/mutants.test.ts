@@ -55,8 +55,12 @@ describe('plant', () => {
 
 describe('a catch', () => {
   it('is the word of a checker, by name', () => {
-    expect(judgeNodeRun('SafetyViolation: S1: replicas 1 and 2 both lead')?.checker).toBe('one leader a term');
-    expect(judgeNodeRun('HistoryViolation: key a: no order explains\nlines')?.checker).toBe('linearizability');
+    expect(judgeNodeRun('SafetyViolation: S1: replicas 1 and 2 both lead')?.checker).toBe(
+      'one leader a term',
+    );
+    expect(judgeNodeRun('HistoryViolation: key a: no order explains\nlines')?.checker).toBe(
+      'linearizability',
+    );
     expect(judgeThrown(new RaftViolation('log matching', 'two logs differ'))?.checker).toBe('log matching');
   });
 
