@@ -115,6 +115,44 @@ export const CONTROL_CODECS: { readonly [M in ControlMethod]: MethodCodec<M> } =
     encodeResponse: (response) => ({ ...response }),
     decodeResponse: (wire) => ({ accepted: wire['accepted'] === true, reason: text(wire['reason']) }),
   },
+  report: {
+    encodeRequest: ({ group, members }) => ({
+      group,
+      ...members,
+      replicas: members.replicas.map(({ replica, node, isLearner }) => ({
+        replica,
+        node,
+        learner: isLearner,
+      })),
+    }),
+    decodeRequest: (wire) => ({
+      group: integer(wire['group']),
+      members: {
+        configurationVersion: integer(wire['configurationVersion']),
+        highestId: integer(wire['highestId']),
+        replicas: list(wire['replicas']).map((item) => {
+          const replica = message(item);
+          return {
+            replica: integer(replica['replica']),
+            node: integer(replica['node']),
+            isLearner: replica['learner'] === true,
+          };
+        }),
+      },
+    }),
+    encodeResponse: (response) => ({ ...response }),
+    decodeResponse: (wire) => ({ state: bytes(wire['state']) }),
+  },
+  transfer: {
+    encodeRequest: (request) => ({ ...request }),
+    decodeRequest: (wire) => ({
+      group: integer(wire['group']),
+      node: integer(wire['node']),
+      forwarded: wire['forwarded'] === true,
+    }),
+    encodeResponse: ({ leader, tookMs }) => ({ leader, tookMs: Math.round(tookMs) }),
+    decodeResponse: (wire) => ({ leader: integer(wire['leader']), tookMs: integer(wire['tookMs']) }),
+  },
   status: {
     encodeRequest: () => ({}),
     decodeRequest: () => ({}),

@@ -1,7 +1,7 @@
 /**
  * One Raft message as bytes, inside a Raft frame (messages.ts):
  *
- *   u32 group | u8 type | u8 flags | u32 from | u32 to | u64 term | fields of the type
+ *   u32 group | u8 type | u8 flags | u32 from | u32 to | u64 term | u64 configuration version | fields of the type
  *
  *   append           u64 prevIndex | u64 prevTerm | u64 commit | u32 count | (u8 kind | u64 term | u32 length | data)…
  *                    indexes are not sent: entries follow prevIndex without a gap
@@ -10,7 +10,7 @@
  *   vote             u64 lastIndex | u64 lastTerm                      flags: pre, transfer
  *   vote_response    nothing                                           flags: pre, granted
  *   read_round, read_round_response                                    u64 round
- *   heartbeat_response, timeout_now                                    nothing
+ *   heartbeat_response, timeout_now, removed, suspect                  nothing
  *   snapshot         u64 index | u64 term | configuration
  *
  * Encoding and decoding are inverse in both directions: a message has one encoding. Entry data is copied while
@@ -33,6 +33,8 @@ const TYPE_NUMBERS: Record<MessageType, number> = {
   read_round_response: 8,
   timeout_now: 9,
   snapshot: 10,
+  removed: 11,
+  suspect: 12,
 };
 const TYPES: readonly (MessageType | undefined)[] = byNumber();
 
@@ -42,7 +44,7 @@ const FLAG_TRANSFER = 4;
 const FLAG_GRANTED = 8;
 
 /** Bytes of a message without fields; what a count of messages is checked against. */
-export const MESSAGE_BYTES_MIN = 22;
+export const MESSAGE_BYTES_MIN = 30;
 const ENTRY_BYTES_MIN = 13;
 
 export function putMessage(w: ByteWriter, group: number, message: Message): void {
@@ -52,6 +54,7 @@ export function putMessage(w: ByteWriter, group: number, message: Message): void
   putId(w, message.from);
   putId(w, message.to);
   putSafe(w, message.term);
+  putSafe(w, message.configurationVersion);
   switch (message.type) {
     case 'append':
       putSafe(w, message.prevIndex);
@@ -83,6 +86,8 @@ export function putMessage(w: ByteWriter, group: number, message: Message): void
     case 'vote_response':
     case 'heartbeat_response':
     case 'timeout_now':
+    case 'removed':
+    case 'suspect':
       return;
     default:
       assertNever(message, 'raft message');
@@ -98,44 +103,59 @@ export function readMessage(reader: ByteReader): Message {
   const from = reader.u32();
   const to = reader.u32();
   const term = reader.u64();
+  const configurationVersion = reader.u64();
+  const envelope = { from, to, term, configurationVersion };
   switch (type) {
     case 'append': {
       const prevIndex = reader.u64();
       const prevTerm = reader.u64();
       const commit = reader.u64();
-      return { type, from, to, term, prevIndex, prevTerm, commit, entries: readEntries(reader, prevIndex) };
+      return {
+        type,
+        from,
+        to,
+        term,
+        configurationVersion,
+        prevIndex,
+        prevTerm,
+        commit,
+        entries: readEntries(reader, prevIndex),
+      };
     }
     case 'append_response': {
       const index = reader.u64();
       const hintIndex = reader.u64();
       const hintTerm = reader.u64();
-      return { type, from, to, term, index, reject: (flags & FLAG_REJECT) !== 0, hintIndex, hintTerm };
+      const reject = (flags & FLAG_REJECT) !== 0;
+      return { type, from, to, term, configurationVersion, index, reject, hintIndex, hintTerm };
     }
     case 'heartbeat':
-      return { type, from, to, term, commit: reader.u64() };
+      return { type, ...envelope, commit: reader.u64() };
     case 'vote': {
       const lastIndex = reader.u64();
       const lastTerm = reader.u64();
       const pre = (flags & FLAG_PRE) !== 0;
       const transfer = (flags & FLAG_TRANSFER) !== 0;
-      return { type, from, to, term, lastIndex, lastTerm, pre, transfer };
+      return { type, ...envelope, lastIndex, lastTerm, pre, transfer };
     }
     case 'vote_response': {
       const pre = (flags & FLAG_PRE) !== 0;
-      return { type, from, to, term, pre, granted: (flags & FLAG_GRANTED) !== 0 };
+      return { type, ...envelope, pre, granted: (flags & FLAG_GRANTED) !== 0 };
     }
     case 'read_round':
     case 'read_round_response':
-      return { type, from, to, term, round: reader.u64() };
+      return { type, ...envelope, round: reader.u64() };
     case 'snapshot': {
       const index = reader.u64();
       const snapshotTerm = reader.u64();
       const configuration = readConfiguration(reader);
-      return { type, from, to, term, snapshot: { index, term: snapshotTerm, configuration } };
+      return { type, ...envelope, snapshot: { index, term: snapshotTerm, configuration } };
     }
     case 'heartbeat_response':
     case 'timeout_now':
-      return { type, from, to, term };
+    case 'removed':
+    case 'suspect':
+      return { type, ...envelope };
     default:
       return assertNever(type, 'raft message type');
   }
@@ -152,6 +172,8 @@ const KNOWN_FLAGS: Record<MessageType, number> = {
   read_round_response: 0,
   timeout_now: 0,
   snapshot: 0,
+  removed: 0,
+  suspect: 0,
 };
 
 function flagsOf(message: Message): number {

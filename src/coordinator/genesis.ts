@@ -3,7 +3,7 @@
  * is known at founding, so that it can be tested without a cluster.
  */
 import { assert } from '../base/index.js';
-import type { MetaNode, MetaShard, MetaState } from '../meta/index.js';
+import { firstMembers, type MetaNode, type MetaShard, type MetaState } from '../meta/index.js';
 import type { Instance } from '../ports/index.js';
 import { planFirstPlacement, slotRanges } from '../topology/index.js';
 
@@ -44,7 +44,7 @@ export function planGenesis(options: GenesisOptions): MetaState {
       id,
       firstSlot: range.firstSlot,
       lastSlot: range.lastSlot,
-      replicas: placed.map((node, r) => ({ replica: r + 1, node })),
+      ...firstMembers(placed.map((node, r) => ({ replica: r + 1, node }))),
     };
   });
   const metaCount = nodes.length >= META_VOTERS ? META_VOTERS : 1;
@@ -55,7 +55,7 @@ export function planGenesis(options: GenesisOptions): MetaState {
     replicas: options.replicas,
     nodes,
     shards,
-    metaReplicas: nodes.slice(0, metaCount).map((node, r) => ({ replica: r + 1, node: node.id })),
+    metaGroup: firstMembers(nodes.slice(0, metaCount).map((node, r) => ({ replica: r + 1, node: node.id }))),
   };
 }
 

@@ -1,3 +1,4 @@
-/** Level 6: decisions about the cluster. Today: its first state, and where leaders should be. */
+/** Level 6: decisions about the cluster. Today: its first state, where leaders should be, who replaces a suspect replica. */
 export { compareAddresses, planGenesis, type GenesisOptions } from './genesis.js';
 export { LeaderBalance } from './leader-balance.js';
+export { nextStep, SuspectRepair } from './suspect-repair.js';

@@ -30,6 +30,12 @@ export interface ReplicaHost {
   /** Runs once what is in the open batch now is durable. */
   whenDurable(run: () => void): void;
   nodeOf(group: GroupId, replica: ReplicaId): NodeId;
+  /** Another configuration is in force at this replica. */
+  onConfiguration(replica: Replica): void;
+  /** Its group says, or its own log, that it is no member from this version of the configuration on. */
+  onRemoved(replica: Replica, version: number): void;
+  /** A follower of this leader waits for a successor. */
+  onSuspect(replica: Replica): void;
   /** Calls `start` when this replica may write a checkpoint: one at a time on a node. It must call `done`. */
   queueCheckpoint(replica: Replica, start: (done: () => void) => void): void;
   /** A frame on the bulk channel; false when there is no room or no link. */

@@ -22,26 +22,29 @@ import {
 import type { EntryResults, Logger } from '../ports/index.js';
 import {
   EntryKind,
+  type ChangeResult,
   type Configuration,
   type Entry,
   type HardState,
+  type MembershipChange,
   type Message,
   type Raft,
   type ReadOutcome,
   type Ready,
+  type StepVerdict,
 } from '../raft/index.js';
 import { CheckpointPolicy, type CheckpointLimits } from './checkpoint-policy.js';
 import { LogClock } from './log-clock.js';
+import { ConfigurationSteps } from './configuration-steps.js';
 import type { Machine } from './machine.js';
 import { Proposals } from './proposals.js';
 import { ReadBatch, ReadBatches } from './read-batches.js';
+import { Reaper } from './reaper.js';
 import type { ReplicaHost } from './replica-host.js';
 import { ReplicationLag } from './replication-lag.js';
 import type { CommandSink } from './sink.js';
 import { refuseBatch, WriteBatchBuilder, type WriteBatch } from './write-batch.js';
 
-/** Items named by one reap command: bounds the work of one entry. */
-const REAP_COUNT_MAX = 256;
 /** Commit may run this many entries ahead of apply before new work is refused (as etcd does). */
 const APPLY_BACKLOG_MAX = 5000;
 
@@ -50,7 +53,6 @@ export interface ReplicaOptions {
   readonly id: ReplicaId;
   readonly raft: Raft;
   readonly machine: Machine;
-  readonly configuration: Configuration;
   readonly appliedIndex: LogIndex;
   readonly suspect: string | null;
   readonly checkpointLimits: CheckpointLimits;
@@ -63,10 +65,10 @@ export class Replica implements EntryResults {
   readonly id: ReplicaId;
   readonly raft: Raft;
   readonly machine: Machine;
-  readonly configuration: Configuration;
   suspect: string | null;
   readonly policy: CheckpointPolicy;
   readonly lag = new ReplicationLag();
+  readonly members: ConfigurationSteps;
   private readonly host: ReplicaHost;
   private readonly logger: Logger;
   private readonly clock = new LogClock();
@@ -92,24 +94,29 @@ export class Replica implements EntryResults {
   private wasLeader = false;
   private leadsSinceMs = 0;
   private knownLeader: ReplicaId = 0;
-  private reapInFlight = false;
+  private readonly reaper = new Reaper(this);
 
   constructor(options: ReplicaOptions) {
     this.group = options.group;
     this.id = options.id;
     this.raft = options.raft;
     this.machine = options.machine;
-    this.configuration = options.configuration;
     this.suspect = options.suspect;
     this.host = options.host;
     this.logger = options.logger;
     this.appliedIndex = options.appliedIndex;
+    this.members = new ConfigurationSteps(this, options.host);
     this.policy = new CheckpointPolicy(this, options.host, options.logger, options.checkpointLimits);
   }
 
   /** Leads, and has committed an entry of its own term: reads and writes may be handed in. */
   get serves(): boolean {
     return this.raft.leaderReady && !this.installing && !this.stopped;
+  }
+
+  /** The one in force. */
+  get configuration(): Configuration {
+    return this.raft.configuration;
   }
 
   get leaderNode(): NodeId {
@@ -152,10 +159,31 @@ export class Replica implements EntryResults {
 
   // ---- one turn, called by the host ----------------------------------------------------------------------------
 
-  step(message: Message): void {
-    if (this.stopped) return;
-    this.raft.step(message);
+  step(message: Message): StepVerdict {
+    if (this.stopped) {
+      if (this.suspect !== null && message.type === 'heartbeat') this.askForSuccessor(message);
+      return 'taken';
+    }
+    const verdict = this.raft.step(message);
     this.host.markDirty(this);
+    if (message.type === 'suspect' && verdict === 'taken') this.host.onSuspect(this);
+    return verdict;
+  }
+
+  /** The core of a replica that fell silent is not asked any more; its leader is to know why. */
+  private askForSuccessor(message: Message): void {
+    const { from: to, term } = message;
+    const configurationVersion = this.configuration.version;
+    this.host.send(this.group, { type: 'suspect', from: this.id, to, term, configurationVersion });
+  }
+
+  /** Changes the group's members, when this replica leads it: see `Raft.proposeChange`. */
+  changeMembers(change: MembershipChange): ChangeResult {
+    if (this.stopped || this.installing)
+      return { kind: 'refused', reason: 'not_leader', problem: 'the replica does not run' };
+    const result = this.raft.proposeChange(change);
+    this.host.markDirty(this);
+    return result;
   }
 
   tick(decide: boolean): void {
@@ -163,7 +191,7 @@ export class Replica implements EntryResults {
     this.raft.tick(decide);
     if (this.raft.role === 'leader') {
       this.lag.note(this.raft.lastIndex, this.host.clock.monoMs());
-      this.maybeReap();
+      this.reaper.poll(() => this.nowMs());
     }
     if (this.raft.hasReady()) this.host.markDirty(this);
   }
@@ -217,6 +245,8 @@ export class Replica implements EntryResults {
   applySlice(untilMonoMs: number): boolean {
     if (this.stopped) return false;
     let applied = 0;
+    /** For a configuration's record to be durable, which wakes this replica. */
+    let isWaiting = false;
     while (this.applyHead < this.applyQueue.length && !this.installing) {
       const entry = this.applyQueue[this.applyHead] as Entry;
       const batch = this.proposals.peek(entry.index, entry.term);
@@ -226,6 +256,10 @@ export class Replica implements EntryResults {
         if (this.runReads(untilMonoMs)) continue;
         if (this.host.clock.monoMs() >= untilMonoMs || !this.runReadsBefore(entry, batch.readBarrier)) break;
         continue;
+      }
+      if (entry.kind === EntryKind.configuration && !this.members.isReady(entry)) {
+        isWaiting = true;
+        break;
       }
       this.applyHead++;
       this.applyEntry(entry, batch);
@@ -245,7 +279,7 @@ export class Replica implements EntryResults {
       /* each call runs one batch */
     }
     const isTimeOver = this.host.clock.monoMs() >= untilMonoMs;
-    const moreToApply = this.applyHead < this.applyQueue.length && (applied > 0 || isTimeOver);
+    const moreToApply = !isWaiting && this.applyHead < this.applyQueue.length && (applied > 0 || isTimeOver);
     return moreToApply || this.reads.isRunnable(this.appliedIndex);
   }
 
@@ -281,6 +315,7 @@ export class Replica implements EntryResults {
       });
     }
     for (const to of ready.snapshotsWanted) this.policy.streamTo(to);
+    if (ready.removedFromVersion > 0) host.onRemoved(this, ready.removedFromVersion);
   }
 
   private persist(ready: Ready): void {
@@ -310,7 +345,7 @@ export class Replica implements EntryResults {
       host.metrics.elections('won').inc();
       this.leadsSinceMs = host.clock.monoMs();
       this.lag.clear();
-      this.reapInFlight = false;
+      this.reaper.restart();
     } else if (change.role === 'precandidate' || change.role === 'candidate') {
       host.metrics.elections(change.role === 'candidate' ? 'campaign' : 'timeout').inc();
     }
@@ -392,24 +427,6 @@ export class Replica implements EntryResults {
     this.reads.takeOpen()?.refuse(reason, this.leaderNode);
   }
 
-  private maybeReap(): void {
-    if (this.reapInFlight || !this.serves || this.machine.nextDueMs() > this.nowMs()) return;
-    this.out.reset();
-    const count = this.machine.encodeReap(this.nowMs(), REAP_COUNT_MAX, this.out);
-    if (count === 0) return;
-    this.reapInFlight = true;
-    this.submitWrite(this.out.buffer, 0, this.out.length, false, this.reapSink, 0);
-  }
-
-  private readonly reapSink: CommandSink = {
-    onResult: () => {
-      this.reapInFlight = false;
-    },
-    onRefused: () => {
-      this.reapInFlight = false;
-    },
-  };
-
   // ---- applying ------------------------------------------------------------------------------------------------
 
   private applyEntry(entry: Entry, batch: WriteBatch | null): void {
@@ -428,6 +445,7 @@ export class Replica implements EntryResults {
       }
     }
     if (batch === null) this.proposals.answerUpTo(entry.index);
+    if (entry.kind === EntryKind.configuration) this.members.apply(entry);
     this.appliedIndex = entry.index;
     this.policy.onApplied(entry.data.length);
     const observer = this.host.observer;
@@ -526,7 +544,9 @@ export class Replica implements EntryResults {
     this.installing = true;
     this.policy.loadReceived(snapshot, (pointer) => {
       if (this.stopped) return;
-      this.host.store.installSnapshot(this.group, snapshot, pointer);
+      // The configuration in force may be newer than the snapshot's; it never goes back.
+      const { configuration } = this;
+      this.host.store.installSnapshot(this.group, { ...snapshot, configuration }, pointer);
       this.installing = false;
       this.applyQueue = [];
       this.applyHead = 0;
@@ -545,6 +565,8 @@ export class Replica implements EntryResults {
       this.persist(ready);
       for (const entry of ready.committed) this.applyQueue.push(entry);
       for (const outcome of ready.reads) this.onReadOutcome(outcome);
+      if (ready.removedFromVersion > 0) this.host.onRemoved(this, ready.removedFromVersion);
+      this.host.onConfiguration(this);
       this.host.markDirty(this);
     });
   }

@@ -128,6 +128,8 @@ export class SnapshotReceiver {
         from: offer.from,
         to: offer.to,
         term: offer.term,
+        // Whoever streams is at least where its checkpoint was.
+        configurationVersion: meta.configuration.version,
         snapshot: { index: meta.index, term: meta.term, configuration: meta.configuration },
       });
     });

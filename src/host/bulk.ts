@@ -53,6 +53,10 @@ export class BulkTransfers {
     for (const receiver of [...this.receivers.values()]) receiver.tick(nowMonoMs);
   }
 
+  onReplicaRemoved(group: GroupId): void {
+    this.receivers.get(group)?.abort();
+  }
+
   onLinkDown(node: NodeId): void {
     for (const receiver of [...this.receivers.values()]) if (receiver.node === node) receiver.abort();
     for (const replica of this.allReplicas()) replica.policy.onLinkDown(node);

@@ -34,6 +34,7 @@ import type { CheckpointStore, LogStore } from '../storage/index.js';
 import { BulkTransfers } from './bulk.js';
 import { CheckpointQueue } from './checkpoint-queue.js';
 import { ClockOffsets } from './clock-offsets.js';
+import { DropLog } from './drop-log.js';
 import { Durability } from './durability.js';
 import { createHostMetrics, type HostMetrics } from './host-metrics.js';
 import { Outbox } from './outbox.js';
@@ -61,6 +62,11 @@ export interface HostOptions {
   readonly nodeOf: (group: GroupId, replica: ReplicaId) => NodeId;
   readonly mapVersion: () => number;
   readonly onRoleChange: (replica: Replica, change: RoleChange) => void;
+  /** A message for a replica that is not here: one to be created, or one of long ago. */
+  readonly onUnknownReplica: (group: GroupId, message: Message) => void;
+  readonly onConfiguration: (replica: Replica) => void;
+  readonly onRemoved: (replica: Replica, version: number) => void;
+  readonly onSuspect: (replica: Replica) => void;
   /** A peer's frame told of a newer map. */
   readonly onMapVersion: (from: NodeId, version: number) => void;
 }
@@ -87,6 +93,7 @@ export class Host implements ReplicaHost {
   private readonly queue = new CheckpointQueue();
   private readonly bulk: BulkTransfers;
   private readonly hostMetrics: HostMetrics;
+  private readonly drops: DropLog;
   private dirtyList: Replica[] = [];
   /** Replicas whose client work waits for the write in flight, or for a turn with room. */
   private blocked: Replica[] = [];
@@ -113,6 +120,7 @@ export class Host implements ReplicaHost {
       (group) => options.store.logBytes(group),
       () => options.clock.monoMs(),
     );
+    this.drops = new DropLog(this.hostMetrics, options.clock, options.logger);
     this.outbox = new Outbox(
       () => this.header(),
       (to, frame) => {
@@ -136,6 +144,15 @@ export class Host implements ReplicaHost {
     assert(!this.replicas.has(replica.group), `group ${replica.group} twice on a node`);
     this.replicas.set(replica.group, replica);
     this.markDirty(replica);
+  }
+
+  /** It is stopped, and forgotten; its records and files are the caller's. */
+  removeReplica(group: GroupId): void {
+    const replica = this.replicas.get(group);
+    if (replica === undefined) return;
+    replica.stop();
+    this.replicas.delete(group);
+    this.bulk.onReplicaRemoved(group);
   }
 
   replica(group: GroupId): Replica | null {
@@ -176,8 +193,7 @@ export class Host implements ReplicaHost {
       });
     } catch (error) {
       if (!(error instanceof MalformedFrame)) throw error;
-      this.hostMetrics.dropped('malformed').inc();
-      this.options.logger.warn('malformed raft frame dropped', { from, error: error.message });
+      this.drops.noteFrame(from, error.message);
     }
     this.wake();
   }
@@ -188,7 +204,7 @@ export class Host implements ReplicaHost {
       this.bulk.onFrame(from, frame);
     } catch (error) {
       if (!(error instanceof MalformedFrame)) throw error;
-      this.hostMetrics.dropped('malformed').inc();
+      this.drops.noteFrame(from, error.message);
     }
     this.wake();
   }
@@ -198,9 +214,8 @@ export class Host implements ReplicaHost {
     if (channel === 'bulk') this.bulk.onLinkDown(node);
     if (channel === 'raft') {
       for (const replica of this.replicas.values()) {
-        for (const peer of replica.configuration.voters) {
-          if (peer !== replica.id && this.nodeOf(replica.group, peer) === node)
-            replica.raft.onUnreachable(peer);
+        for (const home of replica.configuration.homes) {
+          if (home.node === node) replica.raft.onUnreachable(home.replica);
         }
       }
     }
@@ -245,11 +260,19 @@ export class Host implements ReplicaHost {
     for (let left = this.inbox.length; left > 0; left--) {
       const { from, group, message } = this.inbox.shift() as Inbound;
       const replica = this.replicas.get(group);
-      if (replica === undefined || message.to !== replica.id || this.nodeOf(group, message.from) !== from) {
-        this.hostMetrics.dropped('unknown_replica').inc();
+      if (replica === undefined || message.to !== replica.id) {
+        this.drops.note(from, 'unknown_replica', group, message);
+        this.options.onUnknownReplica(group, message);
         continue;
       }
-      replica.step(message);
+      const home = replica.members.homeOf(message.from);
+      if (home === 0) replica.members.learn(message.from, from);
+      else if (home !== from) {
+        this.drops.note(from, 'wrong_node', group, message);
+        continue;
+      }
+      const verdict = replica.step(message);
+      if (verdict !== 'taken') this.drops.note(from, verdict, group, message);
     }
   }
 
@@ -370,8 +393,22 @@ export class Host implements ReplicaHost {
     this.wake();
   }
 
-  nodeOf(group: GroupId, replica: ReplicaId): NodeId {
-    return this.options.nodeOf(group, replica);
+  /** The group's own configuration knows best; group 0's copy serves a replica that has none yet. */
+  nodeOf(group: GroupId, id: ReplicaId): NodeId {
+    const home = this.replicas.get(group)?.members.homeOf(id) ?? 0;
+    return home !== 0 ? home : this.options.nodeOf(group, id);
+  }
+
+  onConfiguration(replica: Replica): void {
+    this.options.onConfiguration(replica);
+  }
+
+  onRemoved(replica: Replica, version: number): void {
+    this.options.onRemoved(replica, version);
+  }
+
+  onSuspect(replica: Replica): void {
+    this.options.onSuspect(replica);
   }
 
   trustedWallMs(): WallMs {

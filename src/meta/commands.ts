@@ -5,21 +5,26 @@
  *   upsertNode: u8 3 | instanceId | addresses  (a new instance gets the next node id; a known one new addresses)
  *               u8 2 | the same of version 1, without `respMoved`: no longer written, still applied
  *
- * Result: u8 0 (ran; 6: malformed, and nothing follows) | u32 node id (0 for bootstrap) | encoded state after the command.
+ *   report: u8 4 | u32 group | members          (a group's configuration: kept when its version is higher)
+ *
+ * Result: u8 0 (ran; 6: malformed, and nothing follows) | u32 node id (0 where none is meant) | encoded state after the command.
  */
-import { ByteReader, ByteWriter } from '../base/index.js';
+import { ByteReader, ByteWriter, META_GROUP, type GroupId } from '../base/index.js';
 import type { NodeAddresses } from '../base/index.js';
 import {
   decodeAddresses,
   decodeAddressesV1,
+  decodeMembers,
   decodeMetaState,
   encodeAddresses,
+  encodeMembers,
   encodeMetaState,
+  type GroupMembers,
   type MetaNode,
   type MetaState,
 } from './state.js';
 
-const Kind = { bootstrap: 1, upsertNodeV1: 2, upsertNode: 3 } as const;
+const Kind = { bootstrap: 1, upsertNodeV1: 2, upsertNode: 3, report: 4 } as const;
 
 export function encodeBootstrap(state: MetaState): Uint8Array {
   const w = new ByteWriter(1024);
@@ -33,6 +38,15 @@ export function encodeUpsertNode(instanceId: string, addresses: NodeAddresses): 
   w.u8(Kind.upsertNode);
   w.string16(instanceId);
   encodeAddresses(w, addresses);
+  return w.take();
+}
+
+/** A leader's word on its group's configuration. With version 0 it changes nothing: a linearizable look at the state. */
+export function encodeReport(group: GroupId, members: GroupMembers): Uint8Array {
+  const w = new ByteWriter(256);
+  w.u8(Kind.report);
+  w.u32(group);
+  encodeMembers(w, members);
   return w.take();
 }
 
@@ -59,6 +73,10 @@ export function applyMetaCommand(state: MetaState, bytes: Uint8Array): MetaOutco
       const instanceId = r.string16();
       return upsertNode(state, instanceId, decodeAddressesV1(r));
     }
+    case Kind.report: {
+      const group = r.u32();
+      return { state: report(state, group, decodeMembers(r)), nodeId: 0 };
+    }
     default:
       throw new RangeError(`unknown meta command ${kind}`);
   }
@@ -82,6 +100,34 @@ function upsertNode(state: MetaState, instanceId: string, addresses: NodeAddress
     },
     nodeId: node.id,
   };
+}
+
+function report(state: MetaState, group: GroupId, members: GroupMembers): MetaState {
+  const known = membersOf(state, group);
+  if (known === null || members.configurationVersion <= known.configurationVersion) return state;
+  const next = inFormerOrder(known, members);
+  const mapVersion = state.mapVersion + 1;
+  if (group === META_GROUP) return { ...state, mapVersion, metaGroup: next };
+  const shards = state.shards.map((shard) => (shard.id === group ? { ...shard, ...next } : shard));
+  return { ...state, mapVersion, shards };
+}
+
+/** Null for a group that nobody created. */
+export function membersOf(state: MetaState, group: GroupId): GroupMembers | null {
+  if (group === META_GROUP) return state.metaGroup;
+  return state.shards.find((shard) => shard.id === group) ?? null;
+}
+
+/** The first replica is where the leader belongs: whoever replaces one on its node takes its place in the order. */
+function inFormerOrder(known: GroupMembers, members: GroupMembers): GroupMembers {
+  const placeOf = (node: number): number => {
+    const at = known.replicas.findIndex((replica) => replica.node === node);
+    return at < 0 ? known.replicas.length : at;
+  };
+  const replicas = [...members.replicas].sort(
+    (a, b) => placeOf(a.node) - placeOf(b.node) || a.replica - b.replica,
+  );
+  return { ...members, replicas };
 }
 
 export function sameAddresses(a: NodeAddresses, b: NodeAddresses): boolean {

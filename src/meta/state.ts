@@ -2,8 +2,8 @@
  * What group 0 knows: the cluster, its nodes, its shards. The only truth about them (ARCHITECTURE section 11), but
  * for a group's members, which the group's own applied configuration says.
  *
- * Encoded: u8 version (2) | clusterId | u64 mapVersion | u32 nextNodeId | u32 replicas | nodes | shards | meta replicas.
- * Version 1, whose addresses have no `respMoved`, is still read.
+ * Encoded: u8 version (3) | clusterId | u64 mapVersion | u32 nextNodeId | u32 replicas | nodes | shards | meta group.
+ * Versions 1 (addresses without `respMoved`) and 2 (groups without configuration versions and learners) are still read.
  */
 import {
   ByteReader,
@@ -28,13 +28,23 @@ export interface MetaNode {
 export interface MetaReplica {
   readonly replica: ReplicaId;
   readonly node: NodeId;
+  /** Holds a copy, and neither votes nor leads. */
+  readonly isLearner: boolean;
 }
 
-export interface MetaShard {
+/** Group 0's copy of a group's configuration, as its leader reported it. */
+export interface GroupMembers {
+  /** Grows with every change; a report with a lower one changes nothing. */
+  readonly configurationVersion: number;
+  /** The highest replica id that the group ever had. */
+  readonly highestId: ReplicaId;
+  readonly replicas: readonly MetaReplica[];
+}
+
+export interface MetaShard extends GroupMembers {
   readonly id: GroupId;
   readonly firstSlot: number;
   readonly lastSlot: number;
-  readonly replicas: readonly MetaReplica[];
 }
 
 export interface MetaState {
@@ -47,7 +57,7 @@ export interface MetaState {
   readonly nodes: readonly MetaNode[];
   readonly shards: readonly MetaShard[];
   /** Members of group 0. */
-  readonly metaReplicas: readonly MetaReplica[];
+  readonly metaGroup: GroupMembers;
 }
 
 export const EMPTY_META: MetaState = {
@@ -57,10 +67,11 @@ export const EMPTY_META: MetaState = {
   replicas: 0,
   nodes: [],
   shards: [],
-  metaReplicas: [],
+  metaGroup: { configurationVersion: 0, highestId: 0, replicas: [] },
 };
 
-const VERSION = 2;
+const VERSION = 3;
+const VERSION_WITHOUT_MEMBERS = 2;
 const VERSION_WITHOUT_RESP_MOVED = 1;
 /** Bounds what a malformed count can make us allocate. */
 const COUNT_MAX = 65_536;
@@ -84,18 +95,19 @@ export function encodeMetaState(state: MetaState): Uint8Array {
     w.u32(shard.id);
     w.u16(shard.firstSlot);
     w.u16(shard.lastSlot);
-    encodeReplicas(w, shard.replicas);
+    encodeMembers(w, shard);
   }
-  encodeReplicas(w, state.metaReplicas);
+  encodeMembers(w, state.metaGroup);
   return w.take();
 }
 
 export function decodeMetaState(bytes: Uint8Array): MetaState {
   const r = new ByteReader(bytes);
   const version = r.u8();
-  if (version !== VERSION && version !== VERSION_WITHOUT_RESP_MOVED)
+  if (version < VERSION_WITHOUT_RESP_MOVED || version > VERSION)
     throw new RangeError(`meta state of version ${version}, this program reads 1 to ${VERSION}`);
-  const readAddresses = version === VERSION ? decodeAddresses : decodeAddressesV1;
+  const readAddresses = version === VERSION_WITHOUT_RESP_MOVED ? decodeAddressesV1 : decodeAddresses;
+  const readMembers = version <= VERSION_WITHOUT_MEMBERS ? decodeFirstMembers : decodeMembers;
   const clusterId = r.string16();
   const mapVersion = r.u64();
   const nextNodeId = r.u32();
@@ -113,11 +125,11 @@ export function decodeMetaState(bytes: Uint8Array): MetaState {
     const id = r.u32();
     const firstSlot = r.u16();
     const lastSlot = r.u16();
-    return { id, firstSlot, lastSlot, replicas: decodeReplicas(r) };
+    return { id, firstSlot, lastSlot, ...readMembers(r) };
   });
-  const metaReplicas = decodeReplicas(r);
+  const metaGroup = readMembers(r);
   if (r.remaining > 0) throw new RangeError(`meta state with ${r.remaining} bytes left over`);
-  return { clusterId, mapVersion, nextNodeId, replicas, nodes, shards, metaReplicas };
+  return { clusterId, mapVersion, nextNodeId, replicas, nodes, shards, metaGroup };
 }
 
 export function encodeAddresses(w: ByteWriter, addresses: NodeAddresses): void {
@@ -138,16 +150,39 @@ export function decodeAddressesV1(r: ByteReader): NodeAddresses {
   return { grpc, peer, resp, respMoved: '', http };
 }
 
-function encodeReplicas(w: ByteWriter, replicas: readonly MetaReplica[]): void {
-  w.u32(replicas.length);
-  for (const { replica, node } of replicas) {
+/** u64 configuration version | u32 highest id | u32 count | (u32 replica | u32 node | u8 is learner)… */
+export function encodeMembers(w: ByteWriter, members: GroupMembers): void {
+  w.u64(members.configurationVersion);
+  w.u32(members.highestId);
+  w.u32(members.replicas.length);
+  for (const { replica, node, isLearner } of members.replicas) {
     w.u32(replica);
     w.u32(node);
+    w.u8(isLearner ? 1 : 0);
   }
 }
 
-function decodeReplicas(r: ByteReader): MetaReplica[] {
-  return list(r, () => ({ replica: r.u32(), node: r.u32() }));
+export function decodeMembers(r: ByteReader): GroupMembers {
+  const configurationVersion = r.u64();
+  const highestId = r.u32();
+  const replicas = list(r, () => ({ replica: r.u32(), node: r.u32(), isLearner: r.u8() === 1 }));
+  return { configurationVersion, highestId, replicas };
+}
+
+/** Of versions in which no group ever changed its members. */
+function decodeFirstMembers(r: ByteReader): GroupMembers {
+  return firstMembers(list(r, () => ({ replica: r.u32(), node: r.u32() })));
+}
+
+/** What a group is born with: voters only. */
+export function firstMembers(
+  homes: readonly { readonly replica: ReplicaId; readonly node: NodeId }[],
+): GroupMembers {
+  return {
+    configurationVersion: 1,
+    highestId: homes.reduce((highest, { replica }) => Math.max(highest, replica), 0),
+    replicas: homes.map(({ replica, node }) => ({ replica, node, isLearner: false })),
+  };
 }
 
 function list<T>(r: ByteReader, item: () => T): T[] {

@@ -3,7 +3,7 @@
  * replaces an older one whole; a lower version is ignored.
  */
 import { META_GROUP, type GroupId, type NodeId, type ReplicaId } from '../base/index.js';
-import type { MetaReplica, MetaState } from '../meta/index.js';
+import { membersOf, type MetaReplica, type MetaState } from '../meta/index.js';
 import { LeaderHints, ShardMap } from '../topology/index.js';
 
 export class ClusterView {
@@ -50,12 +50,16 @@ export class ClusterView {
   }
 
   replicasOf(group: GroupId): readonly MetaReplica[] {
-    if (group === META_GROUP) return this.current.metaReplicas;
-    return this.current.shards.find((shard) => shard.id === group)?.replicas ?? [];
+    return membersOf(this.current, group)?.replicas ?? [];
+  }
+
+  /** Of the configuration of a group that group 0 knows; 0 for a group it doesn't. */
+  configurationVersionOf(group: GroupId): number {
+    return membersOf(this.current, group)?.configurationVersion ?? 0;
   }
 
   preferredLeader(group: GroupId): ReplicaId {
-    return this.replicasOf(group)[0]?.replica ?? 0;
+    return this.replicasOf(group).find(({ isLearner }) => !isLearner)?.replica ?? 0;
   }
 
   private index(state: MetaState): void {
@@ -63,7 +67,7 @@ export class ClusterView {
     const add = (group: GroupId, replicas: readonly MetaReplica[]): void => {
       this.nodesOf.set(group, new Map(replicas.map(({ replica, node }) => [replica, node])));
     };
-    add(META_GROUP, state.metaReplicas);
+    add(META_GROUP, state.metaGroup.replicas);
     for (const shard of state.shards) add(shard.id, shard.replicas);
   }
 }
@@ -76,7 +80,9 @@ function toShardMap(state: MetaState): ShardMap {
       id: shard.id,
       firstSlot: shard.firstSlot,
       lastSlot: shard.lastSlot,
-      replicas: shard.replicas.map(({ replica, node }) => ({ id: replica, node })),
+      replicas: shard.replicas
+        .filter(({ isLearner }) => !isLearner)
+        .map(({ replica, node }) => ({ id: replica, node })),
     })),
   );
 }

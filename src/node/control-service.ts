@@ -31,6 +31,8 @@ export class ControlService {
       join: (request, reply) => this.join(request, reply),
       init: (request, reply) => this.init(request, reply),
       found: (request, reply) => this.found(request, reply),
+      report: (request, reply) => this.report(request, reply),
+      transfer: (request, reply) => this.transfer(request, reply),
     };
   }
 
@@ -54,7 +56,7 @@ export class ControlService {
   private join(request: ControlMethods['join']['request'], reply: Reply<'join'>): void {
     const { member } = this.context;
     if (member === null) {
-      reply({ code: 'NOT_INITIALISED', message: 'this node is no member of a cluster yet' }, null);
+      reply(NO_MEMBER, null);
       return;
     }
     member.meta.upsertNode(request.from, 0, (failure, outcome) => {
@@ -68,6 +70,24 @@ export class ControlService {
         state: encodeMetaState(outcome.state),
       });
     });
+  }
+
+  private report(request: ControlMethods['report']['request'], reply: Reply<'report'>): void {
+    const { member } = this.context;
+    if (member === null) {
+      reply(NO_MEMBER, null);
+      return;
+    }
+    member.meta.report(request.group, request.members, (failure, outcome) => {
+      if (outcome === null) reply(failure, null);
+      else reply(null, { state: encodeMetaState(outcome.state) });
+    });
+  }
+
+  private transfer(request: ControlMethods['transfer']['request'], reply: Reply<'transfer'>): void {
+    const { member } = this.context;
+    if (member === null) reply(NO_MEMBER, null);
+    else member.transferLeadership(request.group, request.node, request.forwarded, reply);
   }
 
   private init(request: ControlMethods['init']['request'], reply: Reply<'init'>): void {
@@ -107,4 +127,8 @@ export function isInstance({ instanceId, addresses }: Instance): boolean {
   );
 }
 
+const NO_MEMBER: ControlFailure = {
+  code: 'NOT_INITIALISED',
+  message: 'this node is no member of a cluster yet',
+};
 const STARTING: ControlFailure = { code: 'UNAVAILABLE', message: 'this node is still starting' };

@@ -16,7 +16,7 @@ import type {
   ControlMethods,
   Instance,
 } from '../ports/index.js';
-import { createRaft, type Configuration } from '../raft/index.js';
+import { createRaft, NO_CONFIGURATION, type Configuration } from '../raft/index.js';
 import type { NodeSettings } from '../settings/index.js';
 import {
   DiskGuard,
@@ -31,6 +31,7 @@ import { advertisedAddress, advertisedResp } from './addresses.js';
 import type { Node, NodePorts, NodeSeams, NodeStatus } from './api.js';
 import { httpPage } from './http-pages.js';
 import { Member } from './member.js';
+import { freshGroup } from './recovery.js';
 import { memberStatus, statusJson, WAITING_STATUS } from './status.js';
 import {
   decodeMembership,
@@ -260,20 +261,9 @@ class QuorateNode implements Node {
     for (const { group, replica, configuration } of groups) store.createGroup(group, replica, configuration);
     store.putNodeValue(VALUE_MEMBER, encodeMembership({ clusterId, nodeId, state }));
     this.flush(store, () => {
-      const recovered = groups.map(({ group, replica, configuration }): RecoveredGroup => ({
-        group,
-        replica,
-        hardState: { term: 0, vote: 0, commit: 0 },
-        configuration,
-        configurationIndex: 0,
-        truncatedIndex: 0,
-        truncatedTerm: 0,
-        lastIndex: 0,
-        termRuns: [],
-        checkpoints: [],
-        suspect: null,
-        logBytes: 0,
-      }));
+      const recovered = groups.map(({ group, replica, configuration }) =>
+        freshGroup(group, replica, configuration),
+      );
       this.startMember({ clusterId, nodeId, state }, recovered, true, (error) => {
         if (error !== null)
           this.ports.fatal(portInUse(error) ? 'port_in_use' : 'internal', error.message, error);
@@ -387,19 +377,18 @@ function firstReplicas(
   state: MetaState,
 ): { group: number; replica: number; configuration: Configuration }[] {
   const all = [
-    { id: META_GROUP, replicas: state.metaReplicas },
+    { id: META_GROUP, replicas: state.metaGroup.replicas },
     ...state.shards.map(({ id, replicas }) => ({ id, replicas })),
   ];
   return all.flatMap(({ id, replicas }) => {
     const own = replicas.find(({ node }) => node === nodeId);
     if (own === undefined) return [];
     const configuration: Configuration = {
+      ...NO_CONFIGURATION,
       version: 1,
+      highestId: Math.max(...replicas.map(({ replica }) => replica)),
       voters: replicas.map(({ replica }) => replica),
-      outgoing: [],
-      learners: [],
-      learnersNext: [],
-      autoLeave: false,
+      homes: replicas.map(({ replica, node }) => ({ replica, node })),
     };
     return [{ group: id, replica: own.replica, configuration }];
   });

@@ -12,13 +12,26 @@ import {
   type CacheServer,
   type RespServer,
 } from '../api/index.js';
-import { LeaderBalance } from '../coordinator/index.js';
+import { LeaderBalance, SuspectRepair } from '../coordinator/index.js';
 import { decodeForwardFrame, MalformedFrame, type ForwardVisitor } from '../codec/index.js';
 import type { Machine } from '../group/index.js';
 import { Host } from '../host/index.js';
 import { APPLY_VALUE_BYTES_MAX, createKv } from '../kv/index.js';
-import { decodeMetaState, encodeBootstrap, sameAddresses, type MetaState } from '../meta/index.js';
-import type { CloseListener, Instance, PeerChannel, PeerHandlers } from '../ports/index.js';
+import {
+  decodeMetaState,
+  encodeBootstrap,
+  sameAddresses,
+  type GroupMembers,
+  type MetaState,
+} from '../meta/index.js';
+import type {
+  CloseListener,
+  ControlFailure,
+  Instance,
+  PeerChannel,
+  PeerHandlers,
+  TransferResponse,
+} from '../ports/index.js';
 import type { createRaft } from '../raft/index.js';
 import { isAddress, type NodeSettings } from '../settings/index.js';
 import type { CheckpointStore, LogStore, RecoveredGroup } from '../storage/index.js';
@@ -27,6 +40,8 @@ import { ClusterView } from './cluster-view.js';
 import { Directory } from './directory.js';
 import { Gossip } from './gossip.js';
 import { infoFacts, configRows } from './info.js';
+import { transferLeadership } from './leadership.js';
+import { Lifecycle } from './lifecycle.js';
 import { MetaClient } from './meta-client.js';
 import { MetaReplicaMachine } from './meta-adapter.js';
 import { recoverGroup } from './recovery.js';
@@ -69,6 +84,8 @@ export class Member implements PeerHandlers {
   readonly cache: CacheServer;
   private bornAtMs = -NEWBORN_MS;
   private readonly balance: LeaderBalance;
+  private readonly repair: SuspectRepair;
+  private readonly lifecycle: Lifecycle;
   private closersOfResp: CloseListener[] = [];
   private stopped = false;
   private bootstrapping = false;
@@ -100,11 +117,16 @@ export class Member implements PeerHandlers {
       mapVersion: () => this.view.version,
       onRoleChange: (replica, change) => {
         this.directory.changed();
+        this.lifecycle.onConfiguration(replica);
         if (change.leader === 0) return;
         const node = this.view.nodeOf(replica.group, change.leader);
         this.gossip.note(replica.group, change.term, replica.configuration.version, node);
       },
       onMapVersion: (from, version) => this.gossip.onMapVersion(from, version),
+      onUnknownReplica: (group, message) => this.lifecycle.onUnknownReplica(group, message),
+      onConfiguration: (replica) => this.lifecycle.onConfiguration(replica),
+      onRemoved: (replica, version) => this.lifecycle.onRemoved(replica, version),
+      onSuspect: (replica) => this.repair.onSuspect(replica),
     });
     this.gossip = new Gossip({
       nodeId: options.nodeId,
@@ -170,6 +192,18 @@ export class Member implements PeerHandlers {
     });
     this.meta = new MetaClient(this.host, this.view, ports.controlClient);
     this.balance = new LeaderBalance(this.host, (group) => this.view.preferredLeader(group));
+    this.repair = new SuspectRepair(this.host, ports.logger);
+    this.lifecycle = new Lifecycle({
+      nodeId: options.nodeId,
+      host: this.host,
+      store: options.store,
+      checkpoints: options.checkpoints,
+      clock: ports.clock,
+      logger: ports.logger,
+      knownVersionOf: (group) => this.view.configurationVersionOf(group),
+      report: (group, members, done) => this.report(group, members, done),
+      recover: (recovered, done) => this.recover(recovered, done),
+    });
   }
 
   // ---- start and stop ------------------------------------------------------------------------------------------
@@ -243,8 +277,7 @@ export class Member implements PeerHandlers {
   }
 
   private recoverAll(done: () => void): void {
-    const { ports, settings, options } = { ...this.options, options: this.options };
-    const groups = [...options.groups];
+    const groups = [...this.options.groups];
     const next = (): void => {
       if (this.stopped) return;
       const recovered = groups.shift();
@@ -252,21 +285,32 @@ export class Member implements PeerHandlers {
         done();
         return;
       }
-      recoverGroup(
-        {
-          host: this.host,
-          checkpoints: options.checkpoints,
-          createRaft: options.createRaft,
-          machineOf: (group) => this.machineOf(group),
-          entropy: ports.entropy,
-          logger: ports.logger,
-          settings,
-        },
-        recovered,
-        next,
-      );
+      this.recover(this.withKnownId(recovered), next);
     };
     next();
+  }
+
+  private recover(recovered: RecoveredGroup, done: () => void): void {
+    const { ports, settings, checkpoints, createRaft } = this.options;
+    const { host } = this;
+    const { entropy, logger } = ports;
+    const machineOf = (group: GroupId): Machine => this.machineOf(group);
+    recoverGroup({ host, checkpoints, createRaft, machineOf, entropy, logger, settings }, recovered, done);
+  }
+
+  /** The record of a suspect replica's id may be what was damaged: group 0's copy tells it, so that it can be replaced. */
+  private withKnownId(recovered: RecoveredGroup): RecoveredGroup {
+    if (recovered.replica !== 0) return recovered;
+    const own = this.view.replicasOf(recovered.group).find(({ node }) => node === this.options.nodeId);
+    return own === undefined ? recovered : { ...recovered, replica: own.replica };
+  }
+
+  private report(group: GroupId, members: GroupMembers, done: (state: MetaState | null) => void): void {
+    this.meta.report(group, members, (_, outcome) => {
+      if (this.stopped) return;
+      if (outcome !== null) this.view.update(outcome.state);
+      done(outcome?.state ?? null);
+    });
   }
 
   private machineOf(group: GroupId): Machine {
@@ -316,6 +360,17 @@ export class Member implements PeerHandlers {
     return decodeMetaState(bytes).clusterId === this.options.clusterId;
   }
 
+  transferLeadership(
+    group: GroupId,
+    node: NodeId,
+    forwarded: boolean,
+    done: (failure: ControlFailure | null, response: TransferResponse | null) => void,
+  ): void {
+    const { controlClient: client, clock, timers } = this.options.ports;
+    const { host, view } = this;
+    transferLeadership({ host, view, client, clock, timers }, group, node, forwarded, done);
+  }
+
   private onMap(state: MetaState): void {
     this.options.remember(state);
     this.announceAddresses();
@@ -332,6 +387,8 @@ export class Member implements PeerHandlers {
   private housekeeping(): void {
     if (this.stopped) return;
     if (this.options.writeRefusal() === null) this.balance.poll(this.options.ports.clock.monoMs());
+    this.repair.poll();
+    this.lifecycle.poll(this.options.ports.clock.monoMs());
     this.bootstrapMeta();
     this.tellOwnAddresses();
     this.options.ports.timers.after(HOUSEKEEPING_MS, () => this.housekeeping());

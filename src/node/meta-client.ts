@@ -2,11 +2,18 @@
  * Changes of group 0's state, proposed from whichever node is asked: here when it leads the group, else through one
  * control call to the node that does.
  */
-import { ByteReader, META_GROUP, reasonFromNumber, type NodeId } from '../base/index.js';
+import { ByteReader, META_GROUP, reasonFromNumber, type GroupId, type NodeId } from '../base/index.js';
 import type { CommandSink, Replica } from '../group/index.js';
 import type { Host } from '../host/index.js';
 import { Tag } from '../kv/index.js';
-import { decodeMetaState, encodeUpsertNode, MetaMachine, type MetaState } from '../meta/index.js';
+import {
+  decodeMetaState,
+  encodeReport,
+  encodeUpsertNode,
+  MetaMachine,
+  type GroupMembers,
+  type MetaState,
+} from '../meta/index.js';
 import type { ControlClient, ControlFailure, Instance } from '../ports/index.js';
 import type { ClusterView } from './cluster-view.js';
 
@@ -31,13 +38,33 @@ export class MetaClient {
    * no leader is known here: it passes the call on to the leader that it knows, and to nobody else.
    */
   upsertNode(instance: Instance, fallback: NodeId, done: Done): void {
+    const command = encodeUpsertNode(instance.instanceId, instance.addresses);
+    this.change(command, fallback, done, (address) => {
+      this.client.call(address, 'join', { from: instance }, CALL_MS, (failure, response) => {
+        if (response === null) done(failure, null);
+        else done(null, { nodeId: response.nodeId, state: decodeMetaState(response.state) });
+      });
+    });
+  }
+
+  /** A leader's word on its group's configuration; with version 0 it only asks for the state, linearizably. */
+  report(group: GroupId, members: GroupMembers, done: Done): void {
+    this.change(encodeReport(group, members), 0, done, (address) => {
+      this.client.call(address, 'report', { group, members }, CALL_MS, (failure, response) => {
+        if (response === null) done(failure, null);
+        else done(null, { nodeId: 0, state: decodeMetaState(response.state) });
+      });
+    });
+  }
+
+  private change(command: Uint8Array, fallback: NodeId, done: Done, ask: (address: string) => void): void {
     const replica = this.host.replica(META_GROUP);
     if (replica !== null && replica.serves) {
       if (!(replica.machine instanceof MetaMachine) || replica.machine.state.clusterId === '') {
         done({ code: 'UNAVAILABLE', message: 'the cluster is being founded' }, null);
         return;
       }
-      this.propose(replica, encodeUpsertNode(instance.instanceId, instance.addresses), done);
+      this.propose(replica, command, done);
       return;
     }
     const leader =
@@ -48,10 +75,7 @@ export class MetaClient {
       done({ code: 'SHARD_LEADER_UNKNOWN', message: 'the meta group has no leader at the moment' }, null);
       return;
     }
-    this.client.call(address, 'join', { from: instance }, CALL_MS, (failure, response) => {
-      if (response === null) done(failure, null);
-      else done(null, { nodeId: response.nodeId, state: decodeMetaState(response.state) });
-    });
+    ask(address);
   }
 
   private propose(replica: Replica, command: Uint8Array, done: Done): void {

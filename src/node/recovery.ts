@@ -3,11 +3,12 @@
  * the log behind it. A replica whose state can't be rebuilt from its own disk is suspect: it runs, so that its node
  * says so, but never votes or acknowledges.
  */
-import { META_GROUP, type GroupId } from '../base/index.js';
+import { META_GROUP, type GroupId, type ReplicaId } from '../base/index.js';
+import { configurationEntries } from '../codec/index.js';
 import { Replica, type CheckpointLimits, type Machine } from '../group/index.js';
 import type { Host } from '../host/index.js';
 import type { Entropy, Logger } from '../ports/index.js';
-import type { createRaft, RaftOptions } from '../raft/index.js';
+import type { Configuration, createRaft, RaftOptions } from '../raft/index.js';
 import type { NodeSettings } from '../settings/index.js';
 import type { CheckpointPointer, CheckpointStore, RecoveredGroup } from '../storage/index.js';
 
@@ -19,6 +20,24 @@ export interface RecoveryDeps {
   readonly entropy: Entropy;
   readonly logger: Logger;
   readonly settings: NodeSettings;
+}
+
+/** What recovery would find of a replica that was just created. */
+export function freshGroup(group: GroupId, replica: ReplicaId, configuration: Configuration): RecoveredGroup {
+  return {
+    group,
+    replica,
+    hardState: { term: 0, vote: 0, commit: 0 },
+    configuration,
+    configurationIndex: 0,
+    truncatedIndex: 0,
+    truncatedTerm: 0,
+    lastIndex: 0,
+    termRuns: [],
+    checkpoints: [],
+    suspect: null,
+    logBytes: 0,
+  };
 }
 
 /** Loads one group and hands its replica to the host. */
@@ -91,6 +110,7 @@ function buildReplica(
       commit: Math.max(recovered.hardState.commit, appliedIndex),
     },
     configuration: recovered.configuration,
+    configurationIndex: recovered.configurationIndex,
     truncatedIndex: recovered.truncatedIndex,
     truncatedTerm: recovered.truncatedTerm,
     lastIndex: recovered.lastIndex,
@@ -102,7 +122,6 @@ function buildReplica(
     id: recovered.replica,
     raft,
     machine,
-    configuration: recovered.configuration,
     appliedIndex,
     suspect,
     checkpointLimits: checkpointLimits(deps.settings),
@@ -138,6 +157,8 @@ function raftOptions(deps: RecoveryDeps, recovered: RecoveredGroup, suspect: boo
     preVote: raft.preVote,
     checkQuorum: true,
     suspect,
+    promotionLagMax: 1000,
+    configurations: configurationEntries,
     random: (limit) => deps.entropy.below(limit),
   };
 }

@@ -1,4 +1,4 @@
-import type { ErrorReason, NodeAddresses, NodeId } from '../base/index.js';
+import type { ErrorReason, GroupId, NodeAddresses, NodeId, ReplicaId } from '../base/index.js';
 import type { CacheHandler } from './cache-calls.js';
 import type { CloseListener } from './listeners.js';
 
@@ -62,6 +62,37 @@ export interface FoundResponse {
   readonly reason: string;
 }
 
+/** A group leader's word on its configuration; with version 0 only a question for the state. */
+export interface ReportRequest {
+  readonly group: GroupId;
+  readonly members: {
+    readonly configurationVersion: number;
+    readonly highestId: ReplicaId;
+    readonly replicas: readonly {
+      readonly replica: ReplicaId;
+      readonly node: NodeId;
+      readonly isLearner: boolean;
+    }[];
+  };
+}
+/** Encoded cluster state after it (meta/ decides the bytes). */
+export interface ReportResponse {
+  readonly state: Uint8Array;
+}
+
+/** Hands a group's leadership to a node; 0: to whichever voter is furthest. */
+export interface TransferRequest {
+  readonly group: GroupId;
+  readonly node: NodeId;
+  /** Passed on by another node: not to be passed on again. */
+  readonly forwarded: boolean;
+}
+export interface TransferResponse {
+  /** The node that leads now. */
+  readonly leader: NodeId;
+  readonly tookMs: number;
+}
+
 export interface StatusResponse {
   readonly clusterId: string;
   readonly nodeId: NodeId;
@@ -77,6 +108,8 @@ export interface ControlMethods {
   join: { request: JoinRequest; response: JoinResponse };
   init: { request: InitRequest; response: InitResponse };
   found: { request: FoundRequest; response: FoundResponse };
+  report: { request: ReportRequest; response: ReportResponse };
+  transfer: { request: TransferRequest; response: TransferResponse };
   status: { request: Record<string, never>; response: StatusResponse };
 }
 export type ControlMethod = keyof ControlMethods;

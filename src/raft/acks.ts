@@ -1,5 +1,4 @@
 /** The leader's receiving side: what followers answer to appends, heartbeats and read rounds. */
-import { assert } from '../base/index.js';
 import { maybeCommit } from './commit.js';
 import type { Progress } from './progress.js';
 import { isSendDue, maybeRepeatFetch } from './replication.js';
@@ -15,9 +14,6 @@ export function handleAppendResponse(state: RaftState, message: MessageOf<'appen
     return;
   }
   const { index } = message;
-  if (index > state.log.lastIndex) {
-    assert(false, `replica ${follower.id} acknowledged ${index}, the log ends at ${state.log.lastIndex}`);
-  }
   const isProbed = follower.state === 'probe' && index >= follower.next - 1;
   const moved = follower.acknowledge(index);
   if (follower.state !== 'replicate') {
@@ -72,6 +68,12 @@ export function handleHeartbeatResponse(state: RaftState, message: MessageOf<'he
     state.replicationDue = true;
   }
   maybeHandOver(state, follower);
+}
+
+/** Its disk lost something: it will never acknowledge, and waits for a successor. */
+export function handleSuspect(state: RaftState, message: MessageOf<'suspect'>): void {
+  const follower = state.follower(message.from);
+  if (follower !== null) follower.suspect = true;
 }
 
 /** A link went down: what is in flight is lost, most likely. */

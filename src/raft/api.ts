@@ -1,6 +1,18 @@
 /** The whole door into the consensus core: synchronous, total, deterministic. `createRaft` (index.ts) returns one. */
 import type { LogIndex, ReadyNumber, ReplicaId, Term } from '../base/index.js';
-import type { Entry, Message, ProposeResult, RaftStatus, ReadResult, Ready, Role } from './types.js';
+import type { StepVerdict } from './admission.js';
+import type {
+  ChangeResult,
+  Configuration,
+  MembershipChange,
+  Entry,
+  Message,
+  ProposeResult,
+  RaftStatus,
+  ReadResult,
+  Ready,
+  Role,
+} from './types.js';
 
 export interface Raft {
   readonly id: ReplicaId;
@@ -13,12 +25,21 @@ export interface Raft {
   readonly lastIndex: LogIndex;
   /** A leader that committed an entry of its own term: it may serve reads. */
   readonly leaderReady: boolean;
+  /** The one in force. */
+  readonly configuration: Configuration;
 
   /** One tick of the group's clock. `decide` false counts time but starts no election (the host has not polled its sockets since the tick fell due). */
   tick(decide: boolean): void;
-  step(message: Message): void;
+  /** Whether the message was looked at. What is 'malformed' or of a 'stranger' had no effect. */
+  step(message: Message): StepVerdict;
   /** Appends one entry when leader. The bytes are kept, not copied. */
   propose(data: Uint8Array): ProposeResult;
+  /** Appends a configuration when leader; it takes effect when applied. One at a time, refused clearly otherwise. */
+  proposeChange(change: MembershipChange): ChangeResult;
+  /** What a committed configuration entry puts in force; null when the configuration in force is as new. */
+  targetOf(entry: Entry): Configuration | null;
+  /** `targetOf` the entry to be applied next, once its record is durable; before `onApplied` of the entry. */
+  applyConfiguration(configuration: Configuration): void;
   /** Asks for a linearizable read point; the outcome with this context comes in a Ready. Contexts are the caller's, unique per leader term. */
   readIndex(context: number): ReadResult;
   /** Hands leadership to a voter; false when not leader, the target is no voter, or it is this replica. Ends by itself after one election time-out. */

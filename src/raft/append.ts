@@ -18,8 +18,6 @@ export function handleAppend(state: RaftState, message: MessageOf<'append'>): vo
   const lastIndex = prevIndex + entries.length;
   for (let i = 0; i < entries.length; i++) {
     const entry = entries[i] as Entry;
-    if (entry.index !== prevIndex + 1 + i)
-      assert(false, `append with entry ${entry.index} behind ${prevIndex}`);
     if (entry.index <= log.truncatedIndex) continue;
     if (entry.index > log.lastIndex || log.termAt(entry.index) !== entry.term) {
       takeEntries(state, entries, i);
@@ -41,7 +39,6 @@ function takeEntries(state: RaftState, entries: readonly Entry[], start: number)
       assert(entry.index > commit, `append conflicts at ${entry.index} with commit ${commit}`);
       log.truncateFrom(entry.index);
     }
-    if (entry.index !== log.lastIndex + 1) assert(false, `append with a gap before entry ${entry.index}`);
     log.append(entry);
   }
 }
@@ -53,6 +50,7 @@ export function acknowledgeAppend(state: RaftState, to: ReplicaId, index: LogInd
     from: state.id,
     to,
     term: state.term,
+    configurationVersion: state.configuration.version,
     index,
     reject: false,
     hintIndex: 0,
@@ -69,6 +67,7 @@ function rejectAppend(state: RaftState, message: MessageOf<'append'>): void {
     from: state.id,
     to: message.from,
     term: state.term,
+    configurationVersion: state.configuration.version,
     index: message.prevIndex,
     reject: true,
     hintIndex,
@@ -78,12 +77,12 @@ function rejectAppend(state: RaftState, message: MessageOf<'append'>): void {
 
 export function handleHeartbeat(state: RaftState, message: MessageOf<'heartbeat'>): void {
   hearLeader(state, message.from);
-  if (state.options.suspect) return;
+  const { id: from, term, configuration } = state;
+  const envelope = { from, to: message.from, term, configurationVersion: configuration.version };
+  if (state.options.suspect) {
+    state.outbox.messages.push({ type: 'suspect', ...envelope });
+    return;
+  }
   state.log.commitTo(message.commit);
-  state.outbox.messages.push({
-    type: 'heartbeat_response',
-    from: state.id,
-    to: message.from,
-    term: state.term,
-  });
+  state.outbox.messages.push({ type: 'heartbeat_response', ...envelope });
 }

@@ -77,8 +77,11 @@ function describeBody(message: Message): string {
       const { index, term, configuration } = message.snapshot;
       return ` ${index}@${term} ${describeConfiguration(configuration)}`;
     }
+    case 'removed':
+      return ` since v${message.configurationVersion}`;
     case 'heartbeat_response':
     case 'timeout_now':
+    case 'suspect':
       return '';
   }
 }
@@ -116,21 +119,25 @@ export function describeReady(ready: Ready): string {
   if (ready.committed.length > 0) section('apply', [describeEntries(ready.committed)]);
   section('read', ready.reads.map(describeReadOutcome));
   section('fetch', ready.fetches.map(describeFetch));
+  if (ready.removedFromVersion > 0) section('removed', [`since v${ready.removedFromVersion}`]);
   if (ready.snapshotsWanted.length > 0) section('snapshot wanted', [ready.snapshotsWanted.join(' ')]);
   return lines.join('\n');
 }
 
 /** One line for the replica, one per follower. */
 export function describeStatus(status: RaftStatus): string {
+  const { configuration } = status;
   const head =
     `${status.id} ${status.role} term=${status.term} vote=${status.vote} leader=${status.leader}` +
     ` log=[${status.firstIndex}, ${status.lastIndex}] commit=${status.commit} applied=${status.applied}` +
     ` persisted=${status.persisted}` +
+    (configuration.version === 1 ? '' : ` ${describeConfiguration(configuration)}`) +
     (status.transferTarget === 0 ? '' : ` handing over to ${status.transferTarget}`);
   const followers = status.followers.map(
     (f) =>
       `  ${f.id} ${f.state} match=${f.match} next=${f.next}` +
       (f.recentlyActive ? '' : ' inactive') +
+      (f.suspect ? ' suspect' : '') +
       (f.inflightMessages === 0 ? '' : ` inflight=${f.inflightMessages}`),
   );
   return [head, ...followers].join('\n');

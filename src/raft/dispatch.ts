@@ -2,11 +2,10 @@
  * Where a message goes: first by its term, then by a table of role and message type. A new message type does not
  * compile until every role says what it does with it.
  */
-import { assert } from '../base/index.js';
-import { handleAppendResponse, handleHeartbeatResponse } from './acks.js';
+import { handleAppendResponse, handleHeartbeatResponse, handleSuspect } from './acks.js';
+import { impossibilityOf, isFromLeader, isHeard, type StepVerdict } from './admission.js';
 import { handleAppend, handleHeartbeat } from './append.js';
 import { handleTimeoutNow, handleVote, handleVoteResponse, isSticky } from './election.js';
-import { isMember } from './membership.js';
 import { handleReadRound, handleReadRoundResponse } from './reads.js';
 import { becomeFollower } from './roles.js';
 import { handleSnapshot } from './snapshot.js';
@@ -35,6 +34,8 @@ const CAMPAIGNING: Handlers = {
   heartbeat_response: ignore,
   read_round_response: ignore,
   timeout_now: ignore,
+  removed: handleRemoved,
+  suspect: ignore,
 };
 
 const TABLE: Readonly<Record<Role, Handlers>> = {
@@ -46,11 +47,13 @@ const TABLE: Readonly<Record<Role, Handlers>> = {
     heartbeat_response: ignore,
     read_round_response: ignore,
     timeout_now: handleTimeoutNow,
+    removed: handleRemoved,
+    suspect: ignore,
   },
   precandidate: CAMPAIGNING,
   candidate: CAMPAIGNING,
   leader: {
-    // A leader's message in a leader's own term: the handlers fail on it (`hearLeader`), as they should.
+    // A leader's message in a leader's own term was found impossible before it comes here.
     ...LED,
     vote: handleVote,
     vote_response: ignore,
@@ -58,47 +61,37 @@ const TABLE: Readonly<Record<Role, Handlers>> = {
     heartbeat_response: handleHeartbeatResponse,
     read_round_response: handleReadRoundResponse,
     timeout_now: ignore,
+    removed: handleRemoved,
+    suspect: handleSuspect,
   },
 };
 
-export function stepMessage(state: RaftState, message: Message): void {
-  if (!isForUs(state, message)) return;
-  if (!Number.isSafeInteger(message.term)) assert(false, `message of term ${message.term}`);
+export function stepMessage(state: RaftState, message: Message): StepVerdict {
+  if (!isHeard(state, message)) return 'stranger';
+  if (impossibilityOf(state, message) !== null) return 'malformed';
+  if (message.type === 'removed') {
+    handleRemoved(state, message);
+    return 'taken';
+  }
   if (message.term <= state.term) state.tracing?.received(message);
   if (message.term > state.term) {
-    if (!admitHigherTerm(state, message)) return;
+    if (!admitHigherTerm(state, message)) return 'taken';
   } else if (message.term < state.term) {
     answerStale(state, message);
-    return;
+    return 'taken';
   }
+  state.follower(message.from)?.hear(message.configurationVersion);
   // The table's row and the message's type agree; the compiler can't follow a lookup by a union.
   const handle = TABLE[state.role][message.type] as (state: RaftState, message: Message) => void;
   handle(state, message);
+  return 'taken';
 }
 
-/** A stranger is not heard, and neither is a message for an earlier replica at this address. */
-function isForUs(state: RaftState, message: Message): boolean {
-  if (message.to !== state.id || message.from === state.id) return false;
-  if (isMember(state.configuration, message.from)) return true;
-  // A fresh learner knows of nobody until the first snapshot or configuration reaches it.
-  return state.configuration.voters.length === 0 && isFromLeader(message);
-}
-
-function isFromLeader(message: Message): boolean {
-  switch (message.type) {
-    case 'append':
-    case 'heartbeat':
-    case 'read_round':
-    case 'snapshot':
-    case 'timeout_now':
-      return true;
-    case 'append_response':
-    case 'heartbeat_response':
-    case 'vote':
-    case 'vote_response':
-    case 'read_round_response':
-      return false;
-  }
+/** A hint, no more: the host finds out whether it is true. */
+function handleRemoved(state: RaftState, message: MessageOf<'removed'>): void {
+  const { configurationVersion } = message;
+  if (configurationVersion <= state.configuration.version) return;
+  state.outbox.removedFromVersion = Math.max(state.outbox.removedFromVersion, configurationVersion);
 }
 
 /** Raft paper, section 5.1: a higher term is taken over. Returns whether the message is then looked at. */
@@ -124,6 +117,7 @@ function admitHigherTerm(state: RaftState, message: Message): boolean {
 function answerStale(state: RaftState, message: Message): void {
   if (state.options.suspect) return;
   const { id, term } = state;
+  const configurationVersion = state.configuration.version;
   const to = message.from;
   switch (message.type) {
     case 'append':
@@ -135,6 +129,7 @@ function answerStale(state: RaftState, message: Message): void {
         from: id,
         to,
         term,
+        configurationVersion,
         index: 0,
         reject: true,
         hintIndex: 0,
@@ -147,6 +142,7 @@ function answerStale(state: RaftState, message: Message): void {
         from: id,
         to,
         term,
+        configurationVersion,
         pre: message.pre,
         granted: false,
       });
@@ -156,6 +152,8 @@ function answerStale(state: RaftState, message: Message): void {
     case 'vote_response':
     case 'read_round_response':
     case 'timeout_now':
+    case 'removed':
+    case 'suspect':
       return;
   }
 }

@@ -5,8 +5,13 @@ import { quorumVote } from './quorum.js';
 import { becomeCandidate, becomeFollower, becomeLeader, becomePrecandidate } from './roles.js';
 import type { MessageOf, RaftState } from './state.js';
 
+/**
+ * Only with everything applied that is known to be committed: it may be a configuration, and then the one in force is
+ * not the one to count votes by.
+ */
 export function canCampaign(state: RaftState): boolean {
-  return state.isVoter && !state.options.suspect && state.pendingSnapshot === null;
+  if (!state.isVoter || state.options.suspect || state.pendingSnapshot !== null) return false;
+  return state.log.applied >= state.log.commit;
 }
 
 /** `transfer`: on the leader's order, so without a prevote and in spite of stickiness. */
@@ -39,6 +44,7 @@ function requestVotes(state: RaftState, pre: boolean, transfer: boolean): void {
       from: state.id,
       to,
       term,
+      configurationVersion: state.configuration.version,
       lastIndex,
       lastTerm,
       pre,
@@ -76,7 +82,15 @@ export function handleVote(state: RaftState, message: MessageOf<'vote'>): void {
   // A granted prevote echoes the term asked for, so that the precandidate can tell it from an old one; everything
   // else tells the own term, so that one who is behind learns of it.
   const term = granted && pre ? message.term : state.term;
-  const response = { type: 'vote_response', from: state.id, to: from, term, pre, granted } as const;
+  const response = {
+    type: 'vote_response',
+    from: state.id,
+    to: from,
+    term,
+    configurationVersion: state.configuration.version,
+    pre,
+    granted,
+  } as const;
   if (!granted || pre) {
     state.outbox.messages.push(response);
     return;
@@ -96,5 +110,11 @@ export function handleVoteResponse(state: RaftState, message: MessageOf<'vote_re
 
 /** Leadership is handed to this replica. */
 export function handleTimeoutNow(state: RaftState): void {
-  startElection(state, true);
+  state.campaignOrdered = true;
+  maybeObeyOrder(state);
+}
+
+/** Asked when something was applied: the order may have come before that. */
+export function maybeObeyOrder(state: RaftState): void {
+  if (state.campaignOrdered) startElection(state, true);
 }

@@ -2,6 +2,9 @@
 export type * from './api.js';
 export type * from './trace-events.js';
 export * from './types.js';
+export type { StepVerdict } from './admission.js';
+export { isJoint } from './change.js';
+export { homeOf, isMember, isVoter, membersOf, NO_CONFIGURATION } from './membership.js';
 export { createRaft } from './raft.js';
 export {
   describeConfiguration,

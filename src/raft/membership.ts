@@ -1,7 +1,19 @@
 /** Questions about a configuration. Members: voters, outgoing voters and learners. */
 import { assert } from '../base/index.js';
-import type { ReplicaId } from '../base/index.js';
+import type { NodeId, ReplicaId } from '../base/index.js';
 import type { Configuration } from './types.js';
+
+/** What a fresh replica starts with, until its leader's log or snapshot reaches it. */
+export const NO_CONFIGURATION: Configuration = {
+  version: 0,
+  highestId: 0,
+  voters: [],
+  outgoing: [],
+  learners: [],
+  learnersNext: [],
+  autoLeave: false,
+  homes: [],
+};
 
 export function isVoter(configuration: Configuration, id: ReplicaId): boolean {
   return configuration.voters.includes(id) || configuration.outgoing.includes(id);
@@ -18,11 +30,21 @@ export function isSoleVoter(configuration: Configuration, id: ReplicaId): boolea
   return outgoing.length === 0 || (outgoing.length === 1 && outgoing[0] === id);
 }
 
-/** All members but `self`, each once, in a fixed order. */
+/** All members, each once, in a fixed order. */
+export function membersOf(configuration: Configuration): ReplicaId[] {
+  const { voters, outgoing, learners } = configuration;
+  return [...new Set([...voters, ...outgoing, ...learners])].sort((a, b) => a - b);
+}
+
+/** All members but `self`. */
 export function peersOf(configuration: Configuration, self: ReplicaId): ReplicaId[] {
-  const peers = new Set([...configuration.voters, ...configuration.outgoing, ...configuration.learners]);
-  peers.delete(self);
-  return [...peers].sort((a, b) => a - b);
+  return membersOf(configuration).filter((id) => id !== self);
+}
+
+/** Where a member lives; 0 for a stranger. */
+export function homeOf(configuration: Configuration, id: ReplicaId): NodeId {
+  for (const home of configuration.homes) if (home.replica === id) return home.node;
+  return 0;
 }
 
 export function checkConfiguration(configuration: Configuration): void {
@@ -32,4 +54,8 @@ export function checkConfiguration(configuration: Configuration): void {
     for (const id of ids) assert(Number.isSafeInteger(id) && id > 0, `replica id ${id} in a configuration`);
   }
   for (const id of learners) assert(!isVoter(configuration, id), `replica ${id} is learner and voter`);
+  for (const id of learnersNext) assert(outgoing.includes(id), `replica ${id} steps back from nothing`);
+  for (const id of [...voters, ...outgoing, ...learners]) {
+    assert(id <= configuration.highestId, `replica ${id} above the highest id ${configuration.highestId}`);
+  }
 }

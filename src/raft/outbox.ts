@@ -8,6 +8,8 @@ export class Outbox {
   reads: ReadOutcome[] = [];
   fetches: FetchRequest[] = [];
   snapshotsWanted: ReplicaId[] = [];
+  /** The version of a configuration that this replica is no member of; 0: none was heard of. */
+  removedFromVersion = 0;
 
   get isEmpty(): boolean {
     return (
@@ -15,7 +17,8 @@ export class Outbox {
       this.messagesAfterPersist.length === 0 &&
       this.reads.length === 0 &&
       this.fetches.length === 0 &&
-      this.snapshotsWanted.length === 0
+      this.snapshotsWanted.length === 0 &&
+      this.removedFromVersion === 0
     );
   }
 }

@@ -28,6 +28,10 @@ export class Progress {
   commitSent: LogIndex = 0;
   /** Heard in this term since the last look of CheckQuorum. */
   recentlyActive = false;
+  /** It said that it is suspect: nothing it holds counts, now or later. */
+  suspect = false;
+  /** The version of the configuration in force there, as it last said. Only rises. */
+  configurationVersion = 0;
   /** The newest read round that the peer answered. */
   roundAnswered = 0;
   /** Outstanding fetch of entries that left the tail; 0 if none. */
@@ -44,6 +48,11 @@ export class Progress {
   ) {
     this.next = next;
     this.inflights = new Inflights(options.inflightMessagesMax, options.inflightBytesMax);
+  }
+
+  /** A message of this term came from it. */
+  hear(configurationVersion: number): void {
+    if (configurationVersion > this.configurationVersion) this.configurationVersion = configurationVersion;
   }
 
   becomeProbe(next = this.match + 1): void {

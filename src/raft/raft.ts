@@ -4,14 +4,16 @@
  */
 import type { LogIndex, ReadyNumber, ReplicaId, Term } from '../base/index.js';
 import { handleUnreachable } from './acks.js';
+import type { StepVerdict } from './admission.js';
 import type { Raft } from './api.js';
 import { handleApplyEntries } from './apply.js';
 import { stepMessage } from './dispatch.js';
-import { startElection } from './election.js';
+import { maybeObeyOrder, startElection } from './election.js';
 import { handlePersisted } from './persistence.js';
 import { proposeEntry } from './proposal.js';
 import { requestRead } from './reads.js';
 import { hasReady, takeReady } from './ready.js';
+import { applyConfiguration, maybeLeaveJoint, proposeChange, targetOf } from './reconfiguration.js';
 import { handleFollowerEntries } from './replication.js';
 import { handleSnapshotSent } from './snapshot.js';
 import { RaftState } from './state.js';
@@ -19,7 +21,10 @@ import { statusOf } from './status.js';
 import { handleTick } from './tick.js';
 import { startTransfer } from './transfer.js';
 import type {
+  ChangeResult,
+  Configuration,
   Entry,
+  MembershipChange,
   Message,
   ProposeResult,
   RaftInitial,
@@ -71,12 +76,28 @@ class RaftReplica implements Raft {
     handleTick(this.state, decide);
   }
 
-  step(message: Message): void {
-    stepMessage(this.state, message);
+  get configuration(): Configuration {
+    return this.state.configuration;
+  }
+
+  step(message: Message): StepVerdict {
+    return stepMessage(this.state, message);
   }
 
   propose(data: Uint8Array): ProposeResult {
     return proposeEntry(this.state, data);
+  }
+
+  proposeChange(change: MembershipChange): ChangeResult {
+    return proposeChange(this.state, change);
+  }
+
+  targetOf(entry: Entry): Configuration | null {
+    return targetOf(this.state, entry);
+  }
+
+  applyConfiguration(configuration: Configuration): void {
+    applyConfiguration(this.state, configuration);
   }
 
   readIndex(context: number): ReadResult {
@@ -104,7 +125,10 @@ class RaftReplica implements Raft {
   }
 
   onApplied(index: LogIndex): void {
-    this.state.log.applyTo(index);
+    const { state } = this;
+    state.log.applyTo(index);
+    maybeObeyOrder(state);
+    maybeLeaveJoint(state);
   }
 
   /** An answer to a fetch that is not open any more is dropped: term, next index or log moved on meanwhile. */

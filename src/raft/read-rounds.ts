@@ -75,6 +75,15 @@ export class ReadRounds {
     if (this.rounds.length === 0) this.retryDue = false;
   }
 
+  /** The members changed: what is on its way counts no more, and a later round covers its reads. */
+  restart(): void {
+    if (this.rounds.length === 0) return;
+    const contexts = this.rounds.flatMap((round) => round.contexts);
+    this.pending = contexts.concat(this.pending);
+    this.rounds = [];
+    this.retryDue = false;
+  }
+
   /** No read that waits can be confirmed any more. */
   abort(leader: ReplicaId, outcomes: ReadOutcome[]): void {
     for (const round of this.rounds) {

@@ -33,6 +33,7 @@ export function startRound(state: RaftState): void {
       from: state.id,
       to: follower.id,
       term: state.term,
+      configurationVersion: state.configuration.version,
       round,
     });
   }
@@ -53,6 +54,7 @@ export function handleReadRound(state: RaftState, message: MessageOf<'read_round
     from: state.id,
     to: message.from,
     term: state.term,
+    configurationVersion: state.configuration.version,
     round: message.round,
   });
 }

@@ -50,6 +50,8 @@ export function takeReady(state: RaftState): Ready {
   if (fetches.length > 0) outbox.fetches = [];
   if (snapshotsWanted.length > 0) outbox.snapshotsWanted = [];
   state.tracing?.ready(number, messages, messagesAfterPersist, entries.length > 0);
+  const { removedFromVersion } = outbox;
+  outbox.removedFromVersion = 0;
   return {
     number,
     mustPersist,
@@ -62,6 +64,7 @@ export function takeReady(state: RaftState): Ready {
     reads: orNothing(reads),
     fetches: orNothing(fetches),
     snapshotsWanted: orNothing(snapshotsWanted),
+    removedFromVersion,
     roleChange,
   };
 }

@@ -46,6 +46,7 @@ export function broadcastHeartbeat(state: RaftState): void {
       from: state.id,
       to: follower.id,
       term: state.term,
+      configurationVersion: state.configuration.version,
       // Never beyond what is known to match: the rest of the follower's log may be another leader's.
       commit: Math.min(follower.match, state.log.commit),
     });
@@ -108,6 +109,7 @@ function sendAppend(state: RaftState, follower: Progress, entries: readonly Entr
     from: state.id,
     to: follower.id,
     term: state.term,
+    configurationVersion: state.configuration.version,
     prevIndex,
     prevTerm: log.termAt(prevIndex),
     commit: log.commit,

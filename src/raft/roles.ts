@@ -22,6 +22,7 @@ export function becomeFollower(state: RaftState, term: Term, leader: ReplicaId):
     assert(Number.isSafeInteger(term), `term ${term}`);
     state.term = term;
     state.vote = 0;
+    state.campaignOrdered = false;
   }
   const wasLeader = state.role === 'leader';
   state.role = 'follower';
@@ -48,6 +49,7 @@ export function becomeCandidate(state: RaftState): void {
   state.role = 'candidate';
   state.leader = 0;
   state.term++;
+  state.campaignOrdered = false;
   // Counted only once it is durable (persistence.ts): a crash must not let this replica vote twice in the term.
   state.vote = state.id;
   state.votes.clear();
@@ -69,6 +71,7 @@ export function becomeLeader(state: RaftState): void {
   state.tracing?.tell({ name: 'BecomeLeader' });
   // Raft paper, section 8: earlier terms' entries commit with the first entry of this one.
   state.termStart = next;
+  state.changeIndex = log.lastIndex;
   log.append({ index: next, term: state.term, kind: EntryKind.empty, data: EMPTY_BYTES });
   state.tracing?.tell({ name: 'Replicate' });
   state.replicationDue = true;
@@ -81,6 +84,7 @@ export function restartElectionTimer(state: RaftState): void {
 
 /** A message of this term's leader arrived. */
 export function hearLeader(state: RaftState, leader: ReplicaId): void {
+  // Two leaders of a term can't be: such a message was dropped as impossible.
   assert(state.role !== 'leader', `replicas ${state.id} and ${leader} both lead term ${state.term}`);
   if (state.role !== 'follower' || state.leader === 0) {
     becomeFollower(state, state.term, leader);

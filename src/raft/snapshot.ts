@@ -3,6 +3,7 @@ import { assert } from '../base/index.js';
 import type { LogIndex } from '../base/index.js';
 import { acknowledgeAppend } from './append.js';
 import type { Progress } from './progress.js';
+import { noteRemoval } from './reconfiguration.js';
 import { hearLeader } from './roles.js';
 import type { MessageOf, RaftState } from './state.js';
 
@@ -30,7 +31,11 @@ export function handleSnapshot(state: RaftState, message: MessageOf<'snapshot'>)
     log.restore(index, term);
     state.applyFetch = null;
     state.pendingSnapshot = message.snapshot;
-    state.setConfiguration(configuration);
+    // A sender may have taken it before changes that this replica has applied, of a log that it then lost to repair.
+    if (configuration.version > state.configuration.version) {
+      state.setConfiguration(configuration);
+      noteRemoval(state);
+    }
   } else {
     assert(
       index < log.truncatedIndex,

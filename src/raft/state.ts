@@ -72,12 +72,20 @@ export class RaftState {
   followers: Progress[] = [];
   /** Index of the empty entry that opened this leadership. */
   termStart: LogIndex = 0;
+  /**
+   * The newest entry of this leader's log that may be a configuration: until it is applied no other one is proposed.
+   * After an election that may be any entry.
+   */
+  changeIndex: LogIndex = 0;
   /** Some follower may be due an append. */
   replicationDue = false;
   heartbeatDue = false;
   /** The replica that leadership is being handed to; 0 if none. */
   transferTarget: ReplicaId = 0;
   transferElapsed = 0;
+
+  /** The leader of this term ordered a campaign, which waits until everything committed is applied. */
+  campaignOrdered = false;
 
   /** Accepted, and not yet handed out to be installed. */
   pendingSnapshot: SnapshotMeta | null = null;
@@ -101,7 +109,12 @@ export class RaftState {
     this.term = hardState.term;
     this.vote = hardState.vote;
     // The commit index is written lazily: a checkpoint may have been taken further on.
-    let commit = Math.max(hardState.commit, initial.truncatedIndex, initial.appliedIndex);
+    let commit = Math.max(
+      hardState.commit,
+      initial.truncatedIndex,
+      initial.appliedIndex,
+      initial.configurationIndex,
+    );
     let applied = initial.appliedIndex;
     if (options.suspect) {
       // It may have lost entries that it knew to be committed, even applied.
@@ -127,6 +140,7 @@ export class RaftState {
 
   setConfiguration(configuration: Configuration): void {
     checkConfiguration(configuration);
+    this.tracing?.tell({ name: 'ApplyConfChange', newVoters: configuration.voters });
     this.configuration = configuration;
     this.peers = peersOf(configuration, this.id);
     this.isVoter = isVoter(configuration, this.id);

@@ -24,6 +24,8 @@ export function statusOf(state: RaftState): RaftStatus {
       match: follower.match,
       next: follower.next,
       recentlyActive: follower.recentlyActive,
+      suspect: follower.suspect,
+      configurationVersion: follower.configurationVersion,
       inflightMessages: follower.inflights.count,
       inflightBytes: follower.inflights.bytes,
     })),

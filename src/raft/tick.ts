@@ -2,6 +2,7 @@
 import { tickApplyFetch } from './apply.js';
 import { canCampaign, startElection } from './election.js';
 import { quorumVote } from './quorum.js';
+import { maybeLeaveJoint } from './reconfiguration.js';
 import { becomeFollower } from './roles.js';
 import type { RaftState } from './state.js';
 import { tickTransfer } from './transfer.js';
@@ -32,6 +33,7 @@ function tickLeader(state: RaftState, decide: boolean): void {
     }
   }
   tickTransfer(state);
+  maybeLeaveJoint(state);
   state.heartbeatElapsed++;
   if (state.heartbeatElapsed < state.options.heartbeatTicks) return;
   state.heartbeatElapsed = 0;

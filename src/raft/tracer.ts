@@ -9,7 +9,8 @@
  * that the order told is the order in which things happened.
  */
 import type { LogIndex, ReadyNumber, ReplicaId, Term } from '../base/index.js';
-import type { RaftTracer, TraceDetail, TracedMessage } from './trace-events.js';
+import { membersOf } from './membership.js';
+import type { RaftTracer, TraceDetail, TracedChange, TracedMessage } from './trace-events.js';
 import type { Configuration, Message, Role } from './types.js';
 
 /** What is told of a replica with each event. */
@@ -58,6 +59,25 @@ export class Tracing {
   received(message: Message): void {
     const traced = traceMessage(message);
     if (traced !== null) this.tell({ name: 'Receive', message: traced });
+  }
+
+  /**
+   * The leader appended this configuration. Who leaves by way of a joint one is named twice: as the group enters it, and
+   * as it leaves it.
+   */
+  changed({ voters, learners, learnersNext }: Configuration): void {
+    const now = this.state.configuration;
+    const changes: TracedChange[] = [];
+    for (const id of voters) if (!now.voters.includes(id)) changes.push({ id, action: 'AddNewServer' });
+    for (const id of [...learners, ...learnersNext]) {
+      const isNews = !now.learners.includes(id) && !now.learnersNext.includes(id);
+      if (isNews) changes.push({ id, action: 'AddLearner' });
+    }
+    for (const id of membersOf(now)) {
+      const stays = [voters, learners, learnersNext].some((ids) => ids.includes(id));
+      if (!stays) changes.push({ id, action: 'RemoveServer' });
+    }
+    this.tell({ name: 'ChangeConf', changes });
   }
 
   /** A Ready was taken: `entries` says whether it brings any to persist. */
@@ -139,6 +159,8 @@ function traceMessage(message: Message): TracedMessage | null {
     case 'read_round':
     case 'read_round_response':
     case 'timeout_now':
+    case 'removed':
+    case 'suspect':
       return null;
   }
 }

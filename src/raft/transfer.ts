@@ -19,7 +19,9 @@ export function startTransfer(state: RaftState, to: ReplicaId): boolean {
 /** Tells the target to campaign once it holds everything; again with each answer, since the order may get lost. */
 export function maybeHandOver(state: RaftState, follower: Progress): void {
   if (follower.id !== state.transferTarget || follower.match !== state.log.lastIndex) return;
-  state.outbox.messages.push({ type: 'timeout_now', from: state.id, to: follower.id, term: state.term });
+  const { id: from, term, configuration } = state;
+  const configurationVersion = configuration.version;
+  state.outbox.messages.push({ type: 'timeout_now', from, to: follower.id, term, configurationVersion });
 }
 
 /** The target had its time; the leader goes on. */

@@ -2,7 +2,7 @@
  * The vocabulary of the consensus core: entries, messages, configurations, and the Ready that the core hands out.
  * Plain data; nothing here decides anything. Peers are replica ids, never node ids.
  */
-import type { LogIndex, ReadyNumber, ReplicaId, Term } from '../base/index.js';
+import type { LogIndex, NodeId, ReadyNumber, ReplicaId, Term } from '../base/index.js';
 import type { RaftTracer } from './trace-events.js';
 
 /** What an entry is: a state machine's data, a configuration change, or the empty entry that opens a term. */
@@ -23,19 +23,67 @@ export interface HardState {
   readonly commit: LogIndex;
 }
 
+/** Where a member lives. The core keeps it with the configuration, and never looks at the node. */
+export interface Home {
+  readonly replica: ReplicaId;
+  readonly node: NodeId;
+}
+
 /**
  * Members of a group. `outgoing` is empty unless the group is in a joint configuration (Raft thesis, section 4.3).
  * Takes effect when applied. `version` grows with every change.
  */
 export interface Configuration {
   readonly version: number;
+  /** The highest replica id that the group ever had: a new member's is above it. */
+  readonly highestId: ReplicaId;
   readonly voters: readonly ReplicaId[];
   readonly outgoing: readonly ReplicaId[];
   readonly learners: readonly ReplicaId[];
   /** Voters of `outgoing` that become learners when the joint configuration is left. */
   readonly learnersNext: readonly ReplicaId[];
   readonly autoLeave: boolean;
+  /** One for each member, by replica id. */
+  readonly homes: readonly Home[];
 }
+
+/** A configuration as the bytes of its log entry. */
+export interface ConfigurationCodec {
+  readonly encode: (configuration: Configuration) => Uint8Array;
+  readonly decode: (data: Uint8Array) => Configuration;
+}
+
+/** What is to be true of the named replicas; everyone else stays as it is. A replica is named once. */
+export interface MembershipChange {
+  /** The version of the configuration that the change was planned on; the change is refused under any other. */
+  readonly expectedVersion: number;
+  /** Fresh replicas: they join as learners. */
+  readonly addLearners?: readonly Home[];
+  /** Learners that become voters. */
+  readonly promote?: readonly ReplicaId[];
+  /** Voters that become learners. */
+  readonly demote?: readonly ReplicaId[];
+  /** Members that leave. */
+  readonly remove?: readonly ReplicaId[];
+}
+
+export type ChangeRefusal =
+  | 'not_leader'
+  | 'transferring'
+  | 'overloaded'
+  /** No entry of the leader's own term is committed yet. */
+  | 'not_ready'
+  /** An earlier change is on its way, or the group is joint. */
+  | 'change_in_progress'
+  | 'version_mismatch'
+  /** A learner to be promoted doesn't answer, or is too far behind. */
+  | 'learner_behind'
+  | 'invalid';
+
+export type ChangeResult =
+  | { readonly kind: 'appended'; readonly index: LogIndex; readonly term: Term }
+  /** Nothing was appended; `problem` says why, for people. */
+  | { readonly kind: 'refused'; readonly reason: ChangeRefusal; readonly problem: string };
 
 /** A run of entries of one term in the log: it begins at `index` and ends where the next run begins. */
 export interface TermRun {
@@ -54,6 +102,8 @@ interface Envelope {
   readonly to: ReplicaId;
   /** The sender's term; for a prevote request the term it would campaign in. */
   readonly term: Term;
+  /** Of the configuration in force at the sender; 0 when it knows none. */
+  readonly configurationVersion: number;
 }
 
 export type Message =
@@ -91,7 +141,11 @@ export type Message =
   /** Leader to successor: campaign now. */
   | (Envelope & { readonly type: 'timeout_now' })
   /** Handed to the core by the receiving host once the whole snapshot is on disk and verified. */
-  | (Envelope & { readonly type: 'snapshot'; readonly snapshot: SnapshotMeta });
+  | (Envelope & { readonly type: 'snapshot'; readonly snapshot: SnapshotMeta })
+  /** To a replica whose group has gone on without it: of which version on, the envelope says. Bears no term (0). */
+  | (Envelope & { readonly type: 'removed' })
+  /** A suspect replica's only answer to its leader: replace me. */
+  | (Envelope & { readonly type: 'suspect' });
 
 export type MessageType = Message['type'];
 
@@ -136,6 +190,8 @@ export interface Ready {
   readonly fetches: readonly FetchRequest[];
   /** Followers that need a snapshot: stream one, then call `onSnapshotSent`. */
   readonly snapshotsWanted: readonly ReplicaId[];
+  /** Above 0: the group says that from this version of its configuration on this replica is no member. */
+  readonly removedFromVersion: number;
   /** Set when role, term or leader changed since the last Ready. */
   readonly roleChange: RoleChange | null;
 }
@@ -189,8 +245,11 @@ export interface RaftOptions {
   readonly checkQuorum: boolean;
   /** A replica that may have lost what it acknowledged: it never votes, campaigns or acknowledges. */
   readonly suspect: boolean;
+  /** How far behind, in entries, a learner may be that becomes a voter. */
+  readonly promotionLagMax: number;
   /** Uniform integer over [0, limit): the host's randomness. */
   readonly random: (limit: number) => number;
+  readonly configurations: ConfigurationCodec;
   /** Told all that happens; none in production. */
   readonly tracer?: RaftTracer | null;
 }
@@ -199,6 +258,8 @@ export interface RaftOptions {
 export interface RaftInitial {
   readonly hardState: HardState;
   readonly configuration: Configuration;
+  /** The entry that `configuration` was applied from; 0 for a first one. It is committed, then. */
+  readonly configurationIndex: LogIndex;
   /** Everything up to here is gone from the log: it is in the snapshot. 0 for a fresh group. */
   readonly truncatedIndex: LogIndex;
   readonly truncatedTerm: Term;
@@ -216,6 +277,10 @@ export interface FollowerStatus {
   readonly match: LogIndex;
   readonly next: LogIndex;
   readonly recentlyActive: boolean;
+  /** It said that its disk lost something: it waits for a successor. */
+  readonly suspect: boolean;
+  /** The version of the configuration in force there, as it last said. */
+  readonly configurationVersion: number;
   readonly inflightMessages: number;
   readonly inflightBytes: number;
 }

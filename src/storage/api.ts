@@ -51,6 +51,13 @@ export interface LogStore {
   readonly recovered: RecoveredNode;
   /** Creates a replica's records: id, first configuration, empty log. */
   createGroup(group: GroupId, replica: ReplicaId, configuration: Configuration): void;
+  /**
+   * The group's replica here was removed: a tombstone refuses its id for ever. Its records go, the entries in slices;
+   * nothing of the group is known here afterwards.
+   */
+  removeGroup(group: GroupId): void;
+  /** Replica ids of the group up to this one were removed here; 0 when none was. */
+  tombstoneOf(group: GroupId): ReplicaId;
   /** Entries replace everything from the first one's index on (a longer old suffix is deleted in the same batch). */
   append(group: GroupId, entries: readonly Entry[]): void;
   saveHardState(group: GroupId, hardState: HardState): void;

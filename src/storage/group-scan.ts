@@ -12,16 +12,8 @@ import {
 } from '../codec/index.js';
 import type { Configuration, Entry, HardState, TermRun } from '../raft/index.js';
 import type { RecoveredGroup } from './api.js';
+import { NO_CONFIGURATION } from '../raft/index.js';
 import { GroupLog } from './group-log.js';
-
-const NO_MEMBERS: Configuration = {
-  version: 0,
-  voters: [],
-  outgoing: [],
-  learners: [],
-  learnersNext: [],
-  autoLeave: false,
-};
 
 export class GroupScan {
   replica: ReplicaId | null = null;
@@ -78,7 +70,7 @@ export class GroupScan {
         vote: term === state.term ? state.vote : 0,
         commit: Math.min(Math.max(state.commit, truncatedIndex), lastIndex),
       },
-      configuration: this.configuration?.configuration ?? NO_MEMBERS,
+      configuration: this.configuration?.configuration ?? NO_CONFIGURATION,
       configurationIndex: this.configuration?.index ?? 0,
       truncatedIndex,
       truncatedTerm,

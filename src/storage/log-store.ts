@@ -63,6 +63,15 @@ export interface LogStoreParts {
   readonly sync: boolean;
 }
 
+/** What a replica can't be recovered without, besides entries and checkpoints. */
+const DESCRIBING_KINDS = [
+  RecordKind.replica,
+  RecordKind.hardState,
+  RecordKind.configuration,
+  RecordKind.truncation,
+  RecordKind.suspect,
+] as const;
+
 export class LevelLogStore implements LogStore {
   readonly recovered: RecoveredNode;
   writing = false;
@@ -72,6 +81,7 @@ export class LevelLogStore implements LogStore {
   private watermark: Watermark | null = null;
 
   private readonly logs: Map<GroupId, GroupLog>;
+  private readonly tombstones: Map<GroupId, ReplicaId>;
   private readonly store: OrderedStore;
   private readonly reader: RecordReader;
   private readonly metrics: LogMetrics;
@@ -100,6 +110,7 @@ export class LevelLogStore implements LogStore {
     this.store = parts.store;
     this.recovered = recovery.node;
     this.logs = recovery.logs;
+    this.tombstones = new Map(recovery.node.tombstones);
     this.batch = new OpenBatch(parts.store, parts.crc32);
     this.records = this.batch.records;
     this.reader = new RecordReader(parts.crc32);
@@ -136,7 +147,7 @@ export class LevelLogStore implements LogStore {
   // --- Changes ----------------------------------------------------------------------------------------------------
 
   createGroup(group: GroupId, replica: ReplicaId, configuration: Configuration): void {
-    const tombstone = this.recovered.tombstones.get(group) ?? 0;
+    const tombstone = this.tombstoneOf(group);
     assert(
       replica > tombstone,
       `group ${group}: replica ${replica} was removed (tombstone ${tombstone}) and never comes back`,
@@ -149,6 +160,8 @@ export class LevelLogStore implements LogStore {
       );
       this.eraseForSuccessor(old);
     }
+    // Of one that was removed lately, too.
+    this.dead.takeGroup(group, this.batch.delEntry);
     const log = new GroupLog(group, replica);
     this.logs.set(group, log);
     this.touch(log, 1);
@@ -160,6 +173,24 @@ export class LevelLogStore implements LogStore {
     this.batch.put();
     this.records.truncation(group, 0, 0);
     this.batch.put();
+  }
+
+  tombstoneOf(group: GroupId): ReplicaId {
+    return this.tombstones.get(group) ?? 0;
+  }
+
+  removeGroup(group: GroupId): void {
+    const log = this.logOf(group);
+    this.tombstones.set(group, log.replica);
+    this.records.tombstone(group, log.replica);
+    this.batch.put();
+    // Without them recovery has nothing to begin with, and deletes what the slices have not come to.
+    for (const kind of DESCRIBING_KINDS) this.batch.delRecord(group, kind, 0);
+    for (let slot = 0; slot < log.checkpoints.length; slot++) {
+      this.batch.delRecord(group, RecordKind.checkpoint, slot);
+    }
+    this.dead.add(group, log.truncatedIndex + 1, log.lastIndex + 1);
+    this.logs.delete(group);
   }
 
   append(group: GroupId, entries: readonly Entry[]): void {
@@ -405,7 +436,6 @@ export class LevelLogStore implements LogStore {
   /** A fresh replica takes the place of an old one: nothing of the old one may be left to be taken for its own. */
   private eraseForSuccessor(old: GroupLog): void {
     const { batch } = this;
-    this.dead.takeGroup(old.group, batch.delEntry);
     for (let index = old.truncatedIndex + 1; index <= old.lastIndex; index++) {
       batch.delEntry(old.group, index);
     }

@@ -122,8 +122,9 @@ export class RecoveryScan {
     this.damagedRecords += scan.damagedRecords;
     const found = scan.finish();
     if (scan.tombstone !== null) this.tombstones.set(this.currentGroup, scan.tombstone);
+    // Of a removed replica the end of a deletion may be missing.
+    if (found || scan.tombstone !== null) for (const key of scan.doomed) this.doomed.push(key);
     if (!found) return;
-    for (const key of scan.doomed) this.doomed.push(key);
     this.groups.push(found.group);
     this.logs.set(found.group.group, found.log);
     this.dead.add(found.group.group, scan.deadFrom, found.log.truncatedIndex + 1);

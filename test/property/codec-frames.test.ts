@@ -33,7 +33,7 @@ function bytes(prng: Prng, max: number): Uint8Array {
 }
 
 function drawMessage(prng: Prng): Message {
-  const envelope = { from: prng.u32(), to: prng.u32(), term: safe(prng) };
+  const envelope = { from: prng.u32(), to: prng.u32(), term: safe(prng), configurationVersion: safe(prng) };
   const flag = (): boolean => prng.chance(0.5);
   switch (prng.below(8)) {
     case 0: {
@@ -71,7 +71,10 @@ function drawMessage(prng: Prng): Message {
     case 5:
       return { ...envelope, type: 'read_round', round: safe(prng) };
     case 6:
-      return { ...envelope, type: prng.pick(['heartbeat_response', 'timeout_now'] as const) };
+      return {
+        ...envelope,
+        type: prng.pick(['heartbeat_response', 'timeout_now', 'removed', 'suspect'] as const),
+      };
     default: {
       const list = (): number[] => Array.from({ length: prng.below(5) }, () => prng.u32());
       const configuration = {
@@ -81,6 +84,8 @@ function drawMessage(prng: Prng): Message {
         learners: list(),
         learnersNext: list(),
         autoLeave: flag(),
+        highestId: prng.u32(),
+        homes: list().map((replica) => ({ replica, node: prng.u32() })),
       };
       return {
         ...envelope,

@@ -8,7 +8,10 @@
  */
 import type { LogIndex, ReadyNumber, ReplicaId, Term } from '../../src/base/index.js';
 import type {
+  ChangeResult,
+  Configuration,
   Entry,
+  MembershipChange,
   Message,
   ProposeResult,
   Raft,
@@ -19,6 +22,7 @@ import type {
   ReadResult,
   Ready,
   Role,
+  StepVerdict,
 } from '../../src/raft/index.js';
 import type { FaultKind } from './faults.js';
 
@@ -79,8 +83,20 @@ class WrappedRaft implements Raft {
   tick(decide: boolean): void {
     this.inner.tick(decide);
   }
-  step(message: Message): void {
-    this.inner.step(message);
+  get configuration(): Configuration {
+    return this.inner.configuration;
+  }
+  step(message: Message): StepVerdict {
+    return this.inner.step(message);
+  }
+  proposeChange(change: MembershipChange): ChangeResult {
+    return this.inner.proposeChange(change);
+  }
+  targetOf(entry: Entry): Configuration | null {
+    return this.inner.targetOf(entry);
+  }
+  applyConfiguration(configuration: Configuration): void {
+    this.inner.applyConfiguration(configuration);
   }
   propose(data: Uint8Array): ProposeResult {
     return this.inner.propose(data);
@@ -195,6 +211,7 @@ function readsOnly(number: ReadyNumber, reads: readonly ReadOutcome[]): Ready {
     reads,
     fetches: [],
     snapshotsWanted: [],
+    removedFromVersion: 0,
     roleChange: null,
   };
 }

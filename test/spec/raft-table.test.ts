@@ -56,6 +56,8 @@ const SAME_TERM: Readonly<Record<Role, Readonly<Record<MessageType, string>>>> =
     vote: `follower: ${VOTE_NO}`,
     vote_response: 'follower:',
     timeout_now: 'candidate: vote vote',
+    removed: 'follower:',
+    suspect: 'follower:',
   },
   precandidate: {
     ...LED,
@@ -65,6 +67,8 @@ const SAME_TERM: Readonly<Record<Role, Readonly<Record<MessageType, string>>>> =
     vote: `precandidate: ${VOTE_NO}`,
     vote_response: 'precandidate:',
     timeout_now: 'precandidate:',
+    removed: 'precandidate:',
+    suspect: 'precandidate:',
   },
   candidate: {
     ...LED,
@@ -74,12 +78,15 @@ const SAME_TERM: Readonly<Record<Role, Readonly<Record<MessageType, string>>>> =
     vote: `candidate: ${VOTE_NO}`,
     vote_response: 'leader: append append',
     timeout_now: 'candidate:',
+    removed: 'candidate:',
+    suspect: 'candidate:',
   },
   leader: {
-    append: 'InvariantError',
-    heartbeat: 'InvariantError',
-    read_round: 'InvariantError',
-    snapshot: 'InvariantError',
+    // Two leaders of a term can't be: no effect.
+    append: 'leader:',
+    heartbeat: 'leader:',
+    read_round: 'leader:',
+    snapshot: 'leader:',
     // An accepted append of nothing: the probe's answer is still due.
     append_response: 'leader:',
     heartbeat_response: 'leader: append',
@@ -87,6 +94,8 @@ const SAME_TERM: Readonly<Record<Role, Readonly<Record<MessageType, string>>>> =
     vote: `leader: ${VOTE_NO}`,
     vote_response: 'leader:',
     timeout_now: 'leader:',
+    removed: 'leader:',
+    suspect: 'leader:',
   },
 };
 
@@ -102,6 +111,8 @@ const OLD_TERM: Readonly<Record<MessageType, string>> = {
   read_round_response: '',
   vote_response: '',
   timeout_now: '',
+  removed: '',
+  suspect: '',
 };
 
 function outcome(raft: Raft, message: Message): string {

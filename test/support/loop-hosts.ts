@@ -7,7 +7,7 @@ import { createRaft, type RoleChange } from '../../src/raft/index.js';
 import { MemoryPeers } from './loop-peers.js';
 import { MemoryCheckpointStore, MemoryLogStore } from './loop-stores.js';
 import { LoopWorld, quietLogger } from './loop-world.js';
-import { makeConfiguration, makeInitial, makeOptions } from './raft-builders.js';
+import { makeInitial, makeOptions } from './raft-builders.js';
 
 export const TICK_MS = 10;
 
@@ -18,6 +18,8 @@ export class TestNode {
   readonly checkpoints: MemoryCheckpointStore;
   readonly metrics = new MetricsRegistry();
   readonly machines = new Map<GroupId, Kv>();
+  readonly unknown: { group: GroupId; to: number }[] = [];
+  readonly removals: { group: GroupId; version: number }[] = [];
   readonly roles: { group: GroupId; change: RoleChange }[] = [];
   readonly fatals: string[] = [];
   readonly newMaps: number[] = [];
@@ -50,6 +52,10 @@ export class TestNode {
       mapVersion: () => 1,
       onRoleChange: (replica, change) => this.roles.push({ group: replica.group, change }),
       onMapVersion: (_from, version) => this.newMaps.push(version),
+      onUnknownReplica: (group, message) => this.unknown.push({ group, to: message.to }),
+      onConfiguration: () => undefined,
+      onRemoved: (replica, version) => this.removals.push({ group: replica.group, version }),
+      onSuspect: () => undefined,
     };
     this.host = new Host(options);
     cluster.peers.attach(id, {
@@ -80,7 +86,6 @@ export class TestNode {
         makeInitial(voters),
       ),
       machine,
-      configuration: makeConfiguration(voters),
       appliedIndex: 0,
       suspect: null,
       checkpointLimits: { ...checkpoints, logBytesMax: Infinity },

@@ -14,7 +14,7 @@ import { createKv, type Kv } from '../../src/kv/index.js';
 import { createRaft, type Message, type RaftOptions, type RoleChange } from '../../src/raft/index.js';
 import { LoopWorld, quietLogger, throwingFatal } from './loop-world.js';
 import { MemoryCheckpointStore, MemoryLogStore } from './loop-stores.js';
-import { makeConfiguration, makeInitial, makeMessage, makeOptions } from './raft-builders.js';
+import { makeInitial, makeMessage, makeOptions } from './raft-builders.js';
 
 interface Waiting {
   readonly replica: Replica;
@@ -33,6 +33,10 @@ export class ManualHost implements ReplicaHost {
   readonly fatal = throwingFatal;
   readonly sent: Message[] = [];
   readonly roles: RoleChange[] = [];
+  /** Versions that came into force, and those that said that the replica is no member. */
+  readonly configurations: number[] = [];
+  readonly removals: number[] = [];
+  suspects = 0;
   /** Readys that wait for their write, in order. */
   unsaved: Waiting[] = [];
   private callbacks: (() => void)[] = [];
@@ -85,6 +89,18 @@ export class ManualHost implements ReplicaHost {
     return replica;
   }
 
+  onConfiguration(replica: Replica): void {
+    this.configurations.push(replica.configuration.version);
+  }
+
+  onRemoved(_replica: Replica, version: number): void {
+    this.removals.push(version);
+  }
+
+  onSuspect(): void {
+    this.suspects++;
+  }
+
   queueCheckpoint(_replica: Replica, start: (done: () => void) => void): void {
     start(() => undefined);
   }
@@ -119,7 +135,6 @@ export class ReplicaUnderTest {
       id: 1,
       raft: createRaft(makeOptions(1, options), makeInitial(voters)),
       machine: machine ?? this.kv,
-      configuration: makeConfiguration(voters),
       appliedIndex: 0,
       suspect: null,
       checkpointLimits: { ...checkpoints, logBytesMax: Infinity },

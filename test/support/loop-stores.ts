@@ -52,6 +52,15 @@ export class MemoryLogStore implements LogStore {
     this.dirty = true;
   }
 
+  removeGroup(group: number): void {
+    this.logs.delete(group);
+    this.dirty = true;
+  }
+
+  tombstoneOf(): number {
+    return 0;
+  }
+
   append(group: number, entries: readonly Entry[]): void {
     const log = this.logOf(group);
     const first = entries[0] as Entry;

@@ -1,5 +1,6 @@
 /** Builders for the consensus core's tests: options, configurations, entries and messages with defaults. */
 import { EMPTY_BYTES, encodeUtf8 } from '../../src/base/index.js';
+import { configurationEntries } from '../../src/codec/index.js';
 import { EntryKind, createRaft } from '../../src/raft/index.js';
 import type {
   Configuration,
@@ -29,6 +30,8 @@ export function makeOptions(id: number, changes: Partial<RaftOptions> = {}): Raf
     preVote: false,
     checkQuorum: false,
     suspect: false,
+    promotionLagMax: 100,
+    configurations: configurationEntries,
     // Replica 1 times out first, then 2, then 3.
     random: (limit) => (id - 1) % limit,
     ...changes,
@@ -39,7 +42,20 @@ export function makeConfiguration(
   voters: readonly number[],
   changes: Partial<Configuration> = {},
 ): Configuration {
-  return { version: 1, voters, outgoing: [], learners: [], learnersNext: [], autoLeave: false, ...changes };
+  const { outgoing = [], learners = [] } = changes;
+  const members = [...new Set([...voters, ...outgoing, ...learners])];
+  return {
+    version: 1,
+    highestId: Math.max(0, ...members),
+    voters,
+    outgoing,
+    learners,
+    learnersNext: [],
+    autoLeave: false,
+    // Replica n lives on node n.
+    homes: members.map((replica) => ({ replica, node: replica })),
+    ...changes,
+  };
 }
 
 export function makeEntry(index: number, term: number, text = ''): Entry {
@@ -68,6 +84,7 @@ export function makeInitial(
   return {
     hardState: { term: entries.at(-1)?.term ?? 0, vote: 0, commit: 0 },
     configuration: makeConfiguration(voters),
+    configurationIndex: 0,
     truncatedIndex: 0,
     truncatedTerm: 0,
     lastIndex: entries.at(-1)?.index ?? 0,
@@ -79,7 +96,9 @@ export function makeInitial(
 
 type Fields<T extends MessageType> = Partial<Extract<Message, { type: T }>>;
 
-const DEFAULTS: { [T in MessageType]: Omit<Extract<Message, { type: T }>, 'from' | 'to' | 'term'> } = {
+const DEFAULTS: {
+  [T in MessageType]: Omit<Extract<Message, { type: T }>, 'from' | 'to' | 'term' | 'configurationVersion'>;
+} = {
   append: { type: 'append', prevIndex: 0, prevTerm: 0, commit: 0, entries: [] },
   append_response: { type: 'append_response', index: 0, reject: false, hintIndex: 0, hintTerm: 0 },
   heartbeat: { type: 'heartbeat', commit: 0 },
@@ -89,6 +108,8 @@ const DEFAULTS: { [T in MessageType]: Omit<Extract<Message, { type: T }>, 'from'
   read_round: { type: 'read_round', round: 1 },
   read_round_response: { type: 'read_round_response', round: 1 },
   timeout_now: { type: 'timeout_now' },
+  removed: { type: 'removed' },
+  suspect: { type: 'suspect' },
   snapshot: {
     type: 'snapshot',
     snapshot: { index: 1, term: 1, configuration: makeConfiguration([1, 2, 3]) },
@@ -97,7 +118,7 @@ const DEFAULTS: { [T in MessageType]: Omit<Extract<Message, { type: T }>, 'from'
 
 /** From replica 2 to replica 1 in term 1, unless told otherwise. */
 export function makeMessage<T extends MessageType>(type: T, fields: Fields<T> = {}): Message {
-  return { from: 2, to: 1, term: 1, ...DEFAULTS[type], ...fields } as Message;
+  return { from: 2, to: 1, term: 1, configurationVersion: 1, ...DEFAULTS[type], ...fields } as Message;
 }
 
 export const MESSAGE_TYPES = Object.keys(DEFAULTS) as MessageType[];

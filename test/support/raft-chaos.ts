@@ -6,14 +6,13 @@
 import { Prng, encodeUtf8 } from '../../src/base/index.js';
 import type { Entry, Raft, RaftOptions, Ready } from '../../src/raft/index.js';
 import { makeConfiguration } from './raft-builders.js';
+import { scheduleOf, type ChaosProfile, type Schedule } from './raft-chaos-schedules.js';
 import { RaftCluster } from './raft-cluster.js';
 import type { ReplicaDisk, TestReplica } from './raft-cluster.js';
 
 /** Messages in flight, drawn anew for a run: with many all news is old, with few what was sent meets what it is about. */
 const NETWORK_MAX = [10, 25, 60, 300];
 const NETWORK_MAX_NARROW = 12;
-
-type Weights = readonly { readonly weight: number; readonly act: (id: number) => void }[];
 
 interface PendingRead {
   /** What was committed anywhere when the read came: it must see all of it. */
@@ -32,26 +31,18 @@ export class RaftViolation extends Error {
   }
 }
 
-/**
- * What a schedule is rich in. `elections`: hardly anything but campaigns, crashes and slow disks, where votes get lost.
- * `votes`: nothing else, and a network that carries few messages, so that candidates of one term meet.
- * `figure8`: majorities that change, with leaders whose entries reached only a few. `suspects`: a minority's disks lose what
- * they had written, and the replicas are told so.
- */
-export type ChaosProfile = 'all' | 'elections' | 'votes' | 'figure8' | 'suspects';
-
 export class RaftChaos {
   readonly cluster: RaftCluster;
   private readonly prng: Prng;
-  private readonly weights: Weights;
+  private readonly weights: Schedule;
   private readonly weightTotal: number;
   private readonly networkMax: number;
 
   private readonly leaders = new Map<number, number>();
   private readonly entries = new Map<string, { text: string; previousTerm: number }>();
   private readonly committed: Entry[] = [];
-  /** By index: the terms of entries that some replica called committed. */
-  private readonly committedTerms: (number | undefined)[] = [];
+  /** By index: the terms of entries that some replica called committed, and the term it was in. */
+  private readonly committedTerms: ({ readonly term: number; readonly at: number } | undefined)[] = [];
   private readonly commits = new Map<TestReplica, { raft: unknown; commit: number; term: number }>();
   private readonly reads = new Map<number, PendingRead>();
   private committedMax = 0;
@@ -69,7 +60,7 @@ export class RaftChaos {
   ) {
     this.prng = new Prng(seed);
     const options = this.prng.stream('options');
-    const isNarrow = profile === 'votes' || profile === 'figure8';
+    const isNarrow = profile !== 'all' && profile !== 'elections';
     this.networkMax = isNarrow ? NETWORK_MAX_NARROW : this.prng.stream('network').pick(NETWORK_MAX);
     const drawn = options.pick([1, 2, 3, 3, 4, 5]);
     const voters = [1, 2, 3, 4, 5].slice(0, votersOf(profile, drawn));
@@ -82,7 +73,7 @@ export class RaftChaos {
       checkQuorum: options.chance(0.5) && !isNarrow,
       inflightMessagesMax: options.between(1, 8),
       inflightBytesMax: options.pick([1, 200, 100_000]),
-      appendBytesMax: Math.min(options.pick([1, 100, 100_000]), profile === 'figure8' ? 1 : Infinity),
+      appendBytesMax: Math.min(options.pick([1, 100, 100_000]), profile === 'majorities' ? 1 : Infinity),
       committedBytesMax: options.pick([1, 100, 100_000]),
       tailBytesMax: options.pick([0, 200, 100_000]),
       uncommittedBytesMax: options.pick([200, 100_000]),
@@ -96,69 +87,10 @@ export class RaftChaos {
       onReady: (replica, ready) => this.checkReady(replica, ready),
       onApply: (_replica, entry) => this.checkApplied(entry),
     });
-    const isElections = profile === 'elections' || profile === 'votes';
-    if (isElections) for (const replica of this.cluster.replicas.values()) replica.slow = true;
-    // Some kinds of trouble are switched off altogether in some runs: else they hide each other.
-    const weigh = (weight: number): number => weight * options.pick([0, 1, 1, 4]);
-    const all = [
-      { weight: 30, act: (id: number) => this.tick(id) },
-      { weight: 60, act: (id: number) => this.takeReady(id) },
-      { weight: 60, act: () => this.deliver() },
-      { weight: 25, act: (id: number) => this.persist(id) },
-      { weight: 10, act: () => this.propose() },
-      { weight: 8, act: () => this.read() },
-      { weight: weigh(5), act: () => this.loseOne() },
-      { weight: weigh(5), act: () => this.doubleOne() },
-      {
-        weight: isElections ? 0 : weigh(2),
-        act: (id: number) => (this.cluster.at(id).slow = !this.cluster.at(id).slow),
-      },
-      { weight: isElections ? 6 : weigh(1), act: (id: number) => this.crash(id) },
-      { weight: isElections ? 20 : 3, act: (id: number) => this.start(id) },
-      { weight: weigh(2), act: () => this.cutOrHeal() },
-      { weight: weigh(2), act: (id: number) => this.compact(id) },
-      { weight: 5, act: (id: number) => this.stream(id) },
-      { weight: weigh(1), act: () => this.transfer() },
-      { weight: isElections ? 10 : weigh(1), act: (id: number) => this.cluster.at(id).raft?.campaign() },
-      {
-        weight: weigh(2),
-        act: (id: number) => (this.cluster.at(id).holdFetches = !this.cluster.at(id).holdFetches),
-      },
-      { weight: 3, act: (id: number) => this.releaseFetches(id) },
-      { weight: weigh(1), act: (id: number) => this.cluster.at(id).raft?.onUnreachable(this.anyId()) },
-      ...(profile === 'suspects'
-        ? [
-            { weight: 2, act: (id: number) => this.remember(id) },
-            { weight: 1, act: (id: number) => this.loseDisk(id) },
-          ]
-        : []),
-    ];
-    this.weights =
-      profile === 'votes' ? this.voteWeights() : profile === 'figure8' ? this.figure8Weights() : all;
+    const isSlow = profile === 'elections' || profile === 'votes';
+    if (isSlow) for (const replica of this.cluster.replicas.values()) replica.slow = true;
+    this.weights = scheduleOf(profile, this, options);
     this.weightTotal = this.weights.reduce((sum, one) => sum + one.weight, 0);
-  }
-
-  private voteWeights(): Weights {
-    return [
-      { weight: 60, act: (id) => this.takeReady(id) },
-      { weight: 60, act: () => this.deliver() },
-      { weight: 30, act: (id) => this.persist(id) },
-      { weight: 6, act: (id) => this.crash(id) },
-      { weight: 40, act: (id) => this.start(id) },
-      { weight: 6, act: (id) => this.campaign(id) },
-    ];
-  }
-
-  private figure8Weights(): Weights {
-    return [
-      { weight: 20, act: (id) => this.tick(id) },
-      { weight: 80, act: (id) => this.takeReady(id) },
-      { weight: 80, act: () => this.deliver() },
-      { weight: 4, act: () => this.propose() },
-      { weight: 4, act: () => this.loseOne() },
-      { weight: 2, act: () => this.regroup() },
-      { weight: 4, act: (id) => this.campaign(id) },
-    ];
   }
 
   run(steps: number): void {
@@ -211,21 +143,21 @@ export class RaftChaos {
     return [...this.cluster.replicas].every(([id, one]) => this.suspects.has(id) || isThere(one));
   }
 
-  // What may happen.
+  // What may happen: the actions of schedules (raft-chaos-schedules.ts).
 
   private anyId(): number {
     return this.prng.pick(this.cluster.ids());
   }
 
-  private tick(id: number): void {
+  tick(id: number): void {
     this.cluster.at(id).raft?.tick(!this.prng.chance(0.1));
   }
 
-  private takeReady(id: number): void {
+  takeReady(id: number): void {
     if (this.cluster.at(id).raft?.hasReady()) this.cluster.take(id);
   }
 
-  private deliver(): void {
+  deliver(): void {
     const { network } = this.cluster;
     if (network.length === 0) return;
     // Mostly in order, sometimes not.
@@ -234,26 +166,26 @@ export class RaftChaos {
     if (message) this.cluster.deliver(message);
   }
 
-  private persist(id: number): void {
+  persist(id: number): void {
     if (this.cluster.at(id).raft !== null) this.cluster.persist(id, 1);
   }
 
-  private loseOne(): void {
+  loseOne(): void {
     const { network } = this.cluster;
     if (network.length > 0) network.splice(this.prng.below(network.length), 1);
   }
 
-  private doubleOne(): void {
+  doubleOne(): void {
     const { network } = this.cluster;
     if (network.length > 0) network.push(this.prng.pick(network));
   }
 
-  private propose(): void {
+  propose(): void {
     const data = encodeUtf8(`p${++this.proposals}`);
     for (const { raft } of this.cluster.replicas.values()) if (raft?.role === 'leader') raft.propose(data);
   }
 
-  private read(): void {
+  read(): void {
     for (const { raft } of this.cluster.replicas.values()) {
       if (raft?.role !== 'leader') continue;
       const context = this.nextContext++;
@@ -262,19 +194,31 @@ export class RaftChaos {
     }
   }
 
-  private crash(id: number): void {
+  toggleSlow(id: number): void {
+    this.cluster.at(id).slow = !this.cluster.at(id).slow;
+  }
+
+  toggleFetches(id: number): void {
+    this.cluster.at(id).holdFetches = !this.cluster.at(id).holdFetches;
+  }
+
+  loseLink(id: number): void {
+    this.cluster.at(id).raft?.onUnreachable(this.anyId());
+  }
+
+  crash(id: number): void {
     const replica = this.cluster.at(id);
     if (replica.raft === null) return;
     this.counts.crashes++;
     this.cluster.crash(id, this.prng.below(replica.unsaved.length + 1));
   }
 
-  private campaign(id: number): void {
+  campaign(id: number): void {
     this.cluster.at(id).raft?.campaign();
   }
 
   /** A bare majority, drawn anew, hears each other, and nobody else. */
-  private regroup(): void {
+  regroup(): void {
     const { cluster } = this;
     const ids = cluster.ids();
     const side = this.prng.shuffle([...ids]).slice(0, (ids.length >> 1) + 1);
@@ -282,12 +226,12 @@ export class RaftChaos {
     for (const id of ids) if (!side.includes(id)) cluster.isolate(id);
   }
 
-  private remember(id: number): void {
+  remember(id: number): void {
     if (!this.suspects.has(id)) this.oldDisks.set(id, { ...this.cluster.at(id).disk });
   }
 
   /** The disk is what it was some time ago, and the replica is told that it may lack something: for ever. */
-  private loseDisk(id: number): void {
+  loseDisk(id: number): void {
     const old = this.oldDisks.get(id);
     const { voters } = this.cluster.configuration;
     if (old === undefined || this.suspects.has(id) || !voters.includes(id)) return;
@@ -300,12 +244,12 @@ export class RaftChaos {
     replica.start();
   }
 
-  private start(id: number): void {
+  start(id: number): void {
     const replica = this.cluster.at(id);
     if (replica.raft === null) replica.start();
   }
 
-  private cutOrHeal(): void {
+  cutOrHeal(): void {
     const what = this.prng.unit();
     const leader = this.cluster.leader()?.id ?? this.anyId();
     if (what < 0.4) this.cluster.heal();
@@ -313,7 +257,7 @@ export class RaftChaos {
     else this.cluster.cuts.add(`${this.anyId()}>${this.anyId()}`);
   }
 
-  private compact(id: number): void {
+  compact(id: number): void {
     const replica = this.cluster.at(id);
     if (replica.raft === null || replica.unsaved.length > 0) return;
     const { truncatedIndex } = replica.disk;
@@ -321,7 +265,7 @@ export class RaftChaos {
     if (applied > truncatedIndex) this.cluster.compact(id, this.prng.between(truncatedIndex + 1, applied));
   }
 
-  private stream(id: number): void {
+  stream(id: number): void {
     const replica = this.cluster.at(id);
     const to = replica.snapshotsWanted.shift();
     if (to === undefined || replica.raft?.role !== 'leader') return;
@@ -331,11 +275,11 @@ export class RaftChaos {
     if (message.type === 'snapshot') replica.raft.onSnapshotSent(to, message.snapshot.index, ok);
   }
 
-  private transfer(): void {
+  transfer(): void {
     this.cluster.leader()?.transferLeader(this.anyId());
   }
 
-  private releaseFetches(id: number): void {
+  releaseFetches(id: number): void {
     if (this.cluster.at(id).raft !== null) this.cluster.releaseFetches(id);
   }
 
@@ -362,6 +306,27 @@ export class RaftChaos {
     }
   }
 
+  /** A leader that calls an entry committed has it, or had it, on the disks of every majority that it needs. */
+  private checkDurable(raft: Raft): void {
+    const index = raft.commit;
+    const term = raft.termAt(index);
+    const { voters, outgoing } = raft.status().configuration;
+    for (const ids of [voters, outgoing]) {
+      const holders = ids.filter((id) => {
+        // What a disk lost later was there when it was acknowledged.
+        if (this.suspects.has(id)) return true;
+        return this.isOnDisk(this.cluster.at(id), index, term);
+      });
+      const what = `${raft.id} committed ${index}@${term}, on the disks of (${holders.join(' ')}) of (${ids.join(' ')})`;
+      this.demand('committed is durable', ids.length === 0 || holders.length > ids.length >> 1, what);
+    }
+  }
+
+  private isOnDisk({ disk }: TestReplica, index: number, term: number): boolean {
+    if (index <= disk.truncatedIndex) return true;
+    return disk.entries[index - disk.truncatedIndex - 1]?.term === term;
+  }
+
   private checkLeader(replica: TestReplica): void {
     const raft = replica.live;
     const known = this.leaders.get(raft.term);
@@ -371,19 +336,22 @@ export class RaftChaos {
     this.leaders.set(raft.term, raft.id);
     this.counts.elections++;
     for (let index = raft.status().firstIndex; index < this.committedTerms.length; index++) {
-      const term = this.committedTerms[index];
-      const lacks = `leader ${raft.id} lacks committed ${index}@${term}`;
-      this.demand('leader completeness', term === undefined || raft.termAt(index) === term, lacks);
+      const known = this.committedTerms[index];
+      // One elected late into an older term than it was committed in may lack it: it commits nothing any more.
+      if (known === undefined || raft.term <= known.at) continue;
+      const lacks = `leader ${raft.id} of term ${raft.term} lacks committed ${index}@${known.term}`;
+      this.demand('leader completeness', raft.termAt(index) === known.term, lacks);
     }
   }
 
   /** What any replica calls committed, applied or not, is committed for ever. */
   private checkCommitted(raft: Raft, from: number): void {
+    if (raft.role === 'leader' && raft.commit >= from) this.checkDurable(raft);
     for (let index = Math.max(from, raft.status().firstIndex); index <= raft.commit; index++) {
       const term = raft.termAt(index);
-      const known = (this.committedTerms[index] ??= term);
-      const what = `${raft.id} committed ${index}@${term}, elsewhere it is of term ${known}`;
-      this.demand('state machine safety', known === term, what);
+      const known = (this.committedTerms[index] ??= { term, at: raft.term });
+      const what = `${raft.id} committed ${index}@${term}, elsewhere it is of term ${known.term}`;
+      this.demand('state machine safety', known.term === term, what);
     }
   }
 
@@ -403,9 +371,10 @@ export class RaftChaos {
         this.demand('log matching', isSame, `two logs differ at ${key}`);
       } else this.entries.set(key, { text, previousTerm });
     }
-    const { persisted } = raft.status();
-    for (const { index } of ready.committed)
-      this.demand('apply what is durable', index <= persisted, `${index} applied, not persisted`);
+    for (const { index, term } of ready.committed) {
+      const isDurable = this.isOnDisk(replica, index, term);
+      this.demand('apply what is durable', isDurable, `${index}@${term} applied, not on disk`);
+    }
     if (ready.snapshot !== null) this.counts.installs++;
     for (const outcome of ready.reads) {
       if (outcome.kind === 'aborted') {
@@ -444,9 +413,18 @@ export class RaftChaos {
   }
 }
 
-/** Losing one of few is the end; figure 8 needs room for two majorities that share one replica. */
+/** Losing one of few is the end; figure 8 needs room for majorities that share one replica. */
 function votersOf(profile: ChaosProfile, drawn: number): number {
-  if (profile === 'figure8') return 5;
-  if (profile === 'votes') return 3;
-  return profile === 'suspects' ? Math.max(3, drawn) : drawn;
+  switch (profile) {
+    case 'majorities':
+      return 5;
+    case 'votes':
+    case 'suspects':
+      return drawn > 3 ? 5 : 3;
+    case 'snapshots':
+      return Math.max(3, drawn);
+    case 'all':
+    case 'elections':
+      return drawn;
+  }
 }

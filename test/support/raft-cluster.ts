@@ -3,7 +3,7 @@
  * was only handed out. Nothing happens by itself: a test takes Readys, persists them and delivers messages in the
  * order it likes.
  */
-import { createRaft } from '../../src/raft/index.js';
+import { createRaft, EntryKind, NO_CONFIGURATION } from '../../src/raft/index.js';
 import type {
   Configuration,
   Entry,
@@ -21,6 +21,7 @@ import { makeOptions, runsOf } from './raft-builders.js';
 export interface ReplicaDisk {
   hardState: HardState;
   configuration: Configuration;
+  configurationIndex: number;
   truncatedIndex: number;
   truncatedTerm: number;
   /** (truncatedIndex, lastIndex]. */
@@ -42,6 +43,8 @@ export class TestReplica {
   holdFetches = false;
   heldFetches: { id: number; lo: number; hi: number }[] = [];
   snapshotsWanted: number[] = [];
+  /** The newest configuration that this replica was told it is no member of. */
+  removedFromVersion = 0;
 
   constructor(
     readonly options: RaftOptions,
@@ -69,10 +72,12 @@ export class TestReplica {
   }
 
   private load(): Raft {
-    const { hardState, configuration, truncatedIndex, truncatedTerm, entries } = this.disk;
+    const { hardState, configuration, configurationIndex, truncatedIndex, truncatedTerm, entries } =
+      this.disk;
     return createRaft(this.options, {
       hardState,
       configuration,
+      configurationIndex,
       truncatedIndex,
       truncatedTerm,
       lastIndex: entries.at(-1)?.index ?? truncatedIndex,
@@ -98,23 +103,29 @@ export class RaftCluster {
 
   constructor(
     readonly configuration: Configuration,
-    optionsOf: (id: number) => Partial<RaftOptions> = () => ({}),
+    private readonly optionsOf: (id: number) => Partial<RaftOptions> = () => ({}),
     disks: ReadonlyMap<number, Partial<ReplicaDisk>> = new Map(),
     readonly hooks: ClusterHooks = {},
   ) {
     const ids = new Set([...configuration.voters, ...configuration.outgoing, ...configuration.learners]);
-    for (const id of ids) {
-      const disk: ReplicaDisk = {
-        hardState: { term: 0, vote: 0, commit: 0 },
-        configuration,
-        truncatedIndex: 0,
-        truncatedTerm: 0,
-        entries: [],
-        checkpoint: [],
-        ...disks.get(id),
-      };
-      this.replicas.set(id, new TestReplica(makeOptions(id, optionsOf(id)), disk));
-    }
+    for (const id of ids) this.create(id, { configuration, ...disks.get(id) });
+  }
+
+  /** A fresh replica that knows of nobody, unless its disk says otherwise. */
+  create(id: number, disk: Partial<ReplicaDisk> = {}): TestReplica {
+    const whole: ReplicaDisk = {
+      hardState: { term: 0, vote: 0, commit: 0 },
+      configuration: NO_CONFIGURATION,
+      configurationIndex: 0,
+      truncatedIndex: 0,
+      truncatedTerm: 0,
+      entries: [],
+      checkpoint: [],
+      ...disk,
+    };
+    const replica = new TestReplica(makeOptions(id, this.optionsOf(id)), whole);
+    this.replicas.set(id, replica);
+    return replica;
   }
 
   at(id: number): TestReplica {
@@ -148,6 +159,7 @@ export class RaftCluster {
     this.network.push(...ready.messages);
     replica.reads.push(...ready.reads);
     replica.snapshotsWanted.push(...ready.snapshotsWanted);
+    replica.removedFromVersion = Math.max(replica.removedFromVersion, ready.removedFromVersion);
     if (ready.snapshot !== null) replica.applied = [...this.snapshotAt(ready.snapshot.index)];
     replica.unsaved.push(ready);
     if (!replica.slow || (!ready.mustPersist && replica.unsaved.length === 1)) this.persist(id);
@@ -165,7 +177,8 @@ export class RaftCluster {
     for (let i = 0; i < count; i++) {
       const ready = replica.unsaved.shift();
       if (!ready) return;
-      if (ready.mustPersist) save(replica.disk, ready, (index) => this.snapshotAt(index));
+      if (ready.mustPersist)
+        save(replica.disk, ready, replica.live.configuration, (index) => this.snapshotAt(index));
       replica.live.onPersisted(ready.number);
       this.network.push(...ready.messagesAfterPersist);
     }
@@ -175,7 +188,8 @@ export class RaftCluster {
   crash(id: number, saved = 0): void {
     const replica = this.at(id);
     for (const ready of replica.unsaved.slice(0, saved)) {
-      if (ready.mustPersist) save(replica.disk, ready, (index) => this.snapshotAt(index));
+      if (ready.mustPersist)
+        save(replica.disk, ready, replica.live.configuration, (index) => this.snapshotAt(index));
     }
     replica.crash();
   }
@@ -250,7 +264,8 @@ export class RaftCluster {
   }
 
   snapshotMessage(from: number, to: number, snapshot = this.snapshotOf(from)): Message {
-    return { type: 'snapshot', from, to, term: this.raft(from).term, snapshot };
+    const { term, configuration } = this.raft(from);
+    return { type: 'snapshot', from, to, term, configurationVersion: configuration.version, snapshot };
   }
 
   snapshotAt(index: number): Entry[] {
@@ -278,6 +293,14 @@ export class RaftCluster {
     for (const entry of entries) {
       const expected = replica.applied.length + 1;
       if (entry.index !== expected) throw new Error(`applied ${entry.index}, ${expected} was next`);
+      if (entry.kind === EntryKind.configuration) {
+        const target = replica.live.targetOf(entry);
+        if (target !== null) {
+          replica.disk.configuration = target;
+          replica.disk.configurationIndex = entry.index;
+          replica.live.applyConfiguration(target);
+        }
+      }
       replica.applied.push(entry);
       this.hooks.onApply?.(replica, entry);
     }
@@ -287,12 +310,18 @@ export class RaftCluster {
 }
 
 /** One atomic batch. */
-function save(disk: ReplicaDisk, ready: Ready, snapshotAt: (index: number) => Entry[]): void {
+function save(
+  disk: ReplicaDisk,
+  ready: Ready,
+  inForce: Configuration,
+  snapshotAt: (index: number) => Entry[],
+): void {
   if (ready.snapshot !== null) {
-    const { index, term, configuration } = ready.snapshot;
+    const { index, term } = ready.snapshot;
     disk.truncatedIndex = index;
     disk.truncatedTerm = term;
-    disk.configuration = configuration;
+    disk.configuration = inForce;
+    disk.configurationIndex = index;
     disk.entries = [];
     disk.checkpoint = [...snapshotAt(index)];
   }

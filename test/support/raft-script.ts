@@ -4,6 +4,8 @@
  *   cluster 3 [prevote] [check-quorum] [learners=4] [heartbeat=2] [tail=…] [window=…] [append=…] [uncommitted=…]
  *   load ID terms=1,1,2 [term=3] [commit=2]      before `cluster`: the log that the replica starts with
  *   campaign ID | tick ID [COUNT] [undecided] | propose ID TEXT… | read ID CONTEXT | transfer ID TO
+ *   change ID [+ID…] [^ID…] [vID…] [-ID…] [on=V]  add learners, promote, demote, remove; expecting version V
+ *   create ID                                    a fresh replica that knows of nobody
  *   ready ID                                     takes one Ready and prints it
  *   deliver [ID…]                                delivers what is in flight (to these)
  *   settle [ID…]                                 Readys and deliveries (of these) until nothing moves
@@ -46,6 +48,10 @@ export class RaftScript {
         return this.read(a, b);
       case 'transfer':
         return this.world.raft(a).transferLeader(b) ? '' : 'refused';
+      case 'change':
+        return this.change(a, args.slice(1));
+      case 'create':
+        return this.done(() => this.world.create(a));
       case 'ready':
         return this.shown([this.ready(a)]);
       case 'deliver':
@@ -135,7 +141,10 @@ export class RaftScript {
       .map(Number);
     const term = Number(named.get('term') ?? terms.at(-1) ?? 0);
     const commit = Number(named.get('commit') ?? 0);
-    this.disks.set(Number(args[0]), { entries: makeEntries(terms), hardState: { term, vote: 0, commit } });
+    const entries = makeEntries(terms);
+    // What is committed is applied: nobody campaigns before that.
+    const checkpoint = entries.slice(0, commit);
+    this.disks.set(Number(args[0]), { entries, checkpoint, hardState: { term, vote: 0, commit } });
     return '';
   }
 
@@ -147,6 +156,22 @@ export class RaftScript {
     const result = this.world.raft(id).propose(encodeUtf8(text));
     if (result.kind === 'appended') return `appended ${result.index}@${result.term}`;
     return `dropped: ${result.reason}, leader=${result.leader}`;
+  }
+
+  private change(id: number, words: readonly string[]): string {
+    const raft = this.world.raft(id);
+    const named = (sign: string): number[] =>
+      words.filter((word) => word.startsWith(sign)).map((word) => Number(word.slice(1)));
+    const expected = namedArguments(words).get('on');
+    const result = raft.proposeChange({
+      expectedVersion: expected === undefined ? raft.configuration.version : Number(expected),
+      addLearners: named('+').map((replica) => ({ replica, node: replica })),
+      promote: named('^'),
+      demote: named('v'),
+      remove: named('-'),
+    });
+    if (result.kind === 'appended') return `appended ${result.index}@${result.term}`;
+    return `refused: ${result.reason}: ${result.problem}`;
   }
 
   private read(id: number, context: number): string {

@@ -4,7 +4,8 @@ import type { ArenaOptions, Mutant } from './mutant.js';
 const ALL: ArenaOptions = { kind: 'core', profile: 'all' };
 const VOTES: ArenaOptions = { kind: 'core', profile: 'votes' };
 const SUSPECTS: ArenaOptions = { kind: 'core', profile: 'suspects' };
-const FIGURE_8: ArenaOptions = { kind: 'core', profile: 'figure8' };
+const MAJORITIES: ArenaOptions = { kind: 'core', profile: 'majorities' };
+const SNAPSHOTS: ArenaOptions = { kind: 'core', profile: 'snapshots' };
 
 const ELECTION_MUTANTS: readonly Mutant[] = [
   {
@@ -142,7 +143,7 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
   {
     name: 'commit-older-term',
     rule: 'only an entry of the own term commits by counting (figure 8)',
-    arena: FIGURE_8,
+    arena: MAJORITIES,
     file: 'src/raft/commit.ts',
     find: ' || log.termAt(index) !== state.term',
     replace: '',
@@ -189,11 +190,11 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
   {
     name: 'old-leader-is-heard',
     rule: 'messages of an older term are not acted on',
-    arena: ALL,
+    arena: MAJORITIES,
     file: 'src/raft/dispatch.ts',
-    find: '    answerStale(state, message);\n    return;\n',
+    find: "    answerStale(state, message);\n    return 'taken';\n",
     replace:
-      "    if (message.type !== 'append' || state.role !== 'follower') {\n      answerStale(state, message);\n      return;\n    }\n    state.leader = message.from;\n",
+      "    if (message.type === 'append' && state.role === 'follower') {\n      const { leader } = state;\n      state.leader = message.from;\n      handleAppend(state, message);\n      state.leader = leader;\n    } else answerStale(state, message);\n    return 'taken';\n",
   },
   {
     name: 'apply-before-commit',
@@ -217,7 +218,7 @@ const READ_MUTANTS: readonly Mutant[] = [
   {
     name: 'read-without-quorum',
     rule: 'a read waits until a quorum confirms its leader',
-    arena: ALL,
+    arena: MAJORITIES,
     file: 'src/raft/reads.ts',
     find: 'state.reads.confirmUpTo(quorumNumber(state.configuration, state.roundOf), state.outbox.reads);',
     replace: 'state.reads.confirmUpTo(state.reads.lastRound, state.outbox.reads);',
@@ -225,7 +226,7 @@ const READ_MUTANTS: readonly Mutant[] = [
   {
     name: 'read-by-old-round',
     rule: 'a read is confirmed only by a round that began after it came',
-    arena: ALL,
+    arena: MAJORITIES,
     file: 'src/raft/read-rounds.ts',
     find: 'this.rounds.push({ number: this.lastNumber, index, contexts: this.pending });',
     replace: 'this.rounds.push({ number: this.lastNumber - 1, index, contexts: this.pending });',
@@ -233,7 +234,7 @@ const READ_MUTANTS: readonly Mutant[] = [
   {
     name: 'read-before-own-term',
     rule: 'a leader serves no read before an entry of its own term is committed',
-    arena: ALL,
+    arena: MAJORITIES,
     file: 'src/raft/roles.ts',
     find: 'state.termStart = next;',
     replace: 'state.termStart = 0;',
@@ -241,7 +242,7 @@ const READ_MUTANTS: readonly Mutant[] = [
   {
     name: 'read-outlives-leadership',
     rule: 'reads of a lost leadership are not answered by a later one',
-    arena: ALL,
+    arena: MAJORITIES,
     file: 'src/raft/roles.ts',
     find: '  state.reads.abort(state.leader, state.outbox.reads);\n',
     replace: '',
@@ -249,11 +250,11 @@ const READ_MUTANTS: readonly Mutant[] = [
   {
     name: 'read-round-of-other-term',
     rule: "a round is confirmed only by a member whose term is the round's",
-    arena: ALL,
+    arena: MAJORITIES,
     file: 'src/raft/dispatch.ts',
-    find: '    answerStale(state, message);\n    return;\n',
+    find: "    answerStale(state, message);\n    return 'taken';\n",
     replace:
-      "    answerStale(state, message);\n    if (message.type === 'read_round') {\n      const { id, term } = { id: state.id, term: message.term };\n      state.outbox.messages.push({ ...message, type: 'read_round_response', from: id, to: message.from, term });\n    }\n    return;\n",
+      "    answerStale(state, message);\n    if (message.type === 'read_round') {\n      const { round, term, configurationVersion } = message;\n      const [from, to] = [state.id, message.from];\n      state.outbox.messages.push({ type: 'read_round_response', from, to, term, configurationVersion, round });\n    }\n    return 'taken';\n",
   },
 ];
 
@@ -261,7 +262,7 @@ const SNAPSHOT_MUTANTS: readonly Mutant[] = [
   {
     name: 'old-snapshot-accepted',
     rule: 'a snapshot that is behind what is committed is not installed',
-    arena: ALL,
+    arena: SNAPSHOTS,
     file: 'src/raft/snapshot.ts',
     find: '} else if (index > log.commit) {',
     replace: '} else if (index > 0) {',
@@ -276,7 +277,7 @@ const SNAPSHOT_MUTANTS: readonly Mutant[] = [
   {
     name: 'snapshot-drops-the-tail',
     rule: 'a snapshot that the log has leaves the entries behind it: they may be acknowledged',
-    arena: ALL,
+    arena: SNAPSHOTS,
     file: 'src/raft/snapshot.ts',
     find: '  if (log.matches(index, term)) {\n',
     replace: '  if (index <= log.commit && log.matches(index, term)) {\n',
@@ -284,7 +285,7 @@ const SNAPSHOT_MUTANTS: readonly Mutant[] = [
   {
     name: 'snapshot-ack-beyond',
     rule: 'an installed snapshot acknowledges what it holds, no more',
-    arena: ALL,
+    arena: SNAPSHOTS,
     file: 'src/raft/snapshot.ts',
     find: '  acknowledgeAppend(state, message.from, log.commit);\n',
     replace: '  acknowledgeAppend(state, message.from, log.lastIndex);\n',
@@ -321,8 +322,8 @@ const SUSPECT_MUTANTS: readonly Mutant[] = [
     rule: 'a replica that may have lost committed entries never leads',
     arena: SUSPECTS,
     file: 'src/raft/election.ts',
-    find: 'return state.isVoter && !state.options.suspect && state.pendingSnapshot === null;',
-    replace: 'return state.isVoter && state.pendingSnapshot === null;',
+    find: 'if (!state.isVoter || state.options.suspect || state.pendingSnapshot !== null) return false;',
+    replace: 'if (!state.isVoter || state.pendingSnapshot !== null) return false;',
   },
 ];
 

@@ -11,6 +11,7 @@
  */
 import type { ClusterOptions } from '../world/cluster.js';
 import type { FaultKind } from '../faults.js';
+import type { ChaosProfile } from '../../support/raft-chaos-schedules.js';
 
 export type ArenaOptions =
   | {
@@ -19,7 +20,7 @@ export type ArenaOptions =
       readonly faults: readonly FaultKind[] | null;
       readonly cluster?: Partial<Pick<ClusterOptions, 'nodes' | 'replicas' | 'shards'>>;
     }
-  | { readonly kind: 'core'; readonly profile: 'all' | 'votes' | 'suspects' | 'figure8' }
+  | { readonly kind: 'core'; readonly profile: ChaosProfile }
   | { readonly kind: 'disk' };
 
 export interface Edit {

@@ -34,6 +34,21 @@ const SAMPLES: {
     request: { step: 'genesis', founder: INSTANCE, nodeId: 2, state: STATE },
     response: { accepted: false, reason: 'claimed by another' },
   },
+  report: {
+    request: {
+      group: 4,
+      members: {
+        configurationVersion: 7,
+        highestId: 9,
+        replicas: [
+          { replica: 3, node: 1, isLearner: false },
+          { replica: 9, node: 2, isLearner: true },
+        ],
+      },
+    },
+    response: { state: STATE },
+  },
+  transfer: { request: { group: 2, node: 3, forwarded: true }, response: { leader: 3, tookMs: 12 } },
   status: {
     request: {},
     response: {

@@ -16,9 +16,14 @@ export const CONFIGURATION: Configuration = {
   learners: [9],
   learnersNext: [4],
   autoLeave: true,
+  highestId: 9,
+  homes: [
+    { replica: 1, node: 11 },
+    { replica: 9, node: 12 },
+  ],
 };
 
-const envelope = { from: 1, to: 2, term: 2 ** 53 - 1 };
+const envelope = { from: 1, to: 2, term: 2 ** 53 - 1, configurationVersion: 12 };
 
 export const MESSAGES: readonly Message[] = [
   {
@@ -45,6 +50,8 @@ export const MESSAGES: readonly Message[] = [
   { ...envelope, type: 'read_round', round: 2 ** 33 },
   { ...envelope, type: 'read_round_response', round: 2 ** 33 },
   { ...envelope, type: 'timeout_now' },
+  { ...envelope, type: 'removed' },
+  { ...envelope, type: 'suspect' },
   { ...envelope, type: 'snapshot', snapshot: { index: 100, term: 6, configuration: CONFIGURATION } },
 ];
 

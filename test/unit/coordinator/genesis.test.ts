@@ -54,7 +54,7 @@ test.each([
   [3, 3],
   [5, 3],
 ])('with %i nodes group 0 has %i voters', (nodes, voters) => {
-  const { metaReplicas } = makeState(nodes);
+  const metaReplicas = makeState(nodes).metaGroup.replicas;
   expect(metaReplicas).toHaveLength(voters);
   expect(new Set(metaReplicas.map((r) => r.node)).size).toBe(voters);
   expect(metaReplicas.map((r) => r.replica)).toEqual(metaReplicas.map((_, i) => i + 1));

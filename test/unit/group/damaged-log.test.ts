@@ -7,7 +7,7 @@ import { StorageError } from '../../../src/storage/index.js';
 import { RecordingSink, setCommand } from '../../support/loop-commands.js';
 import { ManualHost } from '../../support/loop-replica.js';
 import { LoopWorld, quietLogger } from '../../support/loop-world.js';
-import { makeConfiguration, makeInitial, makeOptions } from '../../support/raft-builders.js';
+import { makeInitial, makeOptions } from '../../support/raft-builders.js';
 
 test('E62 a damaged record found while running silences its replica and does not end the node', () => {
   const world = new LoopWorld();
@@ -26,7 +26,6 @@ test('E62 a damaged record found while running silences its replica and does not
       termRuns: [{ index: 1, term: 1 }],
     }),
     machine: createKv({ hashSeed: 1, valueBytesMax: 1 << 20, firstSlot: 0, lastSlot: 16383 }),
-    configuration: makeConfiguration(voters),
     appliedIndex: 0,
     suspect: null,
     checkpointLimits: { bytes: 1 << 30, entries: 1 << 30, logBytesMax: Infinity },

@@ -207,7 +207,12 @@ test('E24 messages for another replica, of another sender, or of an unknown grou
   node.host.onRaftFrame(3, frameOf(3, makeMessage('heartbeat', high)));
   node.host.onRaftFrame(2, frameOf(2, makeMessage('heartbeat', high), 42));
   hosts.world.run(20);
-  expect(node.count('raft_messages_dropped_total', { reason: 'unknown_replica' })).toBe(3);
+  expect(node.count('raft_messages_dropped_total', { reason: 'unknown_replica' })).toBe(2);
+  expect(node.count('raft_messages_dropped_total', { reason: 'wrong_node' })).toBe(1);
+  expect(node.unknown).toEqual([
+    { group: 1, to: 7 },
+    { group: 42, to: 1 },
+  ]);
   expect(node.replica(1).raft.term).toBe(0);
   node.host.onRaftFrame(2, frameOf(2, makeMessage('heartbeat', high)));
   hosts.world.run(20);

@@ -9,7 +9,7 @@ import type { Timers } from '../../../src/ports/index.js';
 import { createRaft } from '../../../src/raft/index.js';
 import { MemoryCheckpointStore, MemoryLogStore } from '../../support/loop-stores.js';
 import { LoopWorld, quietLogger, throwingFatal } from '../../support/loop-world.js';
-import { makeConfiguration, makeInitial, makeMessage, makeOptions } from '../../support/raft-builders.js';
+import { makeInitial, makeMessage, makeOptions } from '../../support/raft-builders.js';
 
 const ELECTION_TICKS = 5;
 
@@ -61,6 +61,10 @@ function follower(): { timers: ManualTimers; host: Host; replica: Replica; heart
     mapVersion: () => 1,
     onRoleChange: () => undefined,
     onMapVersion: () => undefined,
+    onUnknownReplica: () => undefined,
+    onConfiguration: () => undefined,
+    onRemoved: () => undefined,
+    onSuspect: () => undefined,
   });
   const voters = [1, 2, 3];
   const options = makeOptions(1, { electionTicks: ELECTION_TICKS, random: () => 0, preVote: true });
@@ -69,7 +73,6 @@ function follower(): { timers: ManualTimers; host: Host; replica: Replica; heart
     id: 1,
     raft: createRaft(options, makeInitial(voters)),
     machine: createKv({ hashSeed: 1, valueBytesMax: 100, firstSlot: 0, lastSlot: 16383 }),
-    configuration: makeConfiguration(voters),
     appliedIndex: 0,
     suspect: null,
     checkpointLimits: { bytes: 1 << 30, entries: 1 << 30, logBytesMax: Infinity },

@@ -24,7 +24,7 @@ test('shows shards, replicas and where they stand', () => {
     for (const { replica, node } of shard.replicas) expect(view.nodeOf(shard.id, replica)).toBe(node);
     expect(view.preferredLeader(shard.id)).toBe(shard.replicas[0]?.replica);
   }
-  expect(view.replicasOf(META_GROUP)).toEqual(state.metaReplicas);
+  expect(view.replicasOf(META_GROUP)).toEqual(state.metaGroup.replicas);
   expect(view.nodeOf(META_GROUP, 1)).toBe(1);
 });
 

@@ -18,7 +18,13 @@ import {
   putText,
   type Kv,
 } from '../../../src/kv/index.js';
-import { encodeBootstrap, encodeUpsertNode, MetaMachine, type MetaState } from '../../../src/meta/index.js';
+import {
+  encodeBootstrap,
+  encodeUpsertNode,
+  firstMembers,
+  MetaMachine,
+  type MetaState,
+} from '../../../src/meta/index.js';
 import type { StateMachine } from '../../../src/ports/index.js';
 import {
   encodeMembership,
@@ -50,13 +56,15 @@ export const META_STATE: MetaState = {
       id: 1,
       firstSlot: 0,
       lastSlot: 16383,
+      configurationVersion: 5,
+      highestId: 7,
       replicas: [
-        { replica: 1, node: 1 },
-        { replica: 2, node: 2 },
+        { replica: 1, node: 1, isLearner: false },
+        { replica: 7, node: 2, isLearner: true },
       ],
     },
   ],
-  metaReplicas: [{ replica: 3, node: 1 }],
+  metaGroup: firstMembers([{ replica: 3, node: 1 }]),
 };
 
 export const MEMBERSHIP = { clusterId: 'cluster-a', nodeId: 2, state: META_STATE };
@@ -165,6 +173,15 @@ function otherResults(): Uint8Array {
 }
 
 /** What the state of group 0 was of which version 1 was pinned: it had no `respMoved`. */
+/** As a program without membership changes knew it: the replicas that the groups were born with. */
+export function withFirstMembers(state: MetaState): MetaState {
+  const born = firstMembers([
+    { replica: 1, node: 1 },
+    { replica: 2, node: 2 },
+  ]);
+  return { ...state, shards: state.shards.map((shard) => ({ ...shard, ...born })) };
+}
+
 export function withoutRespMoved(state: MetaState): MetaState {
   const nodes = state.nodes.map((node) => ({ ...node, addresses: { ...node.addresses, respMoved: '' } }));
   return { ...state, nodes };

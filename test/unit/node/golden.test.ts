@@ -1,7 +1,7 @@
 /**
  * Bytes of entries, commands, results, snapshots and node values, pinned: what this program writes must be what is in
- * test/golden/state-v1.json and meta-v2.json, and what is there must give the same state for ever. Of group 0 the first
- * one has version 1, which is read and no longer written. A change of a layout is a new
+ * test/golden/state-v1.json and meta-v3.json, and what is there must give the same state for ever. Of group 0 the first
+ * file has version 1, and meta-v2.json version 2: both are read and no longer written. A change of a layout is a new
  * version byte and a new golden file.
  */
 import { readFileSync } from 'node:fs';
@@ -26,6 +26,7 @@ import {
   MEMBERSHIP,
   resultsOf,
   snapshotOf,
+  withFirstMembers,
   withoutRespMoved,
   type Sample,
 } from './golden-samples.js';
@@ -38,7 +39,8 @@ function readGolden(name: string): Record<string, Sample> {
 }
 
 const golden = readGolden('state-v1.json');
-const goldenMeta = readGolden('meta-v2.json');
+const goldenMeta = readGolden('meta-v3.json');
+const goldenMetaV2 = readGolden('meta-v2.json');
 const META_NAMES = Object.keys(goldenMeta);
 
 /** The parts of a sample. */
@@ -95,7 +97,7 @@ describe('bytes of state machines and nodes, version 1', () => {
     expect(loaded.stateHash()).toBe(meta.stateHash());
     const today = makeMeta();
     load(today, 'meta snapshot', goldenMeta);
-    expect(meta.state).toEqual(withoutRespMoved(today.state));
+    expect(meta.state).toEqual(withFirstMembers(withoutRespMoved(today.state)));
   });
 
   it('are readable: results and node values', () => {
@@ -107,12 +109,26 @@ describe('bytes of state machines and nodes, version 1', () => {
     expect(decodeNumber(only(VALUE_BOOT))).toBe(BOOT_NUMBER);
     expect(decodeMembership(only(VALUE_MEMBER))).toEqual({
       ...MEMBERSHIP,
-      state: withoutRespMoved(MEMBERSHIP.state),
+      state: withFirstMembers(withoutRespMoved(MEMBERSHIP.state)),
     });
   });
 });
 
 describe('bytes of group 0, version 2', () => {
+  it('are readable: entries, snapshot and membership give the same state', () => {
+    const meta = makeMeta();
+    resultsOf(meta, bytesOf('meta entry', goldenMetaV2));
+    const loaded = makeMeta();
+    load(loaded, 'meta snapshot', goldenMetaV2);
+    expect(loaded.state).toEqual(meta.state);
+    expect(decodeMembership(only(VALUE_MEMBER, goldenMetaV2))).toEqual({
+      ...MEMBERSHIP,
+      state: withFirstMembers(MEMBERSHIP.state),
+    });
+  });
+});
+
+describe('bytes of group 0, version 3', () => {
   it('are what this program writes', () => {
     expect(makeMetaSamples()).toEqual(goldenMeta);
   });

@@ -140,9 +140,10 @@ test('E28 an old append that ends below the commit index is acknowledged up to i
   expect(raft.lastIndex).toBe(5);
 });
 
-test('E29 a commit index beyond the log means that acknowledged entries are lost: it stops the replica', () => {
+test('a commit index beyond the log is impossible, and has no effect', () => {
   const raft = makeFollower(IDS, makeEntries([1]));
-  expect(() => raft.step(makeMessage('heartbeat', { commit: 2 }))).toThrow('acknowledged entries are lost');
+  expect(raft.step(makeMessage('heartbeat', { commit: 2 }))).toBe('malformed');
+  expect([raft.commit, raft.leader]).toEqual([0, 0]);
 });
 
 test('E31 uncommitted bytes are bounded; one entry always gets in, and commits make room', () => {

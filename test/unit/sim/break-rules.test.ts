@@ -3,12 +3,21 @@ import { expect, test } from 'vitest';
 import type { Message, Raft, RaftInitial, RaftOptions, Ready } from '../../../src/raft/index.js';
 import { breakRaft, type BreakRule } from '../../sim/break-rules.js';
 
-const VOTE: Message = { type: 'vote_response', from: 1, to: 2, term: 3, pre: false, granted: true };
+const VOTE: Message = {
+  type: 'vote_response',
+  from: 1,
+  to: 2,
+  term: 3,
+  configurationVersion: 1,
+  pre: false,
+  granted: true,
+};
 const ACK: Message = {
   type: 'append_response',
   from: 1,
   to: 2,
   term: 3,
+  configurationVersion: 1,
   index: 4,
   reject: false,
   hintIndex: 0,
@@ -27,6 +36,7 @@ const READY: Ready = {
   reads: [],
   fetches: [],
   snapshotsWanted: [],
+  removedFromVersion: 0,
   roleChange: null,
 };
 

@@ -26,6 +26,8 @@ export const CONFIGURATION: Configuration = {
   learners: [4],
   learnersNext: [],
   autoLeave: false,
+  highestId: 4,
+  homes: [1, 2, 3, 4].map((id) => ({ replica: id, node: id })),
 };
 
 export function makeEntry(index: number, term = 1, text = `entry ${index}`): Entry {

@@ -1,0 +1,64 @@
+/**
+ * Replaces suspect replicas: a follower that says it may have lost what it acknowledged gets a successor with a fresh
+ * id on the same node, first as a learner, then in its place by one joint change (docs/decisions/0005-membership.md).
+ * Each node looks after the groups that it leads itself. What is refused now is tried again with the next poll; a new
+ * leader hears of the suspect one by itself, and goes on where the configuration stands.
+ */
+import type { GroupId, ReplicaId } from '../base/index.js';
+import type { Replica } from '../group/index.js';
+import type { Host } from '../host/index.js';
+import type { Logger } from '../ports/index.js';
+import { isJoint, type Configuration, type MembershipChange } from '../raft/index.js';
+
+export class SuspectRepair {
+  private readonly groups = new Set<GroupId>();
+
+  constructor(
+    private readonly host: Host,
+    private readonly logger: Logger,
+  ) {}
+
+  /** A follower of this leader said that it is suspect. */
+  onSuspect(replica: Replica): void {
+    this.groups.add(replica.group);
+  }
+
+  poll(): void {
+    for (const group of this.groups) {
+      const replica = this.host.replica(group);
+      if (replica === null || !this.repair(replica)) this.groups.delete(group);
+    }
+  }
+
+  /** Whether there is still something to do. */
+  private repair(replica: Replica): boolean {
+    if (replica.raft.role !== 'leader') return false;
+    const { configuration } = replica;
+    const suspect = replica.raft.status().followers.find((follower) => follower.suspect);
+    if (suspect === undefined) return false;
+    if (!replica.serves || isJoint(configuration)) return true;
+    const change = nextStep(configuration, suspect.id);
+    const result = replica.changeMembers(change);
+    if (result.kind === 'appended') {
+      this.logger.warn('suspect replica is being replaced', {
+        group: replica.group,
+        suspect: suspect.id,
+        step: change.promote === undefined ? 'learner added' : 'learner takes its place',
+      });
+    }
+    return true;
+  }
+}
+
+/** First a learner on the suspect's node, then the exchange. A suspect learner is exchanged in the same way. */
+export function nextStep(configuration: Configuration, suspect: ReplicaId): MembershipChange {
+  const { version: expectedVersion, homes, learners, highestId } = configuration;
+  const node = homes.find((home) => home.replica === suspect)?.node ?? 0;
+  const successor = homes.find((home) => home.node === node && home.replica > suspect);
+  if (learners.includes(suspect)) {
+    const addLearners = successor === undefined ? [{ replica: highestId + 1, node }] : [];
+    return { expectedVersion, addLearners, remove: [suspect] };
+  }
+  if (successor === undefined) return { expectedVersion, addLearners: [{ replica: highestId + 1, node }] };
+  return { expectedVersion, promote: [successor.replica], remove: [suspect] };
+}
