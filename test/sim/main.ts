@@ -2,6 +2,7 @@
  * The simulator's command line: `npm run sim -- --seed N --runs K --steps M [--minutes N] [--break RULE]
  * [--history FILE] [--verbose]`. Prints the seed first, a line per run, and ends with `N passed, N failed`; exit code
  * 1 on a failure, with the line that repeats it. Run i has seed + i, so that each can be repeated by itself.
+ * With `--raft-trace FILE` it writes a trace for a model check instead (trace/command.ts).
  */
 import { randomInt } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
@@ -11,6 +12,7 @@ import { BREAK_FAULTS, BREAK_RULES, isBreakRule, type BreakRule } from './break-
 import { brokenEngine, CLIENT_BUG_FAULTS, CLIENT_BUGS, isClientBug, type ClientBug } from './client-bugs.js';
 import { nodeUnderTest } from './node-under-test.js';
 import { runSimulation, type RunOptions, type RunReport } from './run.js';
+import { traceCommand } from './trace/command.js';
 
 const STEPS_DEFAULT = 600;
 const LOG_LINES_SHOWN = 40;
@@ -27,6 +29,8 @@ interface Options {
 }
 
 function main(): number {
+  const traced = traceCommand(process.argv.slice(2));
+  if (traced !== null) return traced;
   let options: Options;
   try {
     options = parseOptions();
