@@ -31,17 +31,20 @@ export function scheduleOf(profile: ChaosProfile, chaos: RaftChaos, options: Prn
         ...majorities(chaos),
         { weight: 4, act: (id) => chaos.compact(id) },
         { weight: 12, act: (id) => chaos.stream(id) },
-        { weight: 6, act: () => chaos.doubleOne() },
+        { weight: 3, act: () => chaos.doubleOne() },
+        { weight: 3, act: (id) => chaos.lateSnapshot(id) },
         { weight: 1, act: (id) => chaos.crash(id) },
         { weight: 10, act: (id) => chaos.start(id) },
       ];
     case 'suspects':
       return [
-        ...majorities(chaos),
-        { weight: 4, act: (id) => chaos.remember(id) },
+        ...majorities(chaos).map(({ weight, act }) => ({ weight: 5 * weight, act })),
+        { weight: 20, act: (id) => chaos.remember(id) },
+        // Seldom: only a few replicas may lose anything, and then the moment for more is gone.
         { weight: 1, act: (id) => chaos.loseDisk(id) },
-        { weight: 1, act: (id) => chaos.crash(id) },
-        { weight: 10, act: (id) => chaos.start(id) },
+        { weight: 50, act: () => chaos.loseVote() },
+        { weight: 5, act: (id) => chaos.crash(id) },
+        { weight: 50, act: (id) => chaos.start(id) },
       ];
   }
 }
@@ -89,9 +92,9 @@ function majorities(chaos: RaftChaos): Schedule {
     { weight: 80, act: (id) => chaos.takeReady(id) },
     { weight: 80, act: () => chaos.deliver() },
     { weight: 4, act: () => chaos.propose() },
-    { weight: 4, act: () => chaos.read() },
+    { weight: 8, act: () => chaos.read() },
     { weight: 4, act: () => chaos.loseOne() },
     { weight: 1, act: () => chaos.regroup() },
-    { weight: 3, act: (id) => chaos.campaign(id) },
+    { weight: 2, act: (id) => chaos.campaign(id) },
   ];
 }

@@ -11,8 +11,8 @@ import { RaftCluster } from './raft-cluster.js';
 import type { ReplicaDisk, TestReplica } from './raft-cluster.js';
 
 /** Messages in flight, drawn anew for a run: with many all news is old, with few what was sent meets what it is about. */
-const NETWORK_MAX = [10, 25, 60, 300];
-const NETWORK_MAX_NARROW = 12;
+const NETWORK_MAX = [12, 25, 60, 300];
+const NETWORK_MAX_VOTES = 12;
 
 interface PendingRead {
   /** What was committed anywhere when the read came: it must see all of it. */
@@ -61,7 +61,7 @@ export class RaftChaos {
     this.prng = new Prng(seed);
     const options = this.prng.stream('options');
     const isNarrow = profile !== 'all' && profile !== 'elections';
-    this.networkMax = isNarrow ? NETWORK_MAX_NARROW : this.prng.stream('network').pick(NETWORK_MAX);
+    this.networkMax = profile === 'votes' ? NETWORK_MAX_VOTES : this.prng.stream('network').pick(NETWORK_MAX);
     const drawn = options.pick([1, 2, 3, 3, 4, 5]);
     const voters = [1, 2, 3, 4, 5].slice(0, votersOf(profile, drawn));
     const learners = options.chance(0.3) ? [voters.length + 1] : [];
@@ -144,6 +144,32 @@ export class RaftChaos {
   }
 
   // What may happen: the actions of schedules (raft-chaos-schedules.ts).
+
+  /** A snapshot as the leader might have sent it some time ago: nobody waits for it any more. */
+  lateSnapshot(id: number): void {
+    const { cluster } = this;
+    if (cluster.at(id).raft?.role !== 'leader' || cluster.at(id).applied.length === 0) return;
+    const to = this.anyId();
+    if (to !== id) cluster.network.push(cluster.snapshotMessage(id, to));
+  }
+
+  /** A voter's disk forgets the term that made a new leader, and it meets the old one, which still leads. */
+  loseVote(): void {
+    const { cluster } = this;
+    const leaders = cluster.ids().filter((id) => cluster.at(id).raft?.role === 'leader');
+    const [old, young] = leaders.sort((a, b) => cluster.raft(a).term - cluster.raft(b).term);
+    if (old === undefined || young === undefined) return;
+    const { term } = cluster.raft(old);
+    const isVictim = (id: number): boolean => {
+      const terms = [this.oldDisks.get(id)?.hardState.term ?? Infinity, cluster.at(id).disk.hardState.term];
+      return !leaders.includes(id) && terms[0] === term && terms[1] !== term;
+    };
+    const victim = cluster.ids().find(isVictim);
+    if (victim === undefined) return;
+    this.loseDisk(victim);
+    cluster.heal();
+    cluster.isolate(young);
+  }
 
   private anyId(): number {
     return this.prng.pick(this.cluster.ids());

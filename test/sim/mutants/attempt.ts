@@ -24,7 +24,7 @@ export interface Played {
 }
 
 const NODE_STEPS = 600;
-const CORE_STEPS = 10_000;
+const CORE_STEPS = 20_000;
 const FAILURE_SHOWN_MAX = 200;
 
 function play(arena: ArenaOptions, seed: number): Played {

@@ -182,10 +182,10 @@ class TraceCheck {
           must(prop?.cc?.changes).every((c) => ACTIONS.includes(c.action)),
           'known changes',
         );
-      // falls through
+        this.append(replica);
+        return;
       case 'Replicate':
-        this.demand(replica.role === 'StateLeader', 'a leader appends');
-        replica.log.push(replica.term);
+        this.append(replica);
         return;
       case 'Commit':
         this.commit(replica, state.commit);
@@ -197,6 +197,11 @@ class TraceCheck {
       default:
         if (name.startsWith('Send')) this.send(replica, nid, must(msg), prop);
     }
+  }
+
+  private append(replica: Replica): void {
+    this.demand(replica.role === 'StateLeader', 'a leader appends');
+    replica.log.push(replica.term);
   }
 
   private compare(replica: Replica, { name, state, role, log, conf }: Event): void {
