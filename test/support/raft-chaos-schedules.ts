@@ -10,10 +10,13 @@ import type { RaftChaos } from './raft-chaos.js';
  *  elections   hardly anything but campaigns, crashes and slow disks, where votes get lost
  *  votes       nothing else, and few messages on the way, so that candidates of one term meet
  *  majorities  bare majorities that change: leaders whose entries reached only a few, and old ones that go on (figure 8)
- *  snapshots   the same with logs that are cut short, and snapshots that come twice and late
- *  suspects    the same with disks of a minority that lose what they had, and replicas that are told so
+ *  reads       the same at a slower pace, so that leaders which others deposed had work to do, and are asked
+ *  slow        majorities with disks that stand still for a while
+ *  snapshots   reads with logs that are cut short, and snapshots that come twice and late
+ *  suspects    reads with disks of a minority that lose what they had, and replicas that are told so
  */
-export type ChaosProfile = 'all' | 'elections' | 'votes' | 'majorities' | 'snapshots' | 'suspects';
+export type ChaosProfile =
+  'all' | 'elections' | 'votes' | 'majorities' | 'reads' | 'slow' | 'snapshots' | 'suspects';
 
 export type Schedule = readonly { readonly weight: number; readonly act: (id: number) => void }[];
 
@@ -25,10 +28,18 @@ export function scheduleOf(profile: ChaosProfile, chaos: RaftChaos, options: Prn
     case 'votes':
       return votes(chaos);
     case 'majorities':
-      return majorities(chaos);
+      return majorities(chaos, 1);
+    case 'reads':
+      return majorities(chaos, 3);
+    case 'slow':
+      return [
+        ...majorities(chaos, 1),
+        { weight: 10, act: (id) => chaos.persist(id) },
+        { weight: 1, act: (id) => chaos.toggleSlow(id) },
+      ];
     case 'snapshots':
       return [
-        ...majorities(chaos),
+        ...majorities(chaos, 3),
         { weight: 4, act: (id) => chaos.compact(id) },
         { weight: 12, act: (id) => chaos.stream(id) },
         { weight: 3, act: () => chaos.doubleOne() },
@@ -38,7 +49,7 @@ export function scheduleOf(profile: ChaosProfile, chaos: RaftChaos, options: Prn
       ];
     case 'suspects':
       return [
-        ...majorities(chaos).map(({ weight, act }) => ({ weight: 5 * weight, act })),
+        ...majorities(chaos, 3).map(({ weight, act }) => ({ weight: 5 * weight, act })),
         { weight: 20, act: (id) => chaos.remember(id) },
         // Seldom: only a few replicas may lose anything, and then the moment for more is gone.
         { weight: 1, act: (id) => chaos.loseDisk(id) },
@@ -86,15 +97,17 @@ function votes(chaos: RaftChaos): Schedule {
   ];
 }
 
-function majorities(chaos: RaftChaos): Schedule {
+/** `pace`: how long a majority lasts. A short one leaves entries half-way, a long one gives leaders time to commit. */
+function majorities(chaos: RaftChaos, pace: 1 | 3): Schedule {
   return [
-    { weight: 20, act: (id) => chaos.tick(id) },
-    { weight: 80, act: (id) => chaos.takeReady(id) },
-    { weight: 80, act: () => chaos.deliver() },
-    { weight: 4, act: () => chaos.propose() },
-    { weight: 8, act: () => chaos.read() },
-    { weight: 4, act: () => chaos.loseOne() },
+    { weight: 20 * pace, act: (id) => chaos.tick(id) },
+    { weight: 80 * pace, act: (id) => chaos.takeReady(id) },
+    { weight: 80 * pace, act: () => chaos.deliver() },
+    { weight: 4 * pace, act: () => chaos.propose() },
+    { weight: 2, act: () => chaos.read() },
+    { weight: 8, act: () => chaos.readOld() },
+    { weight: 5, act: () => chaos.loseOne() },
     { weight: 1, act: () => chaos.regroup() },
-    { weight: 2, act: (id) => chaos.campaign(id) },
+    { weight: 1 + pace, act: (id) => chaos.campaign(id) },
   ];
 }

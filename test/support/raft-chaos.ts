@@ -46,6 +46,8 @@ export class RaftChaos {
   private readonly commits = new Map<TestReplica, { raft: unknown; commit: number; term: number }>();
   private readonly reads = new Map<number, PendingRead>();
   private committedMax = 0;
+  /** Terms whose deposed leaders were asked. */
+  private readonly askedOld = new Set<number>();
   private nextContext = 1;
   private proposals = 0;
   /** Replicas whose disks lost something, and what the disks held some time ago. */
@@ -212,12 +214,13 @@ export class RaftChaos {
   }
 
   read(): void {
-    for (const { raft } of this.cluster.replicas.values()) {
-      if (raft?.role !== 'leader') continue;
-      const context = this.nextContext++;
-      this.reads.set(context, { committed: this.committedMax });
-      if (raft.readIndex(context).kind === 'dropped') this.reads.delete(context);
-    }
+    for (const { raft } of this.cluster.replicas.values()) if (raft?.role === 'leader') this.ask(raft);
+  }
+
+  private ask(raft: Raft): void {
+    const context = this.nextContext++;
+    this.reads.set(context, { committed: this.committedMax });
+    if (raft.readIndex(context).kind === 'dropped') this.reads.delete(context);
   }
 
   toggleSlow(id: number): void {
@@ -230,6 +233,17 @@ export class RaftChaos {
 
   loseLink(id: number): void {
     this.cluster.at(id).raft?.onUnreachable(this.anyId());
+  }
+
+  /** Asks a leader that was deposed and has not heard of it, once: others have committed more since. */
+  readOld(): void {
+    for (const { raft } of this.cluster.replicas.values()) {
+      if (raft?.role !== 'leader' || raft.commit >= this.committedMax || this.askedOld.has(raft.term))
+        continue;
+      if (raft.term >= (this.cluster.leader()?.term ?? 0)) continue;
+      this.askedOld.add(raft.term);
+      this.ask(raft);
+    }
   }
 
   crash(id: number): void {
@@ -332,6 +346,20 @@ export class RaftChaos {
     }
   }
 
+  /** A new leader's votes, its own among them, are on the disks of every majority that it needs. */
+  private checkVotes(raft: Raft): void {
+    const { voters, outgoing } = raft.status().configuration;
+    for (const ids of [voters, outgoing]) {
+      const given = ids.filter((id) => {
+        const { term, vote } = this.cluster.at(id).disk.hardState;
+        // Who went on to a later term gave its vote before that, and votes in this one no more.
+        return this.suspects.has(id) || term > raft.term || (term === raft.term && vote === raft.id);
+      });
+      const what = `${raft.id} leads term ${raft.term} by votes on the disks of (${given.join(' ')}) of (${ids.join(' ')})`;
+      this.demand('votes are durable', ids.length === 0 || given.length > ids.length >> 1, what);
+    }
+  }
+
   /** A leader that calls an entry committed has it, or had it, on the disks of every majority that it needs. */
   private checkDurable(raft: Raft): void {
     const index = raft.commit;
@@ -360,6 +388,7 @@ export class RaftChaos {
     const both = `replicas ${known} and ${raft.id} both lead term ${raft.term}`;
     this.demand('election safety', known === undefined, both);
     this.leaders.set(raft.term, raft.id);
+    this.checkVotes(raft);
     this.counts.elections++;
     for (let index = raft.status().firstIndex; index < this.committedTerms.length; index++) {
       const known = this.committedTerms[index];
@@ -443,7 +472,9 @@ export class RaftChaos {
 function votersOf(profile: ChaosProfile, drawn: number): number {
   switch (profile) {
     case 'majorities':
+    case 'reads':
       return 5;
+    case 'slow':
     case 'votes':
     case 'suspects':
       return drawn > 3 ? 5 : 3;

@@ -5,6 +5,8 @@ const ALL: ArenaOptions = { kind: 'core', profile: 'all' };
 const VOTES: ArenaOptions = { kind: 'core', profile: 'votes' };
 const SUSPECTS: ArenaOptions = { kind: 'core', profile: 'suspects' };
 const MAJORITIES: ArenaOptions = { kind: 'core', profile: 'majorities' };
+const READS: ArenaOptions = { kind: 'core', profile: 'reads' };
+const SLOW: ArenaOptions = { kind: 'core', profile: 'slow' };
 const SNAPSHOTS: ArenaOptions = { kind: 'core', profile: 'snapshots' };
 
 const ELECTION_MUTANTS: readonly Mutant[] = [
@@ -111,7 +113,7 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
   {
     name: 'overwritten-write-counts',
     rule: 'a write that was overwritten in memory vouches for nothing when it is done (persist-ledger.ts)',
-    arena: ALL,
+    arena: SLOW,
     file: 'src/raft/log.ts',
     find: '    this.ledger.clamp(index - 1);\n',
     replace: '',
@@ -190,7 +192,7 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
   {
     name: 'old-leader-is-heard',
     rule: 'messages of an older term are not acted on',
-    arena: MAJORITIES,
+    arena: READS,
     file: 'src/raft/dispatch.ts',
     find: "    answerStale(state, message);\n    return 'taken';\n",
     replace:
@@ -218,7 +220,7 @@ const READ_MUTANTS: readonly Mutant[] = [
   {
     name: 'read-without-quorum',
     rule: 'a read waits until a quorum confirms its leader',
-    arena: MAJORITIES,
+    arena: READS,
     file: 'src/raft/reads.ts',
     find: 'state.reads.confirmUpTo(quorumNumber(state.configuration, state.roundOf), state.outbox.reads);',
     replace: 'state.reads.confirmUpTo(state.reads.lastRound, state.outbox.reads);',
@@ -226,7 +228,7 @@ const READ_MUTANTS: readonly Mutant[] = [
   {
     name: 'read-by-old-round',
     rule: 'a read is confirmed only by a round that began after it came',
-    arena: MAJORITIES,
+    arena: READS,
     file: 'src/raft/read-rounds.ts',
     find: 'this.rounds.push({ number: this.lastNumber, index, contexts: this.pending });',
     replace: 'this.rounds.push({ number: this.lastNumber - 1, index, contexts: this.pending });',
@@ -234,7 +236,7 @@ const READ_MUTANTS: readonly Mutant[] = [
   {
     name: 'read-before-own-term',
     rule: 'a leader serves no read before an entry of its own term is committed',
-    arena: MAJORITIES,
+    arena: READS,
     file: 'src/raft/roles.ts',
     find: 'state.termStart = next;',
     replace: 'state.termStart = 0;',
@@ -242,7 +244,7 @@ const READ_MUTANTS: readonly Mutant[] = [
   {
     name: 'read-outlives-leadership',
     rule: 'reads of a lost leadership are not answered by a later one',
-    arena: MAJORITIES,
+    arena: READS,
     file: 'src/raft/roles.ts',
     find: '  state.reads.abort(state.leader, state.outbox.reads);\n',
     replace: '',
@@ -250,11 +252,11 @@ const READ_MUTANTS: readonly Mutant[] = [
   {
     name: 'read-round-of-other-term',
     rule: "a round is confirmed only by a member whose term is the round's",
-    arena: MAJORITIES,
+    arena: READS,
     file: 'src/raft/dispatch.ts',
     find: "    answerStale(state, message);\n    return 'taken';\n",
     replace:
-      "    answerStale(state, message);\n    if (message.type === 'read_round') {\n      const { round, term, configurationVersion } = message;\n      const [from, to] = [state.id, message.from];\n      state.outbox.messages.push({ type: 'read_round_response', from, to, term, configurationVersion, round });\n    }\n    return 'taken';\n",
+      "    if (message.type !== 'read_round') answerStale(state, message);\n    else {\n      const { round, term, configurationVersion } = message;\n      const [from, to] = [state.id, message.from];\n      state.outbox.messages.push({ type: 'read_round_response', from, to, term, configurationVersion, round });\n    }\n    return 'taken';\n",
   },
 ];
 
