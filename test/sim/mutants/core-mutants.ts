@@ -190,15 +190,6 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     replace: 'if (entry.index > log.commit) {',
   },
   {
-    name: 'old-leader-is-heard',
-    rule: 'messages of an older term are not acted on',
-    arena: READS,
-    file: 'src/raft/dispatch.ts',
-    find: "    answerStale(state, message);\n    return 'taken';\n",
-    replace:
-      "    if (message.type === 'append' && state.role === 'follower') {\n      const { leader } = state;\n      state.leader = message.from;\n      handleAppend(state, message);\n      state.leader = leader;\n    } else answerStale(state, message);\n    return 'taken';\n",
-  },
-  {
     name: 'apply-before-commit',
     rule: 'only what is committed is applied',
     arena: ALL,
@@ -284,14 +275,6 @@ const SNAPSHOT_MUTANTS: readonly Mutant[] = [
     find: '  if (log.matches(index, term)) {\n',
     replace: '  if (index <= log.commit && log.matches(index, term)) {\n',
   },
-  {
-    name: 'snapshot-ack-beyond',
-    rule: 'an installed snapshot acknowledges what it holds, no more',
-    arena: SNAPSHOTS,
-    file: 'src/raft/snapshot.ts',
-    find: '  acknowledgeAppend(state, message.from, log.commit);\n',
-    replace: '  acknowledgeAppend(state, message.from, log.lastIndex);\n',
-  },
 ];
 
 const SUSPECT_MUTANTS: readonly Mutant[] = [
@@ -302,14 +285,6 @@ const SUSPECT_MUTANTS: readonly Mutant[] = [
     file: 'src/raft/election.ts',
     find: '  if (state.options.suspect) return;\n  const { from, pre } = message;\n',
     replace: '  const { from, pre } = message;\n',
-  },
-  {
-    name: 'suspect-acknowledges',
-    rule: 'a replica that may have lost its term acknowledges nothing: it may have promised otherwise',
-    arena: SUSPECTS,
-    file: 'src/raft/append.ts',
-    find: '  if (state.options.suspect) return;\n  const { log } = state;\n',
-    replace: '  const { log } = state;\n',
   },
   {
     name: 'suspect-confirms-reads',
