@@ -247,7 +247,8 @@ function driveClusterRow(
   const { pids } = cluster;
   const needsMap = row.system === 'map' || row.system === 'spread' || row.system === 'paced';
   if (needsMap && !context.hasMoved) throw new Error('this build has no listener with routing=moved');
-  const spread: RespTarget = { addresses: addressesOf(cluster.movedPorts.slice(0, 1)), slotMap: true, pids };
+  // Where a leader moved meanwhile, the node that led before passes the command on.
+  const spread: RespTarget = { addresses: addressesOf(cluster.forwardPorts.slice(0, 1)), slotMap: true, pids };
   switch (row.system) {
     case 'map':
       return driveRedisBenchmark(context, row, pids, mapTarget(context, cluster), beforeMeasuring);

@@ -8,7 +8,7 @@
  *   append_response  u64 index | u64 hintIndex | u64 hintTerm          flags: reject
  *   heartbeat        u64 commit
  *   vote             u64 lastIndex | u64 lastTerm                      flags: pre, transfer
- *   vote_response    nothing                                           flags: pre, granted
+ *   vote_response    u64 commit | u64 commitTerm                       flags: pre, granted
  *   read_round, read_round_response                                    u64 round
  *   heartbeat_response, timeout_now, removed, suspect                  nothing
  *   snapshot         u64 index | u64 term | configuration
@@ -84,6 +84,9 @@ export function putMessage(w: ByteWriter, group: number, message: Message): void
       putConfiguration(w, message.snapshot.configuration);
       return;
     case 'vote_response':
+      putSafe(w, message.commit);
+      putSafe(w, message.commitTerm);
+      return;
     case 'heartbeat_response':
     case 'timeout_now':
     case 'removed':
@@ -140,7 +143,9 @@ export function readMessage(reader: ByteReader): Message {
     }
     case 'vote_response': {
       const pre = (flags & FLAG_PRE) !== 0;
-      return { type, ...envelope, pre, granted: (flags & FLAG_GRANTED) !== 0 };
+      const commit = reader.u64();
+      const commitTerm = reader.u64();
+      return { type, ...envelope, pre, granted: (flags & FLAG_GRANTED) !== 0, commit, commitTerm };
     }
     case 'read_round':
     case 'read_round_response':

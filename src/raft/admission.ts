@@ -33,8 +33,7 @@ export function isHeard(state: RaftState, message: Message): boolean {
   if (message.to !== state.id || message.from === state.id) return false;
   const { configuration } = state;
   if (isMember(configuration, message.from)) return true;
-  // A fresh learner knows of nobody until the first snapshot or configuration reaches it.
-  if (configuration.version === 0) return isFromLeader(message);
+  // So a fresh replica, which knows of nobody, hears all who know something: it may be a voter by now.
   if (message.configurationVersion > configuration.version) return true;
   // Only who once was a member was removed: an id above all that this replica heard of may belong to a newcomer.
   const wasMember = message.from <= configuration.highestId;
@@ -92,6 +91,7 @@ export function impossibilityOf(state: RaftState, message: Message): string | nu
         : 'a snapshot of nothing';
     }
     case 'vote_response':
+      return isCount(message.commit) && isCount(message.commitTerm) ? null : 'numbers out of range';
     case 'heartbeat_response':
     case 'timeout_now':
     case 'removed':

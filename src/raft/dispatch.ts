@@ -5,7 +5,7 @@
 import { handleAppendResponse, handleHeartbeatResponse, handleSuspect } from './acks.js';
 import { impossibilityOf, isFromLeader, isHeard, type StepVerdict } from './admission.js';
 import { handleAppend, handleHeartbeat } from './append.js';
-import { handleTimeoutNow, handleVote, handleVoteResponse, isSticky } from './election.js';
+import { handleTimeoutNow, handleVote, handleVoteResponse, isSticky, learnCommit } from './election.js';
 import { handleReadRound, handleReadRoundResponse } from './reads.js';
 import { becomeFollower } from './roles.js';
 import { handleSnapshot } from './snapshot.js';
@@ -74,6 +74,7 @@ export function stepMessage(state: RaftState, message: Message): StepVerdict {
     return 'taken';
   }
   if (message.term <= state.term) state.tracing?.received(message);
+  if (message.type === 'vote_response') learnCommit(state, message);
   if (message.term > state.term) {
     if (!admitHigherTerm(state, message)) return 'taken';
   } else if (message.term < state.term) {
@@ -145,6 +146,8 @@ function answerStale(state: RaftState, message: Message): void {
         configurationVersion,
         pre: message.pre,
         granted: false,
+        commit: state.log.commit,
+        commitTerm: state.log.termAt(state.log.commit),
       });
       return;
     case 'append_response':

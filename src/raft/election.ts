@@ -90,6 +90,8 @@ export function handleVote(state: RaftState, message: MessageOf<'vote'>): void {
     configurationVersion: state.configuration.version,
     pre,
     granted,
+    commit: state.log.commit,
+    commitTerm: state.log.termAt(state.log.commit),
   } as const;
   if (!granted || pre) {
     state.outbox.messages.push(response);
@@ -98,6 +100,12 @@ export function handleVote(state: RaftState, message: MessageOf<'vote'>): void {
   state.vote = from;
   state.electionElapsed = 0;
   state.outbox.messagesAfterPersist.push(response);
+}
+
+/** Whatever becomes of the vote, whoever gave it, and when: what is committed stays so. */
+export function learnCommit(state: RaftState, message: MessageOf<'vote_response'>): void {
+  if (state.options.suspect || !state.log.matches(message.commit, message.commitTerm)) return;
+  state.log.commitTo(message.commit);
 }
 
 /** For precandidates and candidates. */

@@ -134,7 +134,17 @@ export type Message =
       /** Campaign on the leader's order: leader stickiness does not hold it back. */
       readonly transfer: boolean;
     })
-  | (Envelope & { readonly type: 'vote_response'; readonly pre: boolean; readonly granted: boolean })
+  /**
+   * `commit` is what the voter knows to be committed, with its term: a candidate may hold that entry without knowing,
+   * and it may be the configuration by which it should count votes.
+   */
+  | (Envelope & {
+      readonly type: 'vote_response';
+      readonly pre: boolean;
+      readonly granted: boolean;
+      readonly commit: LogIndex;
+      readonly commitTerm: Term;
+    })
   /** ReadIndex confirmation round: answered only by a live member whose term is exactly `term`. */
   | (Envelope & { readonly type: 'read_round'; readonly round: number })
   | (Envelope & { readonly type: 'read_round_response'; readonly round: number })

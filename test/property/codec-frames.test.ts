@@ -67,7 +67,14 @@ function drawMessage(prng: Prng): Message {
         transfer: flag(),
       };
     case 4:
-      return { ...envelope, type: 'vote_response', pre: flag(), granted: flag() };
+      return {
+        ...envelope,
+        type: 'vote_response',
+        pre: flag(),
+        granted: flag(),
+        commit: safe(prng),
+        commitTerm: safe(prng),
+      };
     case 5:
       return { ...envelope, type: 'read_round', round: safe(prng) };
     case 6:

@@ -31,6 +31,23 @@ test('E2 E3 E5 E6 E11 E13 E18 E25 E28 E30 E53 one leader per term, equal logs, n
   if (ONLY === undefined) for (const count of Object.values(total)) expect(count).toBeGreaterThan(SEEDS / 10);
 }, 60_000);
 
+test('E27 E36 E37 E38 E39 E40 E43 E44 E45 E49 E112 E120 the same, while members come and go', () => {
+  const total = { changes: 0, joints: 0, refused: 0, removed: 0 };
+  const first = ONLY === undefined ? 1 : Number(ONLY);
+  const last = ONLY === undefined ? SEEDS : first;
+  for (let seed = first; seed <= last; seed++) {
+    const chaos = new RaftChaos(seed, 'members');
+    try {
+      chaos.run(STEPS);
+      chaos.heal();
+    } catch (error) {
+      throw new Error(`RAFT_SEED=${seed} (members): ${String(error)}`, { cause: error });
+    }
+    for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += chaos.members.counts[key];
+  }
+  if (ONLY === undefined) for (const count of Object.values(total)) expect(count).toBeGreaterThan(SEEDS / 10);
+}, 60_000);
+
 test('the same seed gives the same run', () => {
   const runs = [makeChaos(8), makeChaos(8)];
   for (const run of runs) run.run(1000);

@@ -47,18 +47,24 @@ export class MemoryLogStore implements LogStore {
     return log;
   }
 
-  createGroup(group: number): void {
+  createGroup(group: number, replica = 0): void {
+    this.replicas.set(group, replica);
     this.logOf(group);
     this.dirty = true;
   }
 
+  /** Ids of replicas by group, as they were created; tombstones of those that were removed. */
+  readonly replicas = new Map<number, number>();
+  readonly tombstones = new Map<number, number>();
+
   removeGroup(group: number): void {
+    this.tombstones.set(group, this.replicas.get(group) ?? 0);
     this.logs.delete(group);
     this.dirty = true;
   }
 
-  tombstoneOf(): number {
-    return 0;
+  tombstoneOf(group: number): number {
+    return this.tombstones.get(group) ?? 0;
   }
 
   append(group: number, entries: readonly Entry[]): void {

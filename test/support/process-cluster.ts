@@ -34,6 +34,10 @@ export interface StatusJson {
   readonly missing: readonly string[];
   readonly replicas?: readonly unknown[];
   readonly nodes?: readonly { readonly id: number; readonly peer: string }[];
+  readonly shards?: readonly {
+    readonly id: number;
+    readonly replicas: readonly { readonly isLearner: boolean }[];
+  }[];
 }
 
 /** A process with its output, as text so far. */

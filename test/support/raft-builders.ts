@@ -104,7 +104,7 @@ const DEFAULTS: {
   heartbeat: { type: 'heartbeat', commit: 0 },
   heartbeat_response: { type: 'heartbeat_response' },
   vote: { type: 'vote', lastIndex: 0, lastTerm: 0, pre: false, transfer: false },
-  vote_response: { type: 'vote_response', pre: false, granted: true },
+  vote_response: { type: 'vote_response', pre: false, granted: true, commit: 0, commitTerm: 0 },
   read_round: { type: 'read_round', round: 1 },
   read_round_response: { type: 'read_round_response', round: 1 },
   timeout_now: { type: 'timeout_now' },

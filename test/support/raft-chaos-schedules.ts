@@ -8,7 +8,8 @@ import type { RaftChaos } from './raft-chaos.js';
 /**
  *  all         a bit of everything; some kinds of trouble are off in some runs
  *  elections   hardly anything but campaigns, crashes and slow disks, where votes get lost
- *  votes       nothing else, and few messages on the way, so that candidates of one term meet
+ *  members     members come and go while the group mostly works
+ *  votes       elections and nothing else, and few messages on the way, so that candidates of one term meet
  *  majorities  bare majorities that change: leaders whose entries reached only a few, and old ones that go on (figure 8)
  *  reads       the same at a slower pace, so that leaders which others deposed had work to do, and are asked
  *  slow        majorities with disks that stand still for a while
@@ -16,7 +17,7 @@ import type { RaftChaos } from './raft-chaos.js';
  *  suspects    reads with disks of a minority that lose what they had, and replicas that are told so
  */
 export type ChaosProfile =
-  'all' | 'elections' | 'votes' | 'majorities' | 'reads' | 'slow' | 'snapshots' | 'suspects';
+  'all' | 'elections' | 'members' | 'votes' | 'majorities' | 'reads' | 'slow' | 'snapshots' | 'suspects';
 
 export type Schedule = readonly { readonly weight: number; readonly act: (id: number) => void }[];
 
@@ -24,7 +25,8 @@ export function scheduleOf(profile: ChaosProfile, chaos: RaftChaos, options: Prn
   switch (profile) {
     case 'all':
     case 'elections':
-      return mixed(chaos, options, profile === 'elections');
+    case 'members':
+      return mixed(chaos, options, profile);
     case 'votes':
       return votes(chaos);
     case 'majorities':
@@ -60,9 +62,13 @@ export function scheduleOf(profile: ChaosProfile, chaos: RaftChaos, options: Prn
   }
 }
 
-function mixed(chaos: RaftChaos, options: Prng, isElections: boolean): Schedule {
+function mixed(chaos: RaftChaos, options: Prng, profile: ChaosProfile): Schedule {
+  const isElections = profile === 'elections';
+  const changes = profile === 'members' ? 1 : 0;
+  // Members change only while the group mostly works.
+  const factors = profile === 'members' ? [0, 0, 0, 1] : [0, 1, 1, 4];
   // Some kinds of trouble are switched off altogether in some runs: else they hide each other.
-  const weigh = (weight: number): number => weight * options.pick([0, 1, 1, 4]);
+  const weigh = (weight: number): number => weight * options.pick(factors);
   return [
     { weight: 30, act: (id) => chaos.tick(id) },
     { weight: 60, act: (id) => chaos.takeReady(id) },
@@ -83,6 +89,8 @@ function mixed(chaos: RaftChaos, options: Prng, isElections: boolean): Schedule 
     { weight: weigh(2), act: (id) => chaos.toggleFetches(id) },
     { weight: 3, act: (id) => chaos.releaseFetches(id) },
     { weight: weigh(1), act: (id) => chaos.loseLink(id) },
+    { weight: changes * 4, act: () => chaos.members.change() },
+    { weight: changes * 8, act: () => chaos.members.destroyRemoved() },
   ];
 }
 

@@ -1,11 +1,19 @@
 /**
  * A cluster under a random schedule: ticks, lost, doubled and reordered messages, slow disks, crashes that lose what
- * was not persisted, cut links, compaction, snapshots, transfers. After every step the promises of Raft are checked
+ * was not persisted, cut links, compaction, snapshots, transfers, changes of members. After every step the promises of Raft are checked
  * (paper, figure 3), and that reads are linearizable. `heal` then demands that the cluster comes back to work.
  */
 import { Prng, encodeUtf8 } from '../../src/base/index.js';
-import type { Entry, Raft, RaftOptions, Ready } from '../../src/raft/index.js';
+import {
+  isJoint,
+  membersOf,
+  type Entry,
+  type Raft,
+  type RaftOptions,
+  type Ready,
+} from '../../src/raft/index.js';
 import { makeConfiguration } from './raft-builders.js';
+import { ChaosMembers } from './raft-chaos-members.js';
 import { scheduleOf, type ChaosProfile, type Schedule } from './raft-chaos-schedules.js';
 import { RaftCluster } from './raft-cluster.js';
 import type { ReplicaDisk, TestReplica } from './raft-cluster.js';
@@ -55,6 +63,9 @@ export class RaftChaos {
   private readonly oldDisks = new Map<number, ReplicaDisk>();
   /** How often the rarer things happened, so that a test can tell that they did. */
   readonly counts = { elections: 0, confirmed: 0, aborted: 0, crashes: 0, installs: 0, applied: 0 };
+  readonly members: ChaosMembers;
+  /** Then the majorities that a decision needed are not those that can be seen after it. */
+  private readonly membersChange: boolean;
 
   constructor(
     readonly seed: number,
@@ -62,12 +73,13 @@ export class RaftChaos {
   ) {
     this.prng = new Prng(seed);
     const options = this.prng.stream('options');
-    const isNarrow = profile !== 'all' && profile !== 'elections';
+    const isNarrow = !['all', 'elections', 'members'].includes(profile);
+    this.membersChange = profile === 'members';
     this.networkMax = profile === 'votes' ? NETWORK_MAX_VOTES : this.prng.stream('network').pick(NETWORK_MAX);
-    const drawn = options.pick([1, 2, 3, 3, 4, 5]);
-    const voters = [1, 2, 3, 4, 5].slice(0, votersOf(profile, drawn));
+    const size = options.pick([1, 2, 3, 3, 4, 5]);
+    const voters = [1, 2, 3, 4, 5].slice(0, votersOf(profile, size));
     const learners = options.chance(0.3) ? [voters.length + 1] : [];
-    const changes: Partial<RaftOptions> = {
+    const drawn: Partial<RaftOptions> = {
       electionTicks: 5,
       heartbeatTicks: options.between(1, 2),
       eagerCommitNews: options.chance(0.5),
@@ -80,15 +92,17 @@ export class RaftChaos {
       tailBytesMax: options.pick([0, 200, 100_000]),
       uncommittedBytesMax: options.pick([200, 100_000]),
       pendingReadsMax: 20,
+      promotionLagMax: options.pick([0, 2, 100]),
     };
     const optionsOf = (id: number): Partial<RaftOptions> => {
       const random = this.prng.stream(`timeouts ${id}`);
-      return { ...changes, random: (limit) => random.below(limit) };
+      return { ...drawn, random: (limit) => random.below(limit) };
     };
     this.cluster = new RaftCluster(makeConfiguration(voters, { learners }), optionsOf, new Map(), {
       onReady: (replica, ready) => this.checkReady(replica, ready),
       onApply: (_replica, entry) => this.checkApplied(entry),
     });
+    this.members = new ChaosMembers(this.cluster, this.prng.stream('members'));
     const isSlow = profile === 'elections' || profile === 'votes';
     if (isSlow) for (const replica of this.cluster.replicas.values()) replica.slow = true;
     this.weights = scheduleOf(profile, this, options);
@@ -114,6 +128,7 @@ export class RaftChaos {
   heal(): void {
     const { cluster } = this;
     cluster.heal();
+    this.members.destroyRemoved();
     for (const [id, replica] of cluster.replicas) {
       replica.slow = false;
       replica.holdFetches = false;
@@ -141,8 +156,10 @@ export class RaftChaos {
   private isConverged(): boolean {
     const leader = this.cluster.leader();
     if (leader === null) return false;
-    const isThere = (one: TestReplica): boolean => one.applied.length === leader.lastIndex;
-    return [...this.cluster.replicas].every(([id, one]) => this.suspects.has(id) || isThere(one));
+    const { configuration } = leader;
+    if (isJoint(configuration)) return false;
+    const isThere = (id: number): boolean => this.cluster.at(id).applied.length === leader.lastIndex;
+    return membersOf(configuration).every((id) => this.suspects.has(id) || isThere(id));
   }
 
   // What may happen: the actions of schedules (raft-chaos-schedules.ts).
@@ -348,6 +365,7 @@ export class RaftChaos {
 
   /** A new leader's votes, its own among them, are on the disks of every majority that it needs. */
   private checkVotes(raft: Raft): void {
+    if (this.membersChange) return;
     const { voters, outgoing } = raft.status().configuration;
     for (const ids of [voters, outgoing]) {
       const given = ids.filter((id) => {
@@ -362,6 +380,7 @@ export class RaftChaos {
 
   /** A leader that calls an entry committed has it, or had it, on the disks of every majority that it needs. */
   private checkDurable(raft: Raft): void {
+    if (this.membersChange) return;
     const index = raft.commit;
     const term = raft.termAt(index);
     const { voters, outgoing } = raft.status().configuration;
@@ -482,6 +501,7 @@ function votersOf(profile: ChaosProfile, drawn: number): number {
       return Math.max(3, drawn);
     case 'all':
     case 'elections':
+    case 'members':
       return drawn;
   }
 }

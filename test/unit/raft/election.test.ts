@@ -249,10 +249,11 @@ test('the only voter leads at its first tick; without voters nobody ever leads',
   expect([none.role, none.hasReady()]).toEqual(['follower', false]);
 });
 
-test('a replica that knows no members yet hears a leader, and nobody else', () => {
+test('E23 a replica that knows no members yet hears whoever knows some: it may be a voter by now', () => {
   const raft = createRaft(makeOptions(1), { ...makeInitial([]), configuration: NO_CONFIGURATION });
+  expect(raft.step(makeMessage('vote', { term: 3, configurationVersion: 0 }))).toBe('stranger');
   raft.step(makeMessage('vote', { term: 3 }));
-  expect(raft.term).toBe(0);
+  expect(sent(raft)).toMatchObject([{ type: 'vote_response', granted: true }]);
   raft.step(makeMessage('append', { term: 3, entries: makeEntries([3]) }));
   expect([raft.term, raft.leader, raft.lastIndex]).toEqual([3, 2, 1]);
 });

@@ -11,6 +11,8 @@ const VOTE: Message = {
   configurationVersion: 1,
   pre: false,
   granted: true,
+  commit: 0,
+  commitTerm: 0,
 };
 const ACK: Message = {
   type: 'append_response',

@@ -1,0 +1,209 @@
+/** Births and removals of replicas on one node: what is created, what is asked of group 0, what is deleted, and what is not. */
+import { expect, test } from 'vitest';
+import { NO_CONFIGURATION, type Configuration } from '../../../src/raft/index.js';
+import type { Host } from '../../../src/host/index.js';
+import type { Replica } from '../../../src/group/index.js';
+import { EMPTY_META, firstMembers, type GroupMembers, type MetaState } from '../../../src/meta/index.js';
+import { Lifecycle } from '../../../src/node/lifecycle.js';
+import type { RecoveredGroup } from '../../../src/storage/index.js';
+import { MemoryCheckpointStore, MemoryLogStore } from '../../support/loop-stores.js';
+import { quietLogger } from '../../support/loop-world.js';
+import { makeConfiguration, makeMessage } from '../../support/raft-builders.js';
+
+const GROUP = 7;
+
+interface FakeReplica {
+  group: number;
+  id: number;
+  suspect: string | null;
+  configuration: Configuration;
+  raft: { role: string; status: () => { followers: { id: number; configurationVersion: number }[] } };
+}
+
+class LifecycleUnderTest {
+  readonly store = new MemoryLogStore((run) => run());
+  readonly replicas = new Map<number, FakeReplica>();
+  readonly reports: { group: number; members: GroupMembers }[] = [];
+  readonly removed: number[] = [];
+  /** What group 0 answers; null: it can't be reached. */
+  state: MetaState | null = null;
+  nowMs = 0;
+  readonly lifecycle: Lifecycle;
+
+  constructor(knownVersion = 1) {
+    const host = {
+      replica: (group: number) => this.replicas.get(group) ?? null,
+      removeReplica: (group: number) => {
+        this.removed.push(this.replicas.get(group)?.id ?? 0);
+        this.replicas.delete(group);
+      },
+    };
+    this.lifecycle = new Lifecycle({
+      nodeId: 1,
+      host: host as unknown as Host,
+      store: this.store,
+      checkpoints: new MemoryCheckpointStore((run) => run()),
+      clock: { monoMs: () => this.nowMs, wallMs: () => this.nowMs },
+      logger: quietLogger,
+      knownVersionOf: () => knownVersion,
+      report: (group, members, done) => {
+        this.reports.push({ group, members });
+        done(this.state);
+      },
+      recover: (recovered, done) => {
+        this.add(recovered);
+        done();
+      },
+    });
+  }
+
+  add({
+    group,
+    replica,
+    configuration,
+    suspect,
+  }: Pick<RecoveredGroup, 'group' | 'replica' | 'configuration' | 'suspect'>) {
+    const fake: FakeReplica = {
+      group,
+      id: replica,
+      suspect,
+      configuration,
+      raft: { role: 'follower', status: () => ({ followers: [] }) },
+    };
+    this.replicas.set(group, fake);
+    this.store.createGroup(group, replica);
+    return fake;
+  }
+
+  addMember(id: number, configuration: Configuration, suspect: string | null = null): FakeReplica {
+    return this.add({ group: GROUP, replica: id, configuration, suspect });
+  }
+
+  idHere(): number | undefined {
+    return this.replicas.get(GROUP)?.id;
+  }
+
+  hear(to: number, type: 'append' | 'heartbeat' | 'vote' = 'heartbeat', configurationVersion = 5): void {
+    this.lifecycle.onUnknownReplica(GROUP, makeMessage(type, { to, configurationVersion }));
+  }
+
+  poll(): void {
+    this.nowMs += 2000;
+    this.lifecycle.poll(this.nowMs);
+  }
+
+  knows(members: GroupMembers): void {
+    this.state = { ...EMPTY_META, shards: [{ id: GROUP, firstSlot: 0, lastSlot: 1, ...members }] };
+  }
+}
+
+const members = (configurationVersion: number, highestId: number, ids: readonly number[]): GroupMembers => ({
+  configurationVersion,
+  highestId,
+  replicas: ids.map((replica) => ({ replica, node: replica, isLearner: false })),
+});
+
+test('a replica that a leader speaks to, and that is not here, is created empty', () => {
+  const node = new LifecycleUnderTest();
+  node.hear(4, 'vote');
+  expect(node.idHere()).toBeUndefined();
+  node.hear(4);
+  expect(node.replicas.get(GROUP)).toMatchObject({ id: 4, configuration: NO_CONFIGURATION, suspect: null });
+});
+
+test('E40 a replica that is told of its removal asks group 0, stays until that confirms it, and then goes for ever', () => {
+  const node = new LifecycleUnderTest();
+  const replica = node.addMember(2, makeConfiguration([1, 2, 3]));
+  node.lifecycle.onRemoved(replica as unknown as Replica, 4);
+  node.poll(); // group 0 can't be reached
+  expect([node.idHere(), node.reports.length]).toEqual([2, 1]);
+  node.knows(members(3, 4, [1, 3, 4])); // it knows less than the group said
+  node.poll();
+  expect(node.idHere()).toBe(2);
+  node.knows(members(4, 4, [1, 3, 4]));
+  node.poll();
+  expect([node.idHere(), node.removed, node.store.tombstoneOf(GROUP)]).toEqual([undefined, [2], 2]);
+});
+
+test('E41 a late message does not bring a removed replica back', () => {
+  const node = new LifecycleUnderTest();
+  const replica = node.addMember(2, makeConfiguration([1, 2, 3]));
+  node.knows(members(4, 4, [1, 3, 4]));
+  node.lifecycle.onRemoved(replica as unknown as Replica, 4);
+  node.poll();
+  for (const id of [1, 2]) node.hear(id, 'append');
+  expect(node.idHere()).toBeUndefined();
+  node.hear(5, 'append');
+  expect(node.idHere()).toBe(5);
+});
+
+test('E112 a newcomer that somebody takes for removed keeps its data: group 0 does not know of its time yet', () => {
+  const node = new LifecycleUnderTest();
+  const replica = node.addMember(9, NO_CONFIGURATION);
+  node.lifecycle.onRemoved(replica as unknown as Replica, 6);
+  node.knows(members(6, 8, [1, 2, 3]));
+  node.poll();
+  expect([node.idHere(), node.removed]).toEqual([9, []]);
+});
+
+test('E119 a removal that group 0 was not told of is not acted on, and is asked about again', () => {
+  const node = new LifecycleUnderTest();
+  const replica = node.addMember(2, makeConfiguration([1, 2, 3]));
+  node.lifecycle.onRemoved(replica as unknown as Replica, 4);
+  node.knows({ ...firstMembers([1, 2, 3].map((id) => ({ replica: id, node: id }))) });
+  for (let i = 0; i < 3; i++) node.poll();
+  expect([node.idHere(), node.reports.length]).toEqual([2, 3]);
+  expect(node.reports.every(({ members: asked }) => asked.configurationVersion === 0)).toBe(true);
+});
+
+test('E42 a suspect replica gives way to one with a higher id, and only to such a one', () => {
+  const node = new LifecycleUnderTest();
+  node.addMember(2, makeConfiguration([1, 2, 3]), 'a gap in the log');
+  node.hear(2);
+  node.hear(3);
+  expect(node.idHere()).toBe(2);
+  node.hear(4);
+  expect([node.idHere(), node.removed]).toEqual([4, [2]]);
+});
+
+test('E42 a suspect replica that forgot its own id gives way to nobody', () => {
+  const node = new LifecycleUnderTest();
+  node.addMember(0, NO_CONFIGURATION, 'the record of its replica id is missing or damaged');
+  node.hear(2);
+  expect(node.idHere()).toBe(0);
+});
+
+test('a healthy replica gives way to a later one only after group 0 confirmed that it was removed', () => {
+  const node = new LifecycleUnderTest();
+  node.addMember(2, makeConfiguration([1, 2, 3]));
+  node.hear(5, 'append', 6);
+  expect(node.idHere()).toBe(2);
+  node.knows(members(6, 5, [1, 3, 5]));
+  node.poll();
+  expect(node.idHere()).toBeUndefined();
+  node.hear(5, 'append', 6);
+  expect(node.idHere()).toBe(5);
+});
+
+test('a leader reports its configuration once a majority of the voters has it', () => {
+  const node = new LifecycleUnderTest(1);
+  const configuration = makeConfiguration([1, 2, 3], { version: 4, learners: [5] });
+  const replica = node.addMember(1, configuration);
+  const followers = [
+    { id: 2, configurationVersion: 3 },
+    { id: 3, configurationVersion: 3 },
+    { id: 5, configurationVersion: 4 },
+  ];
+  replica.raft = { role: 'leader', status: () => ({ followers }) };
+  node.lifecycle.onConfiguration(replica as unknown as Replica);
+  node.poll();
+  expect(node.reports).toEqual([]);
+  followers[0] = { id: 2, configurationVersion: 4 };
+  node.poll();
+  expect(node.reports).toHaveLength(1);
+  expect(node.reports[0]?.members).toEqual({
+    configurationVersion: 4,
+    highestId: 5,
+    replicas: [1, 2, 3, 5].map((id) => ({ replica: id, node: id, isLearner: id === 5 })),
+  });
+});

@@ -1,0 +1,175 @@
+/** Changes of members: what is refused, what is entered, and what a change means for leaders, reads and newcomers. */
+import { expect, test } from 'vitest';
+import { isJoint, NO_CONFIGURATION, type Configuration, type Raft } from '../../../src/raft/index.js';
+import { isJoint as joint, leaveJoint, planChange } from '../../../src/raft/change.js';
+import {
+  acknowledge,
+  makeConfiguration,
+  makeFollower,
+  makeLeader,
+  makeMessage,
+  sent,
+  settle,
+} from '../../support/raft-builders.js';
+import { RaftCluster } from '../../support/raft-cluster.js';
+
+const IDS = [1, 2, 3];
+
+function planned(current: Configuration, change: Omit<Parameters<typeof planChange>[1], 'expectedVersion'>) {
+  const result = planChange(current, { expectedVersion: current.version, ...change });
+  if (!result.ok) throw new Error(result.problem);
+  return result.configuration;
+}
+
+test('one voter that comes or goes needs no joint configuration, an exchange does', () => {
+  const current = makeConfiguration(IDS, { learners: [4, 5] });
+  expect(isJoint(planned(current, { promote: [4] }))).toBe(false);
+  expect(isJoint(planned(current, { remove: [3] }))).toBe(false);
+  expect(isJoint(planned(current, { demote: [3] }))).toBe(false);
+  expect(isJoint(planned(current, { addLearners: [{ replica: 6, node: 6 }], remove: [4, 5] }))).toBe(false);
+  expect(isJoint(planned(current, { promote: [4], remove: [3] }))).toBe(true);
+  expect(isJoint(planned(current, { promote: [4, 5] }))).toBe(true);
+});
+
+test('several members are exchanged at once; who steps back votes until the joint configuration is left', () => {
+  const current = makeConfiguration(IDS, { learners: [4, 5] });
+  const entered = planned(current, { promote: [4, 5], demote: [2], remove: [3] });
+  expect(entered).toMatchObject({
+    version: 2,
+    voters: [1, 4, 5],
+    outgoing: IDS,
+    learners: [],
+    learnersNext: [2],
+    autoLeave: true,
+    homes: [1, 2, 3, 4, 5].map((id) => ({ replica: id, node: id })),
+  });
+  const left = leaveJoint(entered);
+  expect(joint(left)).toBe(false);
+  expect(left).toMatchObject({
+    version: 3,
+    voters: [1, 4, 5],
+    learners: [2],
+    learnersNext: [],
+    highestId: 5,
+  });
+  expect(left.homes.map(({ replica }) => replica)).toEqual([1, 2, 4, 5]);
+});
+
+test('E42 an id that the group ever had is refused for a newcomer', () => {
+  const current = makeConfiguration([1, 2], { highestId: 7 });
+  const change = { expectedVersion: 1, addLearners: [{ replica: 7, node: 3 }] };
+  expect(planChange(current, change)).toEqual({
+    ok: false,
+    problem: 'replica id 7 was used: a new one is above 7',
+  });
+});
+
+test('E46 a learner that never answered does not become a voter, so the quorum is not lost', () => {
+  const cluster = new RaftCluster(makeConfiguration([1, 2], { learners: [3] }));
+  cluster.isolate(3);
+  const leader = cluster.raft(1);
+  leader.campaign();
+  cluster.settle();
+  expect(leader.proposeChange({ expectedVersion: 1, promote: [3] })).toMatchObject({
+    kind: 'refused',
+    reason: 'learner_behind',
+  });
+  expect(leader.proposeChange({ expectedVersion: 1, addLearners: [{ replica: 4, node: 4 }] }).kind).toBe(
+    'appended',
+  );
+  cluster.settle();
+  expect([leader.configuration.learners, leader.commit === leader.lastIndex]).toEqual([[3, 4], true]);
+});
+
+test('E43 a learner that is far behind, or is being sent the state, is not promoted; caught up, it is', () => {
+  const cluster = new RaftCluster(makeConfiguration([1], { learners: [2] }), () => ({ promotionLagMax: 2 }));
+  const leader = cluster.raft(1);
+  leader.campaign();
+  cluster.settle();
+  cluster.isolate(2);
+  for (let i = 0; i < 5; i++) leader.propose(new Uint8Array(1));
+  const promote = { expectedVersion: 1, promote: [2] };
+  expect(leader.proposeChange(promote)).toMatchObject({ reason: 'learner_behind' });
+  cluster.settle();
+  cluster.compact(1, 4);
+  cluster.heal();
+  cluster.run(4);
+  expect(leader.status().followers[0]?.state).toBe('snapshot');
+  expect(leader.proposeChange(promote)).toMatchObject({ reason: 'learner_behind' });
+  cluster.deliver(cluster.snapshotMessage(1, 2));
+  leader.onSnapshotSent(2, cluster.at(1).applied.length, true);
+  cluster.run(4);
+  expect(leader.proposeChange(promote).kind).toBe('appended');
+  cluster.run(4);
+  expect(cluster.raft(2).configuration.voters).toEqual([1, 2]);
+});
+
+test('E44 a snapshot with an older configuration than the one in force changes the state, and not the configuration', () => {
+  const inForce = makeConfiguration([1, 2, 3, 4], { version: 6 });
+  const raft = makeFollower(IDS, [], {}, { configuration: inForce });
+  const snapshot = { index: 9, term: 1, configuration: makeConfiguration(IDS, { version: 3 }) };
+  raft.step(makeMessage('snapshot', { snapshot }));
+  expect(raft.ready().snapshot?.index).toBe(9);
+  expect(raft.configuration).toBe(inForce);
+});
+
+test('E112 a newcomer is not removed by configurations from before its time', () => {
+  const raft = makeFollower(IDS, [], { id: 9 }, { configuration: NO_CONFIGURATION });
+  const snapshot = { index: 9, term: 1, configuration: makeConfiguration(IDS, { version: 3 }) };
+  raft.step(makeMessage('snapshot', { to: 9, snapshot }));
+  const ready = raft.ready();
+  expect([ready.snapshot?.index, ready.removedFromVersion]).toEqual([9, 0]);
+});
+
+test('a learner is not counted: neither for a commit, nor for a vote, nor for a read', () => {
+  const configuration = makeConfiguration(IDS, { learners: [4, 5] });
+  const raft = makeFollower(IDS, [], {}, { configuration });
+  raft.campaign();
+  settle(raft);
+  for (const from of [4, 5]) raft.step(makeMessage('vote_response', { from, term: 1 }));
+  expect(raft.role).toBe('candidate');
+  raft.step(makeMessage('vote_response', { from: 2, term: 1 }));
+  settle(raft);
+  for (const from of [4, 5]) acknowledge(raft, from);
+  expect(raft.commit).toBe(0);
+  acknowledge(raft, 2);
+  settle(raft);
+  raft.readIndex(1);
+  settle(raft);
+  const round = makeMessage('read_round_response', { from: 4, term: 1, round: 1 });
+  raft.step(round);
+  raft.step({ ...round, from: 5 });
+  expect(settle(raft).flatMap((ready) => ready.reads)).toEqual([]);
+  raft.step({ ...round, from: 2 });
+  expect(settle(raft).flatMap((ready) => ready.reads)).toMatchObject([{ kind: 'confirmed', context: 1 }]);
+});
+
+test('nobody campaigns while something committed is not applied; an order to campaign waits for it', () => {
+  const make = (): Raft => {
+    const raft = makeFollower(IDS, [], {}, {});
+    const entries = [{ index: 1, term: 1, kind: 0, data: new Uint8Array(1) } as const];
+    raft.step(makeMessage('append', { commit: 1, entries }));
+    const ready = raft.ready();
+    raft.onPersisted(ready.number);
+    expect([raft.commit, raft.status().applied]).toEqual([1, 0]);
+    return raft;
+  };
+  const idle = make();
+  idle.campaign();
+  expect(idle.role).toBe('follower');
+  const ordered = make();
+  ordered.step(makeMessage('timeout_now'));
+  expect(ordered.role).toBe('follower');
+  ordered.ready();
+  ordered.onApplied(1);
+  expect(ordered.role).toBe('candidate');
+});
+
+test('a suspect follower is known to its leader by its word, and never counts', () => {
+  const raft = makeLeader(IDS, [], { checkQuorum: true });
+  raft.step(makeMessage('suspect', { from: 2, term: raft.term }));
+  const status = raft.status().followers.find(({ id }) => id === 2);
+  expect([status?.suspect, status?.recentlyActive]).toEqual([true, false]);
+  expect(raft.proposeChange({ expectedVersion: 1, demote: [2] })).toMatchObject({ reason: 'not_ready' });
+  expect(sent(raft)).toEqual([]);
+});
