@@ -22,14 +22,6 @@ const PIPELINE_MUTANTS: readonly Mutant[] = [
       "    for (const m of ready.messagesAfterPersist) if (m.type === 'vote_response') host.send(this.group, m);\n    host.afterPersist(this, ready.number, ready.mustPersist, ready.messagesAfterPersist);\n",
   },
   {
-    name: 'reply-of-another-entry',
-    rule: 'who waits for an index is answered only by the entry of its own term',
-    arena: { kind: 'node', faults: ['isolate_leader', 'partition', 'crash'] },
-    file: 'src/group/proposals.ts',
-    find: 'return first !== undefined && first.index === index && first.term === term ? first.batch : null;',
-    replace: 'return first !== undefined && first.index === index ? first.batch : null;',
-  },
-  {
     name: 'log-applied-twice-at-start',
     rule: 'a start goes on behind the checkpoint that it loaded',
     arena: { kind: 'node', faults: ['crash', 'crash_all', 'stop'] },
@@ -72,28 +64,12 @@ const PIPELINE_MUTANTS: readonly Mutant[] = [
 
 const READ_MUTANTS: readonly Mutant[] = [
   {
-    name: 'node-reads-without-quorum',
-    rule: 'a read waits until a quorum confirms its leader',
-    arena: { kind: 'node', faults: ['isolate_leader', 'crash'] },
-    file: 'src/raft/reads.ts',
-    find: 'state.reads.confirmUpTo(quorumNumber(state.configuration, state.roundOf), state.outbox.reads);',
-    replace: 'state.reads.confirmUpTo(state.reads.lastRound, state.outbox.reads);',
-  },
-  {
     name: 'read-before-applied',
     rule: 'a read runs once its index is applied',
     arena: { kind: 'node', faults: ['crash', 'crash_all', 'slow_disk'], cluster: { nodes: 1, replicas: 1 } },
     file: 'src/group/read-batches.ts',
     find: '    if (first === undefined || first.index > applied) return null;\n',
     replace: '    if (first === undefined) return null;\n',
-  },
-  {
-    name: 'read-overtaken-by-write',
-    rule: 'a write is not applied before reads that were asked earlier on its connection',
-    arena: ANY,
-    file: 'src/group/replica.ts',
-    find: '    if (barrier === 0) return false;\n    return this.reads.pendingUpTo(barrier)',
-    replace: '    if (barrier >= 0) return false;\n    return this.reads.pendingUpTo(barrier)',
   },
 ];
 
@@ -106,14 +82,6 @@ const TIME_MUTANTS: readonly Mutant[] = [
     find: '      this.machine.apply(entry.index, entry.term, entry.data, this);\n',
     replace:
       '      const local = entry.data.slice();\n      new DataView(local.buffer).setBigUint64(1, BigInt(this.host.trustedWallMs()));\n      this.machine.apply(entry.index, entry.term, local, this);\n',
-  },
-  {
-    name: 'gone-without-time-entry',
-    rule: 'a read sees an item as gone only once the log reached its expiry: a later leader may have a slower clock',
-    arena: { kind: 'node', faults: ['clock', 'isolate_leader', 'crash', 'stop'] },
-    file: 'src/kv/state.ts',
-    find: '    if (expiryMs <= nowMs) this.needsTime = true;\n    return true;\n',
-    replace: '    return expiryMs > nowMs;\n',
   },
 ];
 
