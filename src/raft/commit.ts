@@ -11,6 +11,7 @@ export function maybeCommit(state: RaftState): boolean {
   const index = quorumNumber(state.configuration, state.matchOf);
   if (index <= log.commit || log.termAt(index) !== state.term) return false;
   log.commitTo(index);
+  state.tracing?.tell({ name: 'Commit' });
   if (state.options.eagerCommitNews) state.replicationDue = true;
   return true;
 }

@@ -79,6 +79,7 @@ export function stepMessage(state: RaftState, message: Message): StepVerdict {
     return 'taken';
   }
   if (state.quiescence.asleep) rouse(state, message);
+  if (message.term <= state.term) state.tracing?.received(message);
   if (message.type === 'vote_response') learnCommit(state, message);
   if (message.term > state.term) {
     if (!admitHigherTerm(state, message)) return 'taken';
@@ -110,6 +111,7 @@ function admitHigherTerm(state: RaftState, message: Message): boolean {
   } else if (message.type === 'vote_response' && message.pre && message.granted) {
     return true;
   }
+  state.tracing?.received(message);
   becomeFollower(state, message.term, isFromLeader(message) ? message.from : 0);
   return true;
 }

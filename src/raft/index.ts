@@ -1,5 +1,6 @@
 /** The consensus core's door: see api.ts for what it does and types.ts for the data it speaks in. */
 export type * from './api.js';
+export type * from './trace-events.js';
 export * from './types.js';
 export type { StepVerdict } from './admission.js';
 export { isJoint } from './change.js';

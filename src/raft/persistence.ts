@@ -9,6 +9,7 @@ export function handlePersisted(state: RaftState, number: ReadyNumber): void {
   assert(number <= state.readyNumber, `Ready ${number} was never handed out (last ${state.readyNumber})`);
   const line = state.log.ledger.takeUpTo(number);
   if (line === null) return;
+  state.tracing?.persisted(number);
   state.log.persistTo(line.lastIndex);
   // A vote of an older term, or one given to another candidate, elects nobody here.
   if (state.role === 'candidate' && line.term === state.term && line.vote === state.id) {

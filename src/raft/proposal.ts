@@ -17,6 +17,7 @@ export function proposeEntry(state: RaftState, data: Uint8Array): ProposeResult 
   wake(state, false);
   const index = log.lastIndex + 1;
   log.append({ index, term: state.term, kind: EntryKind.normal, data });
+  state.tracing?.tell({ name: 'Replicate' });
   state.replicationDue = true;
   return { kind: 'appended', index, term: state.term };
 }

@@ -49,6 +49,7 @@ export function takeReady(state: RaftState): Ready {
   if (reads.length > 0) outbox.reads = [];
   if (fetches.length > 0) outbox.fetches = [];
   if (snapshotsWanted.length > 0) outbox.snapshotsWanted = [];
+  state.tracing?.ready(number, messages, messagesAfterPersist, entries.length > 0);
   const { removedFromVersion } = outbox;
   outbox.removedFromVersion = 0;
   return {

@@ -67,6 +67,7 @@ function appendConfiguration(state: RaftState, configuration: Configuration): Ch
   const data = state.options.configurations.encode(configuration);
   log.append({ index, term, kind: EntryKind.configuration, data });
   state.changeIndex = index;
+  state.tracing?.changed(configuration);
   state.replicationDue = true;
   return { kind: 'appended', index, term };
 }

@@ -18,6 +18,7 @@ export function becomeFollower(state: RaftState, term: Term, leader: ReplicaId):
   assert(term >= state.term, `term ${state.term} cannot fall to ${term}`);
   const wasFollower = state.role === 'follower';
   if (term > state.term || leader !== state.leader) state.requests.abort(leader, state.outbox.reads);
+  const isNews = term > state.term || (!wasFollower && state.role !== 'precandidate');
   if (term > state.term) {
     assert(Number.isSafeInteger(term), `term ${term}`);
     state.term = term;
@@ -33,6 +34,7 @@ export function becomeFollower(state: RaftState, term: Term, leader: ReplicaId):
   // A bare higher term is no reason to wait longer: the paper resets the timer for a leader or a vote alone, and a
   // candidate that can't win must not hold back one that can.
   if (!wasFollower || leader !== 0) restartElectionTimer(state);
+  if (isNews) state.tracing?.tell({ name: 'BecomeFollower' });
 }
 
 export function becomePrecandidate(state: RaftState): void {
@@ -56,6 +58,7 @@ export function becomeCandidate(state: RaftState): void {
   state.vote = state.id;
   state.votes.clear();
   restartElectionTimer(state);
+  state.tracing?.tell({ name: 'BecomeCandidate' });
 }
 
 export function becomeLeader(state: RaftState): void {
@@ -69,10 +72,12 @@ export function becomeLeader(state: RaftState): void {
   state.heartbeatElapsed = 0;
   const next = log.lastIndex + 1;
   state.followers = state.peers.map((id) => new Progress(id, next, state.options));
+  state.tracing?.tell({ name: 'BecomeLeader' });
   // Raft paper, section 8: earlier terms' entries commit with the first entry of this one.
   state.termStart = next;
   state.changeIndex = log.lastIndex;
   log.append({ index: next, term: state.term, kind: EntryKind.empty, data: EMPTY_BYTES });
+  state.tracing?.tell({ name: 'Replicate' });
   state.replicationDue = true;
 }
 

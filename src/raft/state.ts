@@ -13,6 +13,7 @@ import { checkConfiguration, isMember, isSoleVoter, isVoter, peersOf } from './m
 import { Outbox } from './outbox.js';
 import type { Progress } from './progress.js';
 import { ReadRounds } from './read-rounds.js';
+import { Tracing } from './tracer.js';
 import type {
   Configuration,
   Entry,
@@ -67,6 +68,8 @@ export class RaftState {
     lastTick: 0,
     lastIndex: 0,
   };
+  /** Null in production. */
+  readonly tracing: Tracing | null;
 
   role: Role = 'follower';
   term: Term;
@@ -159,10 +162,14 @@ export class RaftState {
     this.handedHardState = { term: this.term, vote: this.vote, commit };
     this.handedRole = { role: this.role, term: this.term, leader: this.leader };
     this.drawElectionTimeout();
+    const { tracer = null } = options;
+    this.tracing = tracer === null ? null : new Tracing(this, tracer);
+    this.tracing?.tell({ name: 'InitState' });
   }
 
   setConfiguration(configuration: Configuration): void {
     checkConfiguration(configuration);
+    this.tracing?.tell({ name: 'ApplyConfChange', newVoters: configuration.voters });
     this.configuration = configuration;
     this.peers = peersOf(configuration, this.id);
     this.isVoter = isVoter(configuration, this.id);

@@ -3,6 +3,7 @@
  * Plain data; nothing here decides anything. Peers are replica ids, never node ids.
  */
 import type { LogIndex, MonoMs, NodeId, ReadyNumber, ReplicaId, Term } from '../base/index.js';
+import type { RaftTracer } from './trace-events.js';
 
 /** What an entry is: a state machine's data, a configuration change, or the empty entry that opens a term. */
 export const EntryKind = { normal: 0, configuration: 1, empty: 2 } as const;
@@ -286,6 +287,8 @@ export interface RaftOptions {
   /** Uniform integer over [0, limit): the host's randomness. */
   readonly random: (limit: number) => number;
   readonly configurations: ConfigurationCodec;
+  /** Told all that happens; none in production. */
+  readonly tracer?: RaftTracer | null;
 }
 
 /** Times on the host's monotonic clock. */

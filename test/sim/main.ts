@@ -2,6 +2,7 @@
  * The simulator's command line (`--help` tells the options). Prints the seed first, a line per run, and ends with
  * `N passed, N failed`; exit code 1 on a failure, with what failed, the few faults that it takes, and the line that
  * repeats it. Run i has seed + i, so that each can be repeated by itself.
+ * With `--raft-trace FILE` it writes a trace for a model check instead (trace/command.ts).
  */
 import { randomInt } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
@@ -14,6 +15,7 @@ import { nodeUnderTest } from './node-under-test.js';
 import { runSimulation, type RunOptions, type RunReport } from './run.js';
 import { shrink } from './shrink.js';
 import { describeSwarm } from './swarm.js';
+import { traceCommand } from './trace/command.js';
 
 const STEPS_DEFAULT = 600;
 const SHRINK_SECONDS_DEFAULT = 60;
@@ -48,6 +50,8 @@ interface Options {
 }
 
 function main(): number {
+  const traced = traceCommand(process.argv.slice(2));
+  if (traced !== null) return traced;
   let options: Options | null;
   try {
     options = parseOptions();

@@ -9,37 +9,56 @@ import {
   membersOf,
   type Entry,
   type Message,
+  type Raft,
   type RaftOptions,
   type Ready,
 } from '../../src/raft/index.js';
 import { makeConfiguration } from './raft-builders.js';
 import { ChaosMembers } from './raft-chaos-members.js';
+import { scheduleOf, type ChaosProfile, type Schedule } from './raft-chaos-schedules.js';
 import { RaftCluster } from './raft-cluster.js';
-import type { TestReplica } from './raft-cluster.js';
+import type { ReplicaDisk, TestReplica } from './raft-cluster.js';
 
-const NETWORK_MAX = 300;
 /** In steps, of which a replica ticks in about one of twenty-five. */
 const PROMISE_STEPS = 1000;
+/** Messages in flight, drawn anew for a run: with many all news is old, with few what was sent meets what it is about. */
+const NETWORK_MAX = [12, 25, 60, 300];
+const NETWORK_MAX_VOTES = 12;
 
 interface PendingRead {
   /** What was committed anywhere when the read came: it must see all of it. */
   readonly committed: number;
 }
 
-export type ChaosProfile = 'all' | 'elections' | 'members';
+/** A promise of Raft was broken; `rule` names it. */
+export class RaftViolation extends Error {
+  override readonly name = 'RaftViolation';
+
+  constructor(
+    readonly rule: string,
+    what: string,
+  ) {
+    super(what);
+  }
+}
 
 export class RaftChaos {
   readonly cluster: RaftCluster;
   private readonly prng: Prng;
-  private readonly weights: readonly { readonly weight: number; readonly act: (id: number) => void }[];
+  private readonly weights: Schedule;
   private readonly weightTotal: number;
+  private readonly networkMax: number;
 
   private readonly leaders = new Map<number, number>();
   private readonly entries = new Map<string, { text: string; previousTerm: number }>();
   private readonly committed: Entry[] = [];
+  /** By index: the terms of entries that some replica called committed, and the term it was in. */
+  private readonly committedTerms: ({ readonly term: number; readonly at: number } | undefined)[] = [];
   private readonly commits = new Map<TestReplica, { raft: unknown; commit: number; term: number }>();
   private readonly reads = new Map<number, PendingRead>();
   private committedMax = 0;
+  /** Terms whose deposed leaders were asked. */
+  private readonly askedOld = new Set<number>();
   private nextContext = 1;
   private proposals = 0;
   private nowMs = 0;
@@ -47,6 +66,9 @@ export class RaftChaos {
   private asleep = 0;
   private asleepUntilMs = 0;
   private heldForSleeper: Message[] = [];
+  /** Replicas whose disks lost something, and what the disks held some time ago. */
+  private readonly suspects = new Set<number>();
+  private readonly oldDisks = new Map<number, ReplicaDisk>();
   /** How often the rarer things happened, so that a test can tell that they did. */
   readonly counts = {
     elections: 0,
@@ -59,32 +81,37 @@ export class RaftChaos {
     sleeps: 0,
   };
   readonly members: ChaosMembers;
+  /** Then the majorities that a decision needed are not those that can be seen after it. */
+  private readonly membersChange: boolean;
 
-  /** `elections`: hardly anything but campaigns, crashes and slow disks, where votes get lost. */
   constructor(
     readonly seed: number,
     profile: ChaosProfile = 'all',
     /** Time goes by a millisecond a step, the same for all. */
-    withLeases = false,
+    readonly withLeases = false,
   ) {
     this.prng = new Prng(seed);
     const options = this.prng.stream('options');
-    const voters = [1, 2, 3, 4, 5].slice(0, options.pick([1, 2, 3, 3, 4, 5]));
+    const isNarrow = !['all', 'elections', 'members'].includes(profile);
+    this.membersChange = profile === 'members';
+    this.networkMax = profile === 'votes' ? NETWORK_MAX_VOTES : this.prng.stream('network').pick(NETWORK_MAX);
+    const size = options.pick([1, 2, 3, 3, 4, 5]);
+    const voters = [1, 2, 3, 4, 5].slice(0, votersOf(profile, size));
     const learners = options.chance(0.3) ? [voters.length + 1] : [];
     const drawn: Partial<RaftOptions> = {
       electionTicks: 5,
       heartbeatTicks: options.between(1, 2),
       eagerCommitNews: options.chance(0.5),
-      preVote: options.chance(0.5),
-      checkQuorum: options.chance(0.5),
+      preVote: options.chance(0.5) && !isNarrow,
+      checkQuorum: options.chance(0.5) && !isNarrow,
       inflightMessagesMax: options.between(1, 8),
       inflightBytesMax: options.pick([1, 200, 100_000]),
-      appendBytesMax: options.pick([1, 100, 100_000]),
+      appendBytesMax: Math.min(options.pick([1, 100, 100_000]), profile === 'majorities' ? 1 : Infinity),
       committedBytesMax: options.pick([1, 100, 100_000]),
       tailBytesMax: options.pick([0, 200, 100_000]),
       uncommittedBytesMax: options.pick([200, 100_000]),
       pendingReadsMax: 20,
-      quiesceTicks: options.pick([0, 1, 3, 6]),
+      quiesceTicks: isNarrow ? 0 : options.pick([0, 1, 3, 6]),
       promotionLagMax: options.pick([0, 2, 100]),
     };
     if (withLeases) {
@@ -107,41 +134,9 @@ export class RaftChaos {
       onApply: (_replica, entry) => this.checkApplied(entry),
     });
     this.members = new ChaosMembers(this.cluster, this.prng.stream('members'));
-    const isElections = profile === 'elections';
-    const changes = profile === 'members' ? 1 : 0;
-    if (isElections) for (const replica of this.cluster.replicas.values()) replica.slow = true;
-    // Some kinds of trouble are switched off altogether in some runs: else they hide each other.
-    // Members change only while the group mostly works.
-    const factors = profile === 'members' ? [0, 0, 0, 1] : [0, 1, 1, 4];
-    const weigh = (weight: number): number => weight * options.pick(factors);
-    this.weights = [
-      { weight: 30, act: (id) => this.tick(id) },
-      { weight: 60, act: (id) => this.takeReady(id) },
-      { weight: 60, act: () => this.deliver() },
-      { weight: 25, act: (id) => this.persist(id) },
-      { weight: 10, act: () => this.propose() },
-      { weight: 8, act: () => this.read() },
-      { weight: weigh(5), act: () => this.loseOne() },
-      { weight: weigh(5), act: () => this.doubleOne() },
-      {
-        weight: isElections ? 0 : weigh(2),
-        act: (id) => (this.cluster.at(id).slow = !this.cluster.at(id).slow),
-      },
-      { weight: isElections ? 6 : weigh(1), act: (id) => this.crash(id) },
-      { weight: isElections ? 20 : 3, act: (id) => this.start(id) },
-      { weight: weigh(2), act: () => this.cutOrHeal() },
-      { weight: weigh(2), act: (id) => this.compact(id) },
-      { weight: 5, act: (id) => this.stream(id) },
-      { weight: weigh(1), act: () => this.transfer() },
-      { weight: isElections ? 10 : weigh(1), act: (id) => this.cluster.at(id).raft?.campaign() },
-      { weight: weigh(2), act: (id) => (this.cluster.at(id).holdFetches = !this.cluster.at(id).holdFetches) },
-      { weight: 3, act: (id) => this.releaseFetches(id) },
-      { weight: weigh(1), act: (id) => this.cluster.at(id).raft?.onUnreachable(this.anyId()) },
-      { weight: withLeases ? 1 : 0, act: (id) => this.fallAsleep(id) },
-      { weight: weigh(1), act: (id) => this.cluster.at(id).raft?.wake(this.prng.chance(0.5)) },
-      { weight: changes * 4, act: () => this.members.change() },
-      { weight: changes * 8, act: () => this.members.destroyRemoved() },
-    ];
+    const isSlow = profile === 'elections' || profile === 'votes';
+    if (isSlow) for (const replica of this.cluster.replicas.values()) replica.slow = true;
+    this.weights = scheduleOf(profile, this, options);
     this.weightTotal = this.weights.reduce((sum, one) => sum + one.weight, 0);
   }
 
@@ -158,7 +153,7 @@ export class RaftChaos {
         break;
       }
       const { network } = this.cluster;
-      if (network.length > NETWORK_MAX) network.splice(0, network.length - NETWORK_MAX);
+      if (network.length > this.networkMax) network.splice(0, network.length - this.networkMax);
       this.checkAll();
     }
   }
@@ -199,30 +194,45 @@ export class RaftChaos {
     if (leader === null) return false;
     const { configuration } = leader;
     if (isJoint(configuration)) return false;
-    return membersOf(configuration).every((id) => this.cluster.at(id).applied.length === leader.lastIndex);
+    const isThere = (id: number): boolean => this.cluster.at(id).applied.length === leader.lastIndex;
+    return membersOf(configuration).every((id) => this.suspects.has(id) || isThere(id));
   }
 
-  // What may happen.
+  // What may happen: the actions of schedules (raft-chaos-schedules.ts).
+
+  /** A snapshot as the leader might have sent it some time ago: nobody waits for it any more. */
+  lateSnapshot(id: number): void {
+    const { cluster } = this;
+    if (cluster.at(id).raft?.role !== 'leader' || cluster.at(id).applied.length === 0) return;
+    const to = this.anyId();
+    if (to !== id) cluster.network.push(cluster.snapshotMessage(id, to));
+  }
+
+  /** A voter's disk forgets the term that made a new leader, and it meets the old one, which still leads. */
+  loseVote(): void {
+    const { cluster } = this;
+    const leaders = cluster.ids().filter((id) => cluster.at(id).raft?.role === 'leader');
+    const [old, young] = leaders.sort((a, b) => cluster.raft(a).term - cluster.raft(b).term);
+    if (old === undefined || young === undefined) return;
+    const { term } = cluster.raft(old);
+    const isVictim = (id: number): boolean => {
+      const terms = [this.oldDisks.get(id)?.hardState.term ?? Infinity, cluster.at(id).disk.hardState.term];
+      return !leaders.includes(id) && terms[0] === term && terms[1] !== term;
+    };
+    const victim = cluster.ids().find(isVictim);
+    if (victim === undefined) return;
+    this.loseDisk(victim);
+    cluster.heal();
+    cluster.isolate(young);
+  }
 
   private anyId(): number {
     return this.prng.pick(this.cluster.ids());
   }
 
-  private tick(id: number): void {
-    if (id !== this.asleep) this.cluster.at(id).raft?.tick(!this.prng.chance(0.1));
-  }
-
-  private wakeUp(): void {
-    this.asleep = 0;
-    this.cluster.network.push(...this.heldForSleeper.splice(0));
-  }
-
-  private fallAsleep(id: number): void {
-    if (this.asleep !== 0) return;
-    this.asleep = id;
-    this.asleepUntilMs = this.nowMs + this.prng.between(100, 2 * PROMISE_STEPS);
+  tick(id: number): void {
     const { raft } = this.cluster.at(id);
-    if (raft === null || raft === undefined) return;
+    if (raft === null || id === this.asleep) return;
     const wasAsleep = raft.quiesced;
     raft.tick(!this.prng.chance(0.1));
     // Hosts are wrong about who is gone: that may cost time, never more.
@@ -230,11 +240,27 @@ export class RaftChaos {
     if (raft.quiesced && !wasAsleep) this.counts.sleeps++;
   }
 
-  private takeReady(id: number): void {
+  private wakeUp(): void {
+    this.asleep = 0;
+    this.cluster.network.push(...this.heldForSleeper.splice(0));
+  }
+
+  wake(id: number): void {
+    this.cluster.at(id).raft?.wake(this.prng.chance(0.5));
+  }
+
+  /** The process stands still for a while. */
+  fallAsleep(id: number): void {
+    if (this.asleep !== 0) return;
+    this.asleep = id;
+    this.asleepUntilMs = this.nowMs + this.prng.between(100, 2 * PROMISE_STEPS);
+  }
+
+  takeReady(id: number): void {
     if (this.cluster.at(id).raft?.hasReady()) this.cluster.take(id);
   }
 
-  private deliver(): void {
+  deliver(): void {
     const { network } = this.cluster;
     if (network.length === 0) return;
     // Mostly in order, sometimes not.
@@ -245,47 +271,102 @@ export class RaftChaos {
     else this.cluster.deliver(message);
   }
 
-  private persist(id: number): void {
+  persist(id: number): void {
     if (this.cluster.at(id).raft !== null) this.cluster.persist(id, 1);
   }
 
-  private loseOne(): void {
+  loseOne(): void {
     const { network } = this.cluster;
     if (network.length > 0) network.splice(this.prng.below(network.length), 1);
   }
 
-  private doubleOne(): void {
+  doubleOne(): void {
     const { network } = this.cluster;
     if (network.length > 0) network.push(this.prng.pick(network));
   }
 
-  private propose(): void {
+  propose(): void {
     const data = encodeUtf8(`p${++this.proposals}`);
     for (const { raft } of this.cluster.replicas.values()) if (raft?.role === 'leader') raft.propose(data);
   }
 
-  private read(): void {
+  read(): void {
+    for (const { raft } of this.cluster.replicas.values()) if (raft?.role === 'leader') this.ask(raft);
+  }
+
+  private ask(raft: Raft): void {
+    const context = this.nextContext++;
+    this.reads.set(context, { committed: this.committedMax });
+    if (raft.readIndex(context).kind === 'dropped') this.reads.delete(context);
+  }
+
+  toggleSlow(id: number): void {
+    this.cluster.at(id).slow = !this.cluster.at(id).slow;
+  }
+
+  toggleFetches(id: number): void {
+    this.cluster.at(id).holdFetches = !this.cluster.at(id).holdFetches;
+  }
+
+  loseLink(id: number): void {
+    this.cluster.at(id).raft?.onUnreachable(this.anyId());
+  }
+
+  /** Asks a leader that was deposed and has not heard of it, once: others have committed more since. */
+  readOld(): void {
     for (const { raft } of this.cluster.replicas.values()) {
-      if (raft?.role !== 'leader') continue;
-      const context = this.nextContext++;
-      this.reads.set(context, { committed: this.committedMax });
-      if (raft.readIndex(context).kind === 'dropped') this.reads.delete(context);
+      if (raft?.role !== 'leader' || raft.commit >= this.committedMax || this.askedOld.has(raft.term))
+        continue;
+      if (raft.term >= (this.cluster.leader()?.term ?? 0)) continue;
+      this.askedOld.add(raft.term);
+      this.ask(raft);
     }
   }
 
-  private crash(id: number): void {
+  crash(id: number): void {
     const replica = this.cluster.at(id);
     if (replica.raft === null) return;
     this.counts.crashes++;
     this.cluster.crash(id, this.prng.below(replica.unsaved.length + 1));
   }
 
-  private start(id: number): void {
+  campaign(id: number): void {
+    this.cluster.at(id).raft?.campaign();
+  }
+
+  /** A bare majority, drawn anew, hears each other, and nobody else. */
+  regroup(): void {
+    const { cluster } = this;
+    const ids = cluster.ids();
+    const side = this.prng.shuffle([...ids]).slice(0, (ids.length >> 1) + 1);
+    cluster.heal();
+    for (const id of ids) if (!side.includes(id)) cluster.isolate(id);
+  }
+
+  remember(id: number): void {
+    if (!this.suspects.has(id)) this.oldDisks.set(id, { ...this.cluster.at(id).disk });
+  }
+
+  /** The disk is what it was some time ago, and the replica is told that it may lack something: for ever. */
+  loseDisk(id: number): void {
+    const old = this.oldDisks.get(id);
+    const { voters } = this.cluster.configuration;
+    if (old === undefined || this.suspects.has(id) || !voters.includes(id)) return;
+    if (this.suspects.size >= (voters.length - 1) >> 1) return;
+    this.suspects.add(id);
+    this.crash(id);
+    const replica = this.cluster.at(id);
+    Object.assign(replica.disk, old);
+    Object.assign(replica.options, { suspect: true });
+    replica.start();
+  }
+
+  start(id: number): void {
     const replica = this.cluster.at(id);
     if (replica.raft === null) replica.start();
   }
 
-  private cutOrHeal(): void {
+  cutOrHeal(): void {
     const what = this.prng.unit();
     const leader = this.cluster.leader()?.id ?? this.anyId();
     if (what < 0.4) this.cluster.heal();
@@ -293,7 +374,7 @@ export class RaftChaos {
     else this.cluster.cuts.add(`${this.anyId()}>${this.anyId()}`);
   }
 
-  private compact(id: number): void {
+  compact(id: number): void {
     const replica = this.cluster.at(id);
     if (replica.raft === null || replica.unsaved.length > 0) return;
     const { truncatedIndex } = replica.disk;
@@ -301,7 +382,7 @@ export class RaftChaos {
     if (applied > truncatedIndex) this.cluster.compact(id, this.prng.between(truncatedIndex + 1, applied));
   }
 
-  private stream(id: number): void {
+  stream(id: number): void {
     const replica = this.cluster.at(id);
     const to = replica.snapshotsWanted.shift();
     if (to === undefined || replica.raft?.role !== 'leader') return;
@@ -311,11 +392,11 @@ export class RaftChaos {
     if (message.type === 'snapshot') replica.raft.onSnapshotSent(to, message.snapshot.index, ok);
   }
 
-  private transfer(): void {
+  transfer(): void {
     this.cluster.leader()?.transferLeader(this.anyId());
   }
 
-  private releaseFetches(id: number): void {
+  releaseFetches(id: number): void {
     if (this.cluster.at(id).raft !== null) this.cluster.releaseFetches(id);
   }
 
@@ -328,11 +409,14 @@ export class RaftChaos {
       const before = this.commits.get(replica);
       if (before?.raft === raft) {
         this.demand(
+          'monotonic commit and term',
           raft.commit >= before.commit,
           `commit of ${raft.id} fell from ${before.commit} to ${raft.commit}`,
         );
-        this.demand(raft.term >= before.term, `term of ${raft.id} fell`);
+        this.demand('monotonic commit and term', raft.term >= before.term, `term of ${raft.id} fell`);
       }
+      const isSame = before?.raft === raft;
+      if (!isSame || raft.commit > before.commit) this.checkCommitted(raft, isSame ? before.commit + 1 : 1);
       this.commits.set(replica, { raft, commit: raft.commit, term: raft.term });
       if (raft.role === 'leader') this.checkLeader(replica);
       this.committedMax = Math.max(this.committedMax, raft.commit);
@@ -341,24 +425,76 @@ export class RaftChaos {
       if (raft === null || raft.leaseUntilMs <= this.nowMs) continue;
       this.counts.leased++;
       this.demand(
+        'a lessor knows all that is committed',
         raft.commit === this.committedMax,
         `replica ${raft.id} holds a lease at ${raft.commit}, ${this.committedMax} is committed`,
       );
     }
   }
 
+  /** A new leader's votes, its own among them, are on the disks of every majority that it needs. */
+  private checkVotes(raft: Raft): void {
+    if (this.membersChange) return;
+    const { voters, outgoing } = raft.status().configuration;
+    for (const ids of [voters, outgoing]) {
+      const given = ids.filter((id) => {
+        const { term, vote } = this.cluster.at(id).disk.hardState;
+        // Who went on to a later term gave its vote before that, and votes in this one no more.
+        return this.suspects.has(id) || term > raft.term || (term === raft.term && vote === raft.id);
+      });
+      const what = `${raft.id} leads term ${raft.term} by votes on the disks of (${given.join(' ')}) of (${ids.join(' ')})`;
+      this.demand('votes are durable', ids.length === 0 || given.length > ids.length >> 1, what);
+    }
+  }
+
+  /** A leader that calls an entry committed has it, or had it, on the disks of every majority that it needs. */
+  private checkDurable(raft: Raft): void {
+    if (this.membersChange) return;
+    const index = raft.commit;
+    const term = raft.termAt(index);
+    const { voters, outgoing } = raft.status().configuration;
+    for (const ids of [voters, outgoing]) {
+      const holders = ids.filter((id) => {
+        // What a disk lost later was there when it was acknowledged.
+        if (this.suspects.has(id)) return true;
+        return this.isOnDisk(this.cluster.at(id), index, term);
+      });
+      const what = `${raft.id} committed ${index}@${term}, on the disks of (${holders.join(' ')}) of (${ids.join(' ')})`;
+      this.demand('committed is durable', ids.length === 0 || holders.length > ids.length >> 1, what);
+    }
+  }
+
+  private isOnDisk({ disk }: TestReplica, index: number, term: number): boolean {
+    if (index <= disk.truncatedIndex) return true;
+    return disk.entries[index - disk.truncatedIndex - 1]?.term === term;
+  }
+
   private checkLeader(replica: TestReplica): void {
     const raft = replica.live;
     const known = this.leaders.get(raft.term);
     if (known === raft.id) return;
-    this.demand(known === undefined, `replicas ${known} and ${raft.id} both lead term ${raft.term}`);
+    const both = `replicas ${known} and ${raft.id} both lead term ${raft.term}`;
+    this.demand('election safety', known === undefined, both);
     this.leaders.set(raft.term, raft.id);
+    this.checkVotes(raft);
     this.counts.elections++;
-    const first = raft.status().firstIndex;
-    for (const entry of this.committed) {
-      if (entry.index < first) continue;
-      const term = raft.termAt(entry.index);
-      this.demand(term === entry.term, `leader ${raft.id} lacks committed ${entry.index}@${entry.term}`);
+    for (let index = raft.status().firstIndex; index < this.committedTerms.length; index++) {
+      const known = this.committedTerms[index];
+      // One elected late into an older term than it was committed in may lack it: it commits nothing any more.
+      if (known === undefined || raft.term <= known.at) continue;
+      const lacks = `leader ${raft.id} of term ${raft.term} lacks committed ${index}@${known.term}`;
+      this.demand('leader completeness', raft.termAt(index) === known.term, lacks);
+    }
+  }
+
+  /** What any replica calls committed, applied or not, is committed for ever. */
+  private checkCommitted(raft: Raft, from: number): void {
+    if (raft.role === 'leader' && raft.commit >= from) this.checkDurable(raft);
+    for (let index = Math.max(from, raft.status().firstIndex); index <= raft.commit; index++) {
+      const term = raft.termAt(index);
+      const known = (this.committedTerms[index] ??= { term, at: raft.term });
+      const what = `${raft.id} committed ${index}@${term}, elsewhere it is of term ${known.term}`;
+      this.demand('state machine safety', known.term === term, what);
     }
   }
 
@@ -374,12 +510,14 @@ export class RaftChaos {
           : (ready.entries[entry.index - first.index - 1] as Entry).term;
       const known = this.entries.get(key);
       if (known) {
-        this.demand(known.text === text && known.previousTerm === previousTerm, `two logs differ at ${key}`);
+        const isSame = known.text === text && known.previousTerm === previousTerm;
+        this.demand('log matching', isSame, `two logs differ at ${key}`);
       } else this.entries.set(key, { text, previousTerm });
     }
-    const { persisted } = raft.status();
-    for (const { index } of ready.committed)
-      this.demand(index <= persisted, `${index} applied, not persisted`);
+    for (const { index, term } of ready.committed) {
+      const isDurable = this.isOnDisk(replica, index, term);
+      this.demand('apply what is durable', isDurable, `${index}@${term} applied, not on disk`);
+    }
     if (ready.snapshot !== null) this.counts.installs++;
     for (const outcome of ready.reads) {
       if (outcome.kind === 'aborted') {
@@ -389,8 +527,9 @@ export class RaftChaos {
       }
       this.counts.confirmed++;
       const read = this.reads.get(outcome.context);
-      this.demand(read !== undefined, `read ${outcome.context} answered twice`);
+      this.demand('linearizable reads', read !== undefined, `read ${outcome.context} answered twice`);
       this.demand(
+        'linearizable reads',
         outcome.index >= (read?.committed ?? 0),
         `stale read: at ${outcome.index}, but ${read?.committed} was committed when it came`,
       );
@@ -402,15 +541,36 @@ export class RaftChaos {
     const known = this.committed[entry.index - 1];
     if (known) {
       const same = known.term === entry.term && known.data.join() === entry.data.join();
-      this.demand(same, `applied ${entry.index}@${entry.term}, elsewhere it is of term ${known.term}`);
+      const applied = `applied ${entry.index}@${entry.term}, elsewhere it is of term ${known.term}`;
+      this.demand('state machine safety', same, applied);
       return;
     }
-    this.demand(entry.index === this.committed.length + 1, `applied ${entry.index} with a gap`);
+    const isNext = entry.index === this.committed.length + 1;
+    this.demand('state machine safety', isNext, `applied ${entry.index} with a gap`);
     this.committed.push(entry);
     this.counts.applied++;
   }
 
-  private demand(holds: boolean, what: string): void {
-    if (!holds) throw new Error(`seed ${this.seed}: ${what}`);
+  private demand(rule: string, holds: boolean, what: string): void {
+    if (!holds) throw new RaftViolation(rule, `seed ${this.seed}: ${rule}: ${what}`);
+  }
+}
+
+/** Losing one of few is the end; figure 8 needs room for majorities that share one replica. */
+function votersOf(profile: ChaosProfile, drawn: number): number {
+  switch (profile) {
+    case 'majorities':
+    case 'reads':
+      return 5;
+    case 'slow':
+    case 'votes':
+    case 'suspects':
+      return drawn > 3 ? 5 : 3;
+    case 'snapshots':
+      return Math.max(3, drawn);
+    case 'all':
+    case 'elections':
+    case 'members':
+      return drawn;
   }
 }
