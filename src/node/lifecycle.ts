@@ -9,7 +9,7 @@
  * Invariants: at most one replica of a group on a node; nothing is deleted that group 0 did not confirm, but for a
  * suspect replica whose successor was already born by the group's own log.
  */
-import type { GroupId, MonoMs, NodeId, ReplicaId } from '../base/index.js';
+import { META_GROUP, type GroupId, type MonoMs, type NodeId, type ReplicaId } from '../base/index.js';
 import type { Replica } from '../group/index.js';
 import type { Host } from '../host/index.js';
 import { membersOf, type GroupMembers, type MetaState } from '../meta/index.js';
@@ -74,6 +74,22 @@ export class Lifecycle {
     const doubt = this.doubts.get(replica.group);
     if (doubt?.replica === replica.id) doubt.version = Math.max(doubt.version, version);
     else this.doubts.set(replica.group, { replica: replica.id, version, nextAskMs: 0 });
+  }
+
+  /**
+   * Group 0's state moved, or the node has just started: a learner that was removed while it was down speaks to nobody,
+   * so nobody tells it.
+   */
+  onMap(state: MetaState): void {
+    this.compare(META_GROUP, state.metaGroup);
+    for (const shard of state.shards) this.compare(shard.id, shard);
+  }
+
+  private compare(group: GroupId, { configurationVersion, highestId, replicas }: GroupMembers): void {
+    const replica = this.deps.host.replica(group);
+    if (replica === null || replica.id > highestId) return;
+    if (configurationVersion <= replica.configuration.version) return;
+    if (!replicas.some(({ replica: id }) => id === replica.id)) this.onRemoved(replica, configurationVersion);
   }
 
   /** Another configuration is in force at a replica here, or it came to lead. */

@@ -230,6 +230,7 @@ export class Member implements PeerHandlers {
       if (this.stopped) return;
       this.recovering = false;
       this.readiness.changed();
+      this.lifecycle.onMap(this.view.state);
       const identity = {
         clusterId: options.clusterId,
         nodeId: options.nodeId,
@@ -388,6 +389,7 @@ export class Member implements PeerHandlers {
   }
 
   private onMap(state: MetaState): void {
+    this.lifecycle.onMap(state);
     this.options.remember(state);
     this.announceAddresses();
     this.onRoutesChanged();

@@ -125,6 +125,25 @@ test('E40 a replica that is told of its removal asks group 0, stays until that c
   expect([node.idHere(), node.removed, node.store.tombstoneOf(GROUP)]).toEqual([undefined, [2], 2]);
 });
 
+test('E40 a replica that was removed while its node was down is found by group 0’s newer copy', () => {
+  const node = new LifecycleUnderTest();
+  node.addMember(4, makeConfiguration([1, 2, 3], { learners: [4] }));
+  const state = (known: GroupMembers): MetaState => ({
+    ...EMPTY_META,
+    shards: [{ id: GROUP, firstSlot: 0, lastSlot: 1, ...known }],
+  });
+  // As old as its own configuration, or from before its time: no reason to ask.
+  node.lifecycle.onMap(state(members(1, 4, [1, 2, 3])));
+  node.lifecycle.onMap(state(members(2, 3, [1, 2, 3])));
+  node.poll();
+  expect(node.reports).toEqual([]);
+  const removed = members(2, 4, [1, 2, 3]);
+  node.knows(removed);
+  node.lifecycle.onMap(state(removed));
+  node.poll();
+  expect([node.idHere(), node.removed]).toEqual([undefined, [4]]);
+});
+
 test('E41 a late message does not bring a removed replica back', () => {
   const node = new LifecycleUnderTest();
   const replica = node.addMember(2, makeConfiguration([1, 2, 3]));
