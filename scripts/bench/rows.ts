@@ -5,7 +5,17 @@
  * are about Quorate alone and are taken in the first round only.
  */
 
-export const TURNS = ['etcd', 'cluster', 'redis', 'single', 'bare', 'idle', 'idle3', 'failover'] as const;
+export const TURNS = [
+  'etcd',
+  'cluster',
+  'redis',
+  'single',
+  'bare',
+  'idle',
+  'idle3',
+  'transfer',
+  'failover',
+] as const;
 export type Turn = (typeof TURNS)[number];
 
 export type Load = 'writes' | 'reads' | 'mix' | 'other';
@@ -36,6 +46,8 @@ export const SYSTEMS: Readonly<Record<string, string>> = {
   paced: 'Quorate, 3 nodes, as `spread`, at a steady half of the top rate',
   single: 'Quorate, one node, one replica, fsync',
   idle: 'Quorate, 1,000 shards without load: one node, then three; and how soon all are led again after a kill -9',
+  transfer:
+    'Quorate, 3 nodes, 64 clients: the longest pause of a writer while its leader is moved to and fro',
   failover: 'Quorate, 3 nodes, kill -9 of each in turn under load',
 };
 
@@ -93,6 +105,7 @@ export const ROWS: readonly Row[] = [
   { ...row('idle', 'idle3', 'other', 0, 0), id: 'idle.3x1000', once: true },
   // Last of its turn: a node is gone then.
   { ...row('idle', 'idle3', 'other', 0, 0), id: 'idle.node-killed', once: true },
+  { ...row('transfer', 'transfer', 'other', 64, 1), id: 'transfer.leader-moved' },
   { ...row('failover', 'failover', 'other', 0, 0), id: 'failover.leader-killed', once: true },
 ];
 

@@ -22,6 +22,7 @@ import { rotate } from './rows.js';
 import type { Row, Turn } from './rows.js';
 import type { Results, Sample } from './samples.js';
 import { startEtcd } from './systems/etcd.js';
+import { measureTransferPause } from './transfer-pause.js';
 import { startCluster, startSingle } from './systems/quorate.js';
 import type { RunningQuorate } from './systems/quorate.js';
 import { startBareServer, startRedis } from './systems/single-process.js';
@@ -43,6 +44,8 @@ const IDLE_SETTLE_MS = 8000;
 /** Less can't be told from nothing: the system counts processor time in steps of 10 ms. */
 const IDLE_SECONDS_MIN = 10;
 const RELED_MS_MAX = 30_000;
+/** Longer than all transfers of a round together. */
+const TRANSFER_LOAD_SECONDS = 8;
 const FAILOVER_MS_MAX = 240_000;
 const NODES = 3;
 
@@ -69,6 +72,7 @@ const TURN_OF: Readonly<Record<Turn, (round: Round, rows: readonly Row[], folder
     bare: bareTurn,
     idle: idleTurn,
     idle3: idleClusterTurn,
+    transfer: transferTurn,
     failover: failoverTurn,
   };
 
@@ -211,6 +215,24 @@ async function measureKilledNode(cluster: RunningQuorate): Promise<Sample> {
     RELED_MS_MAX,
   );
   return figureSample(performance.now() - killedAtMs, 'ms until every group is led again', 0);
+}
+
+/** The load goes on until the last transfer is done. */
+async function transferTurn(round: Round, rows: readonly Row[], folder: string): Promise<void> {
+  const cluster = await startCluster(round.context, folder);
+  const { pids, grpcPorts, forwardPorts } = cluster;
+  const addresses = addressesOf(forwardPorts);
+  const context = { ...round.context, options: { ...round.context.options, seconds: TRANSFER_LOAD_SECONDS } };
+  try {
+    await measureRows(round, rows, cluster, async (row) => {
+      const load = driveResp(context, { ...row, load: 'writes' }, { addresses, slotMap: false, pids });
+      const target = { grpc: addressesOf(grpcPorts)[0] ?? '', resp: addresses[0] ?? '', nodes: NODES };
+      const [{ pauseMs }] = await Promise.all([measureTransferPause(target), load]);
+      return figureSample(pauseMs, 'ms, the longest pause of a writer', 0);
+    });
+  } finally {
+    await cluster.stop();
+  }
 }
 
 /** Taken by the test that kills nodes under load: it knows what counts as writable again. */

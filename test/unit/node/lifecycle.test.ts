@@ -165,7 +165,7 @@ test('E112 a newcomer that somebody takes for removed keeps its data: group 0 do
   expect([node.idHere(), node.removed]).toEqual([9, []]);
 });
 
-test('E119 a removal that group 0 was not told of is not acted on, and is asked about again', () => {
+test('a removal that group 0 was not told of is not acted on, and is asked about again', () => {
   const node = new LifecycleUnderTest();
   const replica = node.addMember(2, makeConfiguration([1, 2, 3]));
   node.lifecycle.onRemoved(replica as unknown as Replica, 4);

@@ -23,11 +23,55 @@ function entryKeys(world: StorageWorld, group: number): number[] {
   return found;
 }
 
+function kindsOf(world: StorageWorld, group: number): number[] {
+  const at: RecordKey = { group: 0, kind: 0, index: 0 };
+  const kinds = new Set<number>();
+  for (const { key } of world.disk.storeRecords(STORE)) {
+    if (readRecordKey(key, at) && at.group === group) kinds.add(at.kind);
+  }
+  return [...kinds];
+}
+
 /** Longer than the watermark goes without an fsync. */
 const WATERMARK_SYNC_MS = 600;
 const checkpoint = (index: number) => ({ index, term: 1, file: `${index}-1.ckpt` });
 
 describe('log store', () => {
+  it('E41 E84 of a removed replica a tombstone stays, which refuses its id, and nothing else', () => {
+    const world = new StorageWorld();
+    const log = makeNode(world, 2, 400);
+    const replica = 11;
+    log.saveCheckpoint(1, checkpoint(2));
+    world.flush(log);
+    log.removeGroup(1);
+    expect(log.tombstoneOf(1)).toBe(replica);
+    expect(() => log.createGroup(1, replica, CONFIGURATION)).toThrow('never comes back');
+    // The entries go in slices, with batches that are written anyway.
+    for (let i = 0; i < 20 && entryKeys(world, 1).length > 0; i++) {
+      log.putNodeValue('time', Uint8Array.of(i));
+      world.flush(log);
+    }
+    expect(kindsOf(world, 1)).toEqual([RecordKind.tombstone]);
+    expect(entryKeys(world, 2)).toHaveLength(400);
+    const again = world.reopen();
+    expect(again.recovered.groups.map(({ group }) => group)).toEqual([2]);
+    expect([...again.recovered.tombstones]).toEqual([[1, replica]]);
+    again.createGroup(1, replica + 1, CONFIGURATION);
+    world.flush(again);
+    expect(groupOf(world.reopen(), 1)).toMatchObject({ replica: replica + 1, lastIndex: 0, suspect: null });
+  });
+
+  it('E84 a crash before the last slice leaves a removed replica removed, and its entries go at the next opening', () => {
+    const world = new StorageWorld();
+    const log = makeNode(world, 2, 3000);
+    log.removeGroup(1);
+    world.flush(log);
+    expect(entryKeys(world, 1).length).toBeGreaterThan(0);
+    const again = world.reopen();
+    expect(again.recovered.groups.map(({ group }) => group)).toEqual([2]);
+    expect(kindsOf(world, 1)).toEqual([RecordKind.tombstone]);
+  });
+
   it('recovers everything that was flushed', () => {
     const world = new StorageWorld();
     const log = makeNode(world, 2, 5);
