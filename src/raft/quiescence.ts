@@ -36,6 +36,8 @@ export function tryQuiesce(state: RaftState, isGone: IsGone): void {
   quiescence.lastIndex = log.lastIndex;
   quiescence.stillTicks++;
   if (quiescence.stillTicks < options.quiesceTicks) return;
+  // A round that is due for a lease alone would wake, behind the offer, who just agreed.
+  state.reads.cancelRetry();
   if (isAgreed(state, isGone)) fallAsleep(state);
   else quiescence.offering = true;
 }
@@ -135,8 +137,10 @@ export function rouse(state: RaftState, message: Message): void {
   wake(state, false);
 }
 
+/** The last words of followers that sleep by now. */
 function isLateAgreement(state: RaftState, message: Message): boolean {
-  return message.type === 'heartbeat_response' && message.quiesced && message.term === state.term;
+  if (message.term !== state.term) return false;
+  return message.type === 'read_round_response' || (message.type === 'heartbeat_response' && message.quiesced);
 }
 
 /**

@@ -76,6 +76,12 @@ export class ReadRounds {
   }
 
   /** `always`: a round is wanted even when nobody waits for one. */
+  /** No read waits, and nobody needs a round for anything else any more. */
+  cancelRetry(): void {
+    assert(this.waiting === 0, 'reads wait for a round');
+    this.retryDue = false;
+  }
+
   requestRetry(always: boolean): void {
     if (always || this.rounds.length > 0) this.retryDue = true;
   }

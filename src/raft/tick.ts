@@ -41,8 +41,8 @@ function tickLeader(state: RaftState, decide: boolean): void {
   if (state.heartbeatElapsed < state.options.heartbeatTicks) return;
   state.heartbeatElapsed = 0;
   state.heartbeatDue = true;
-  // A lease is renewed by the rounds of heartbeats.
-  state.reads.requestRetry(state.lease !== null);
+  // A lease is renewed by the rounds of heartbeats; but behind an offer to sleep a round would wake who just agreed.
+  state.reads.requestRetry(state.lease !== null && !state.quiescence.offering);
 }
 
 /** CheckQuorum (Raft thesis, section 6.2): whether a quorum was heard since the last look. */
