@@ -341,9 +341,14 @@ export class SimPeers implements PeerNetwork, SimListener {
     const { loop } = this.wire;
     const listener = this.wire.listenerAt(address);
     // The system takes the connection of a process that stands still; that one answers when it goes on.
-    if (listener && loop.isPaused(listener.owner))
+    if (listener && loop.isPaused(listener.owner)) {
       loop.hold(listener.owner, () => this.knock(end, address, hello));
-    else if (listener instanceof SimPeers && listener.living()) listener.answer(end, hello);
+      // It may never go on: a process that is killed while it stands still takes what it held with it.
+      const { attempts } = end;
+      loop.schedule(this.owner, this.wire.options.dialTimeoutMs, () => {
+        if (end.dialling && end.attempts === attempts && end.connection === null) this.dialFailed(end);
+      });
+    } else if (listener instanceof SimPeers && listener.living()) listener.answer(end, hello);
     else this.later(() => this.dialFailed(end));
   }
 
