@@ -44,7 +44,11 @@ export class LeaderBalance {
       if (!replica.serves) continue;
       const { followers, lastIndex } = replica.raft.status();
       const heir = followers.find(
-        (f) => f.state === 'replicate' && f.recentlyActive && lastIndex - f.match <= LAG_MAX,
+        (f) =>
+          replica.configuration.voters.includes(f.id) &&
+          f.state === 'replicate' &&
+          f.recentlyActive &&
+          lastIndex - f.match <= LAG_MAX,
       );
       if (heir !== undefined && replica.raft.transferLeader(heir.id)) this.host.markDirty(replica);
     }

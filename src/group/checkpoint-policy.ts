@@ -20,6 +20,9 @@ export interface CheckpointLimits {
   readonly logBytesMax: number;
 }
 
+/** Received files that wait for the core's word; it takes the one it was told of last, if any. */
+const RECEIVED_MAX = 4;
+
 export class CheckpointPolicy implements CheckpointSource {
   readonly streams: SnapshotStreams;
   /** Newest first; at most two. */
@@ -32,7 +35,7 @@ export class CheckpointPolicy implements CheckpointSource {
   private writing = false;
   private stopped = false;
   /** Set by the receiver once a file is complete: what `loadReceived` installs. */
-  private received: { meta: CheckpointMeta; pointer: CheckpointPointer } | null = null;
+  private received: { readonly meta: CheckpointMeta; readonly pointer: CheckpointPointer }[] = [];
   written = 0;
 
   constructor(
@@ -168,18 +171,20 @@ export class CheckpointPolicy implements CheckpointSource {
 
   /** A verified file stands on disk; the core decides whether to install it. */
   onReceived(meta: CheckpointMeta, pointer: CheckpointPointer): void {
-    if (this.received !== null && this.received.meta.index > meta.index) return;
-    this.received = { meta, pointer };
+    // Several: the core may refuse one (of a leader that is none any more), and take one of a lower index then.
+    this.received = [...this.received.slice(1 - RECEIVED_MAX), { meta, pointer }];
   }
 
   /** Loads the received file into the state machine. */
   loadReceived(snapshot: SnapshotMeta, done: (pointer: CheckpointPointer) => void): void {
-    const received = this.received;
+    const received = this.received.findLast(
+      ({ meta }) => meta.index === snapshot.index && meta.term === snapshot.term,
+    );
     assert(
-      received !== null && received.meta.index === snapshot.index && received.meta.term === snapshot.term,
+      received !== undefined,
       `group ${this.replica.group}: no received file for snapshot ${snapshot.index}`,
     );
-    this.received = null;
+    this.received = [];
     const loader = this.replica.machine.loader();
     this.host.checkpoints.load(this.replica.group, received.pointer, loader, (error, meta) => {
       if (this.stopped) return;

@@ -307,7 +307,7 @@ export class Replica implements EntryResults {
 
   private handleReady(ready: Ready): void {
     const host = this.host;
-    for (const message of ready.messages) host.send(this.group, message);
+    if (ready.snapshot === null) for (const message of ready.messages) host.send(this.group, message);
     if (ready.roleChange !== null) this.onRoleChange(ready);
     if (ready.snapshot !== null) {
       this.installSnapshot(ready);
@@ -552,36 +552,33 @@ export class Replica implements EntryResults {
       // The configuration in force may be newer than the snapshot's; it never goes back.
       const { configuration } = this;
       this.host.store.installSnapshot(this.group, { ...snapshot, configuration }, pointer);
-      this.installing = false;
       this.applyQueue = [];
       this.applyHead = 0;
       this.appliedIndex = snapshot.index;
       this.proposals.answerUpTo(snapshot.index);
       this.snapshotsInstalled++;
       this.logger.info('snapshot installed', { group: this.group, index: snapshot.index });
-      this.host.observer?.onSnapshot(
-        this.host.nodeId,
-        this.group,
-        this.id,
-        snapshot.index,
-        snapshot.term,
-        this.machine.stateHash(),
-      );
-      this.persist(ready);
-      for (const entry of ready.committed) this.applyQueue.push(entry);
-      for (const outcome of ready.reads) this.desk.onOutcome(outcome);
-      if (ready.removedFromVersion > 0) this.host.onRemoved(this, ready.removedFromVersion);
-      this.host.onConfiguration(this);
-      this.host.markDirty(this);
+      const { index, term } = snapshot;
+      const hash = this.machine.stateHash();
+      this.host.observer?.onSnapshot(this.host.nodeId, this.group, this.id, index, term, hash);
+      // Messages tell the configuration that the snapshot brought: nobody is to rely on it before it is durable.
+      this.persist({ ...ready, messagesAfterPersist: [...ready.messages, ...ready.messagesAfterPersist] });
+      this.host.whenDurable(() => {
+        if (this.stopped) return;
+        this.installing = false;
+        for (const entry of ready.committed) this.applyQueue.push(entry);
+        for (const outcome of ready.reads) this.desk.onOutcome(outcome);
+        if (ready.removedFromVersion > 0) this.host.onRemoved(this, ready.removedFromVersion);
+        this.host.onConfiguration(this);
+        this.host.markDirty(this);
+      });
     });
   }
 
-  /**
-   * A record that can't be trusted: this replica says so, and nothing else any more. The node's others go on. The next
-   * start finds the same damage, and the replica suspect.
-   */
+  /** A record that can't be trusted: this replica says so, and nothing else any more. The node's others go on. */
   private fallSilent(reason: string): void {
     this.suspect = reason;
+    this.host.store.saveSuspect(this.group, reason);
     this.logger.error('replica falls silent', { group: this.group, replica: this.id, reason });
     this.stop();
     this.host.onSilent(this);

@@ -115,9 +115,13 @@ export class Lifecycle {
 
   /** Its files go before the successor may receive one of its own. */
   private discard(group: GroupId, then: () => void): void {
-    const { host, checkpoints, logger } = this.deps;
     this.busy.add(group);
-    host.removeReplica(group);
+    this.deps.host.removeReplica(group);
+    this.deleteFiles(group, then);
+  }
+
+  private deleteFiles(group: GroupId, then: () => void): void {
+    const { checkpoints, logger } = this.deps;
     checkpoints.prune(group, [], (error) => {
       if (error !== null) logger.warn('deleting checkpoints failed', { group, error: String(error) });
       this.busy.delete(group);
@@ -147,7 +151,10 @@ export class Lifecycle {
     this.doubts.delete(group);
     logger.info('replica removed', { group, replica });
     store.removeGroup(group);
-    this.discard(group, () => undefined);
+    this.busy.add(group);
+    host.removeReplica(group);
+    // Files go after the tombstone: before that they are what a restart would look for.
+    host.whenDurable(() => this.deleteFiles(group, () => undefined));
   }
 
   // ---- reports ---------------------------------------------------------------------------------------------------

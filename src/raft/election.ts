@@ -18,7 +18,7 @@ export function canCampaign(state: RaftState): boolean {
 export function startElection(state: RaftState, transfer: boolean): void {
   if (state.role === 'leader' || !canCampaign(state)) return;
   // A leader may rely on this replica's patience; one that orders the campaign does so no more.
-  if (!transfer && !state.isSoleVoter && state.lease?.isPromised === true) return;
+  if (!transfer && state.lease?.isPromised === true) return;
   // Asking nobody else, a sole voter has nothing to learn from a prevote.
   if (state.options.preVote && !transfer && !state.isSoleVoter) startPrevote(state);
   else startVote(state, transfer);
@@ -80,7 +80,9 @@ export function handleVote(state: RaftState, message: MessageOf<'vote'>): void {
     (state.vote === 0 && state.leader === 0) ||
     // Only asked whether it would vote in a later term, where it has not voted.
     (pre && message.term > state.term);
-  const granted = isFree && state.log.isUpToDate(message.lastIndex, message.lastTerm);
+  // Also in a term that this replica came to otherwise than by this request: a promise is not bound to a term.
+  const isBound = !message.transfer && state.lease?.isPromised === true;
+  const granted = isFree && !isBound && state.log.isUpToDate(message.lastIndex, message.lastTerm);
   // A granted prevote echoes the term asked for, so that the precandidate can tell it from an old one; everything
   // else tells the own term, so that one who is behind learns of it.
   const term = granted && pre ? message.term : state.term;

@@ -64,6 +64,9 @@ function isAgreed(state: RaftState, isGone: IsGone): boolean {
     if (hasAgreed(state, follower)) continue;
     // A suspect one waits for its successor, and says so as long as it is asked.
     if (follower.suspect && !isGone(follower.id)) return false;
+    // A learner that never answered is still to be born: nobody would wake the group for it.
+    if (follower.configurationVersion === 0 && state.configuration.learners.includes(follower.id))
+      return false;
     if (follower.silentRounds < MUTE_ROUNDS && !isGone(follower.id)) return false;
   }
   // A leader that can't reach a quorum must find that out, not sleep over it.
@@ -140,7 +143,9 @@ export function rouse(state: RaftState, message: Message): void {
 /** The last words of followers that sleep by now. */
 function isLateAgreement(state: RaftState, message: Message): boolean {
   if (message.term !== state.term) return false;
-  return message.type === 'read_round_response' || (message.type === 'heartbeat_response' && message.quiesced);
+  return (
+    message.type === 'read_round_response' || (message.type === 'heartbeat_response' && message.quiesced)
+  );
 }
 
 /**

@@ -89,6 +89,8 @@ export function isRoundDue(state: RaftState): boolean {
 }
 
 export function startRound(state: RaftState): void {
+  // It wakes whoever agreed to sleep.
+  for (const follower of state.followers) follower.agreed = false;
   const round = state.reads.open(state.log.commit);
   state.lease?.open(round, state.term);
   for (const follower of state.followers) {

@@ -26,6 +26,8 @@ export function hasReady(state: RaftState): boolean {
 
 export function takeReady(state: RaftState): Ready {
   assert(hasReady(state), 'ready() without anything to do');
+  // No offer to sleep goes ahead of a round, which would wake again.
+  if (isRoundDue(state)) state.quiescence.offering = false;
   if (state.heartbeatDue) broadcastHeartbeat(state);
   if (isRoundDue(state)) startRound(state);
   if (state.replicationDue) replicate(state);

@@ -17,6 +17,8 @@ import type { ChangeRefusal, ChangeResult, Configuration, Entry, MembershipChang
 export function proposeChange(state: RaftState, change: MembershipChange): ChangeResult {
   const refusal = refusalOf(state, change);
   if (refusal !== null) return refusal;
+  // Also for a change that is refused: what is missing for it only comes to a group that is awake.
+  wake(state, false);
   const planned = planChange(state.configuration, change);
   if (!planned.ok) return refused('invalid', planned.problem);
   for (const id of change.promote ?? []) {

@@ -61,6 +61,8 @@ export interface LogStore {
   /** Entries replace everything from the first one's index on (a longer old suffix is deleted in the same batch). */
   append(group: GroupId, entries: readonly Entry[]): void;
   saveHardState(group: GroupId, hardState: HardState): void;
+  /** The replica was found unreliable while it ran: it stays suspect from now on, whatever a later opening finds. */
+  saveSuspect(group: GroupId, reason: string): void;
   saveConfiguration(group: GroupId, index: LogIndex, configuration: Configuration): void;
   /** The log and its truncation point are replaced by a snapshot whose checkpoint file is in place. */
   installSnapshot(group: GroupId, snapshot: SnapshotMeta, checkpoint: CheckpointPointer): void;

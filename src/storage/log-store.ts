@@ -231,6 +231,12 @@ export class LevelLogStore implements LogStore {
     this.batch.put();
   }
 
+  saveSuspect(group: GroupId, reason: string): void {
+    this.logOf(group);
+    this.records.suspect(group, reason);
+    this.batch.put();
+  }
+
   saveConfiguration(group: GroupId, index: LogIndex, configuration: Configuration): void {
     this.logOf(group);
     this.records.configuration(group, index, configuration);

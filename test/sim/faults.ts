@@ -166,11 +166,16 @@ export class Faults {
   }
 
   private transfer(prng: Prng): void {
-    const leading = this.up().flatMap((m) => m.rafts.filter((raft) => raft.role === 'leader'));
+    const { cluster } = this.world;
+    const leading = this.up().flatMap((machine) =>
+      (cluster.status(machine)?.replicas ?? [])
+        .filter(({ role }) => role === 'leader')
+        .map(({ group, configuration }) => ({ machine, group, configuration })),
+    );
     if (leading.length === 0) return;
-    const raft = prng.pick(leading);
-    const { followers } = raft.status();
-    if (followers.length > 0) raft.transferLeader(prng.pick(followers).id);
+    const { machine, group, configuration } = prng.pick(leading);
+    const others = configuration.homes.filter(({ node }) => node !== machine.nodeId);
+    if (others.length > 0) cluster.transfer(machine, group, prng.pick(others).node);
   }
 
   // ---- network --------------------------------------------------------------------------------------------------

@@ -88,7 +88,8 @@ export class Marks implements ClusterMarks {
   onLogLine(event: string, fields: Readonly<Record<string, unknown>>): void {
     const mark = OF_LOG_LINES[event];
     if (mark !== undefined) this.hit(mark);
-    else if (event === 'snapshot streamed' && fields['ok'] === false) this.hit('snapshot_stream_failed');
+    else if (event === 'snapshot stream ended' && fields['outcome'] !== 'sent')
+      this.hit('snapshot_stream_failed');
   }
 
   onMetrics(metrics: MetricsRegistry): void {

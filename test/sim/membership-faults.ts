@@ -22,7 +22,8 @@ export function changeMembers({ cluster }: FaultWorld, prng: Prng): void {
   const spare = cluster.machines.filter((m) => !m.isLeftOut && !homes.has(m.nodeId)).map((m) => m.nodeId);
   const change = drawChange(configuration, spare, cluster.options.replicas, prng);
   // A refusal is an answer, too: the group is joint, a learner is behind, the leader has just changed.
-  if (change !== null) raft?.proposeChange(change);
+  // Past its host, which would not notice that a sleeping core woke.
+  if (change !== null && raft?.quiesced === false) raft.proposeChange(change);
 }
 
 /** null: nothing may be changed as things stand. */

@@ -84,6 +84,13 @@ export class MemoryLogStore implements LogStore {
     this.dirty = true;
   }
 
+  readonly suspects = new Map<number, string>();
+
+  saveSuspect(group: number, reason: string): void {
+    this.suspects.set(group, reason);
+    this.dirty = true;
+  }
+
   saveConfiguration(_group: number, _index: number, _configuration: Configuration): void {
     this.dirty = true;
   }

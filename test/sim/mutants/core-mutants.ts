@@ -63,8 +63,8 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
     rule: 'a vote goes only to a log at least as up to date as the own',
     arena: ALL,
     file: 'src/raft/election.ts',
-    find: 'const granted = isFree && state.log.isUpToDate(message.lastIndex, message.lastTerm);',
-    replace: 'const granted = isFree;',
+    find: 'const granted = isFree && !isBound && state.log.isUpToDate(message.lastIndex, message.lastTerm);',
+    replace: 'const granted = isFree && !isBound;',
   },
   {
     name: 'longer-log-wins',

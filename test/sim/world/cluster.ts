@@ -6,7 +6,14 @@
  * A `fatal` of a node ends its life, as it ends a process. Without an injected disk fault it also fails the run, and
  * a broken invariant (an exception out of an event) always does. A machine whose disk was damaged may end for good.
  */
-import { MetricsRegistry, must, type FatalReason, type NodeId, type Prng } from '../../../src/base/index.js';
+import {
+  MetricsRegistry,
+  must,
+  type FatalReason,
+  type GroupId,
+  type NodeId,
+  type Prng,
+} from '../../../src/base/index.js';
 import type { Node, NodePorts, NodeStatus } from '../../../src/node/api.js';
 import type { ControlClient, InitRequest, LogFields, ReplicaObserver } from '../../../src/ports/index.js';
 import type { Raft } from '../../../src/raft/index.js';
@@ -209,6 +216,12 @@ export class SimCluster {
       if (failure === null || failure.code === 'ALREADY_INITIALISED') done();
       else this.loop.schedule(WORLD, 100, () => this.init(done));
     });
+  }
+
+  /** Hands a leadership over by the control call, as an operator would; whatever comes of it. */
+  transfer(machine: Machine, group: GroupId, node: NodeId): void {
+    const request = { group, node, forwarded: false };
+    this.control.call(machine.settings.grpc, 'transfer', request, 10_000, () => undefined);
   }
 
   /** The node's own word, null while it is down. */

@@ -251,3 +251,28 @@ test('a node that stood still lets its leaders be heard before the others have e
   hosts.world.until(() => isQuiet(hosts, 8), 'quiet again');
   expect(led.map((group) => stalled.replica(group).raft.term)).toEqual(terms);
 });
+
+test.each([null, { promiseMs: 100, holdMs: 88, startedAtMs: 0 }])(
+  'E111 an idle group sleeps with lease %o, and a read just before it falls asleep starts no election',
+  (lease) => {
+    for (let afterMs = 150; afterMs < 350; afterMs += lease === null ? 5 : 40) {
+      const hosts = new TestHosts(3, { seed: 5, raft: { lease } });
+      hosts.addGroup(1);
+      hosts.start();
+      const leader = hosts.leader(1).replica(1);
+      const isQuiet = (): boolean => hosts.nodes.every((node) => node.replica(1).raft.quiesced);
+      hosts.world.until(isQuiet, 'the group sleeps');
+      const { term } = leader.raft;
+      const sink = new RecordingSink();
+      const write = setCommand('a', '1', 0);
+      leader.submitWrite(write, 0, write.length, false, sink, 1);
+      hosts.world.run(afterMs);
+      const read = getCommand('a');
+      leader.submitRead(read, 0, read.length, sink, 2);
+      hosts.world.run(2000);
+      expect([afterMs, Math.max(...hosts.nodes.map((node) => node.replica(1).raft.term)), isQuiet()]).toEqual(
+        [afterMs, term, true],
+      );
+    }
+  },
+);

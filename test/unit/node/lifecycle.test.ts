@@ -37,6 +37,7 @@ class LifecycleUnderTest {
         this.removed.push(this.replicas.get(group)?.id ?? 0);
         this.replicas.delete(group);
       },
+      whenDurable: (run: () => void) => run(),
     };
     this.lifecycle = new Lifecycle({
       nodeId: 1,

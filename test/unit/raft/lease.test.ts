@@ -3,12 +3,14 @@ import { expect, test } from 'vitest';
 import type { LeaseOptions, Raft, RaftOptions } from '../../../src/raft/index.js';
 import {
   acknowledge,
+  makeConfiguration,
   makeFollower,
   makeLeader,
   makeMessage,
   sent,
   settle,
 } from '../../support/raft-builders.js';
+import { RaftCluster } from '../../support/raft-cluster.js';
 
 const IDS = [1, 2, 3];
 const LEASE: LeaseOptions = { promiseMs: 1000, holdMs: 900, startedAtMs: 0 };
@@ -152,12 +154,47 @@ test('E7 E20 a campaign on the leader’s order is not held back by promises', (
   expect(sent(voter)).toMatchObject([{ type: 'vote_response', granted: true }]);
 });
 
-test('a sole voter leases from itself, and is not kept from leading after a restart', () => {
+test('a sole voter leases from itself, and waits after a restart as long as it may have promised to', () => {
   const raft = makeFollower([1], [], OPTIONS, { hardState: { term: 3, vote: 1, commit: 0 } });
+  raft.tick(true);
+  expect(raft.role).toBe('follower');
+  raft.noteTime(1000);
   raft.tick(true);
   settle(raft);
   expect(raft.leaderReady).toBe(true);
   for (let i = 0; i < 2; i++) raft.tick(true);
   settle(raft);
-  expect(raft.leaseUntilMs).toBe(900);
+  expect(raft.leaseUntilMs).toBe(1900);
+});
+
+test('E7 a promise holds in a term that the voter came to by other news, too', () => {
+  const voter = makeFollower([1, 2, 3, 4, 5], [], OPTIONS);
+  voter.noteTime(5000);
+  voter.step(makeMessage('read_round', { from: 2, term: 1 }));
+  settle(voter);
+  // A late answer to an own prevote of before raises the term; the candidate of that term comes behind it.
+  voter.step(makeMessage('vote_response', { from: 4, term: 2, pre: true, granted: false }));
+  voter.step(makeMessage('vote', { from: 3, term: 2, lastIndex: 10, lastTerm: 1 }));
+  expect(sent(voter)).toMatchObject([{ type: 'vote_response', to: 3, granted: false }]);
+  voter.noteTime(7000);
+  voter.step(makeMessage('vote', { from: 3, term: 2, lastIndex: 10, lastTerm: 1 }));
+  expect(sent(voter)).toMatchObject([{ type: 'vote_response', to: 3, granted: true }]);
+});
+
+test('E7 a voter that is left alone by a change keeps its promise to the leader that does not know yet', () => {
+  const cluster = new RaftCluster(makeConfiguration([1, 2]), () => OPTIONS);
+  const leader = cluster.raft(2);
+  leader.campaign();
+  cluster.settle();
+  for (const id of [1, 2]) cluster.raft(id).noteTime(5000);
+  cluster.run(2);
+  const untilMs = leader.leaseUntilMs;
+  expect(untilMs).toBeGreaterThan(5000);
+  // Its last word to replica 1 is that the change is committed; it applies the change itself much later.
+  const change = makeConfiguration([1], { version: 2, highestId: 2 });
+  const alone = cluster.raft(1);
+  alone.applyConfiguration(change);
+  alone.noteTime(untilMs - 1);
+  for (let i = 0; i < 30; i++) alone.tick(true);
+  expect(alone.role).toBe('follower');
 });
