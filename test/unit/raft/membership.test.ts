@@ -173,3 +173,51 @@ test('a suspect follower is known to its leader by its word, and never counts', 
   expect(raft.proposeChange({ expectedVersion: 1, demote: [2] })).toMatchObject({ reason: 'not_ready' });
   expect(sent(raft)).toEqual([]);
 });
+
+test('E39 the leader may crash after any message of a joint change: whoever is elected ends it, or it never was', () => {
+  const outcomes = new Set<string>();
+  for (let delivered = 0; delivered <= 40; delivered++) {
+    const cluster = new RaftCluster(makeConfiguration(IDS, { learners: [4, 5] }));
+    const leader = cluster.raft(1);
+    leader.campaign();
+    cluster.settle();
+    leader.proposeChange({ expectedVersion: 1, promote: [4, 5], remove: [1, 2] });
+    // One message after the other; Readys are taken as they come.
+    for (let i = 0; i < delivered; i++) {
+      for (const id of cluster.ids()) while (cluster.raft(id).hasReady()) cluster.take(id);
+      const message = cluster.network.shift();
+      if (message === undefined) break;
+      cluster.deliver(message);
+    }
+    cluster.crash(1);
+    cluster.run(60);
+    const next = cluster.leader();
+    expect([delivered, next !== null && next.leaderReady]).toEqual([delivered, true]);
+    const { configuration } = next as Raft;
+    outcomes.add(configuration.voters.join());
+    expect([delivered, isJoint(configuration)]).toEqual([delivered, false]);
+    for (const id of configuration.voters) {
+      if (id !== 1) expect(cluster.raft(id).configuration).toEqual(configuration);
+    }
+  }
+  // Early crashes leave the group as it was, later ones the change done.
+  expect([...outcomes].sort()).toEqual(['1,2,3', '3,4,5']);
+});
+
+test('E49 a change made on the wrong side of a partition never takes effect', () => {
+  const cluster = new RaftCluster(makeConfiguration(IDS, { learners: [4] }));
+  const old = cluster.raft(1);
+  old.campaign();
+  cluster.settle();
+  cluster.isolate(1);
+  expect(old.proposeChange({ expectedVersion: 1, remove: [2] }).kind).toBe('appended');
+  cluster.run(4);
+  cluster.raft(2).campaign();
+  cluster.run(4);
+  expect(cluster.raft(2).proposeChange({ expectedVersion: 1, promote: [4] }).kind).toBe('appended');
+  cluster.run(4);
+  expect([old.configuration.version, cluster.raft(2).configuration.voters]).toEqual([1, [1, 2, 3, 4]]);
+  cluster.heal();
+  cluster.run(20);
+  for (const id of cluster.ids()) expect(cluster.raft(id).configuration.voters).toEqual([1, 2, 3, 4]);
+});
