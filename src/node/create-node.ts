@@ -64,6 +64,10 @@ class QuorateNode implements Node {
   private readonly nonce: string;
   private closers: CloseListener[] = [];
   private stopped = false;
+  /** The log store is being opened: a stop waits for it, since it is not there to be closed yet. */
+  private opening = false;
+  /** Who asked to stop, until it is done; then null. */
+  private stopWaiters: (() => void)[] | null = [];
   /** Listening addresses with port 0 resolved. */
   private bound = { grpc: '', http: '' };
 
@@ -80,6 +84,8 @@ class QuorateNode implements Node {
 
   start(done: (error: Error | null) => void): void {
     const { ports, settings } = this;
+    if (this.stopped) return;
+    this.opening = true;
     openLogStore(
       {
         folder: settings.data,
@@ -94,11 +100,16 @@ class QuorateNode implements Node {
         sync: settings.log.sync,
       },
       (error, store) => {
+        this.opening = false;
+        this.store = store;
+        if (this.stopped) {
+          this.endParts();
+          return;
+        }
         if (error !== null || store === null) {
           done(error ?? new Error('the log store did not open'));
           return;
         }
-        this.store = store;
         this.checkpoints = openCheckpoints({
           folder: settings.data,
           files: ports.files,
@@ -134,29 +145,49 @@ class QuorateNode implements Node {
     );
   }
 
+  /**
+   * At any moment of a start, and as often as one likes: a supervisor may ask twice, and each asker is told when it is
+   * done. A start that is cut short by it says nothing more.
+   */
   stop(done: () => void): void {
+    if (this.stopWaiters === null) {
+      done();
+      return;
+    }
+    this.stopWaiters.push(done);
+    if (this.stopped) return;
     this.stopped = true;
+    if (!this.opening) this.endParts();
+  }
+
+  private endParts(): void {
     this.waiting?.end();
     this.guard?.stop();
     const closeNext = (): void => {
       const close = this.closers.pop();
       if (close !== undefined) close(closeNext);
-      else this.closeStore(done);
+      else this.closeStore();
     };
     if (this.member === null) closeNext();
     else this.member.stop(closeNext);
   }
 
-  private closeStore(done: () => void): void {
+  private closeStore(): void {
     const store = this.store;
     if (store === null) {
-      done();
+      this.onStopped();
       return;
     }
     store.close((error) => {
       if (error !== null) this.ports.logger.warn('closing the log store failed', { error: String(error) });
-      done();
+      this.onStopped();
     });
+  }
+
+  private onStopped(): void {
+    const waiters = this.stopWaiters ?? [];
+    this.stopWaiters = null;
+    for (const done of waiters) done();
   }
 
   status(): NodeStatus {
@@ -178,6 +209,10 @@ class QuorateNode implements Node {
       ready: () => this.isReady(),
     };
     ports.rpcServer.listen(settings.grpc, handlers, (error, bound, close) => {
+      if (this.stopped) {
+        if (error === null) close(() => undefined);
+        return;
+      }
       if (error !== null) {
         done(error);
         return;
@@ -188,6 +223,10 @@ class QuorateNode implements Node {
         settings.http,
         (path, answer) => httpPage(path, this.ports, this.status(), answer),
         (httpError, httpBound, closeHttp) => {
+          if (this.stopped) {
+            if (httpError === null) closeHttp(() => undefined);
+            return;
+          }
           if (httpError !== null) {
             done(httpError);
             return;

@@ -27,7 +27,7 @@ export interface FaultWorld {
   readonly clients: readonly Owner[];
 }
 
-/** A wall clock is off by at most this: the bound on early expiry that the history check grants follows from it. */
+/** A wall clock is off by at most this: the bounds on expiry that the history check grants follow from it. */
 export const CLOCK_OFFSET_MS_MAX = 200;
 /** What a `clock_jump` jumps by. */
 const JUMPS_MS = [1_500, 60_000, 3_600_000, 315_360_000_000] as const;
@@ -39,6 +39,8 @@ const READY_MS_MAX = 3_000;
 export class Faults {
   partitions = 0;
   clientCuts = 0;
+  /** The furthest that a `clock_jump` put a clock off, each way. */
+  readonly jumps = { aheadMs: 0, behindMs: 0 };
   /** What was played. */
   readonly played: PlannedFault[] = [];
   private stopped = false;
@@ -267,7 +269,10 @@ export class Faults {
     const { machines } = this.world.cluster;
     if (machines.some((m) => Math.abs(m.clock.wallOffsetMs) > CLOCK_OFFSET_MS_MAX)) return;
     const { clock } = prng.pick(machines);
-    clock.wallOffsetMs = prng.pick(JUMPS_MS) * (prng.chance(0.6) ? 1 : -1);
+    const offsetMs = prng.pick(JUMPS_MS) * (prng.chance(0.6) ? 1 : -1);
+    clock.wallOffsetMs = offsetMs;
+    this.jumps.aheadMs = Math.max(this.jumps.aheadMs, offsetMs);
+    this.jumps.behindMs = Math.max(this.jumps.behindMs, -offsetMs);
     const back = smallOffset(prng);
     this.later(prng.between(100, 3_000), () => {
       clock.wallOffsetMs = back;

@@ -11,8 +11,9 @@ import { encodeHistory, History } from '../support/history-record.js';
 import { SafetyCheckers } from './checkers.js';
 import { SimConnection } from './clients.js';
 import { whatIsAwake, whatIsMissing } from './converge.js';
+import { expiryBounds } from './expiry-bounds.js';
 import { planFaults, type FaultKind, type PlannedFault } from './fault-plan.js';
-import { CLOCK_OFFSET_MS_MAX, Faults } from './faults.js';
+import { Faults } from './faults.js';
 import { MarkingObserver, Marks, type Mark } from './marks.js';
 import { SimScanner } from './scan-client.js';
 import { SdkCounters, SimSdkClient, type CreateEngine, type SdkWorld } from './sdk-client.js';
@@ -83,21 +84,6 @@ const FAULTS_MS_MAX = 40_000;
 /** Also with next to no faults a run lasts this long, so that clocks and checkpoints have their part. */
 const FAULTS_MS_MIN = 5_000;
 const RECOVERY_MS_MAX = 30_000;
-/** Slack of expiry: two clocks off in opposite directions, and some for rates and for the way of a command. */
-const EXPIRY_BOUNDS = { earlyMs: 2 * CLOCK_OFFSET_MS_MAX + 150, lateMs: 2 * CLOCK_OFFSET_MS_MAX + 5_000 };
-/**
- * With fewer than three clocks in sight a leader believes its own (docs/spec.md, T4): where clocks jump while nodes are
- * down, expiry may come as early as it likes. That a majority's word is heeded is a test of its own (E106).
- */
-const EXPIRY_BOUNDS_WITH_JUMPS = { ...EXPIRY_BOUNDS, earlyMs: 1e13 };
-/** With these faults alone every node goes on hearing every clock. */
-const CLOCKS_IN_SIGHT: ReadonlySet<FaultKind> = new Set([
-  'clock',
-  'clock_jump',
-  'clock_drift',
-  'transfer',
-  'slow_disk',
-]);
 /** How often a condition is looked at, in virtual milliseconds. */
 const POLL_MS = 20;
 
@@ -305,9 +291,7 @@ class Run {
   }
 
   private checkHistory(): void {
-    const { kinds } = this.swarm;
-    const mayMislead = kinds.includes('clock_jump') && !kinds.every((kind) => CLOCKS_IN_SIGHT.has(kind));
-    const failure = checkHistory(this.history, mayMislead ? EXPIRY_BOUNDS_WITH_JUMPS : EXPIRY_BOUNDS);
+    const failure = checkHistory(this.history, expiryBounds(this.swarm.kinds, this.faults.jumps));
     if (failure === null) return;
     const error = new Error(`key ${failure.key}: ${failure.what}\n${failure.lines}`);
     error.name = 'HistoryViolation';
