@@ -3,7 +3,7 @@ import { tickApplyFetch } from './apply.js';
 import { canCampaign, startElection } from './election.js';
 import { quorumVote } from './quorum.js';
 import { maybeLeaveJoint } from './reconfiguration.js';
-import { becomeFollower } from './roles.js';
+import { becomeFollower, restartElectionTimer } from './roles.js';
 import type { RaftState } from './state.js';
 import { tickTransfer } from './transfer.js';
 
@@ -19,12 +19,32 @@ export function handleTick(state: RaftState, decide: boolean): void {
 }
 
 function tickOther(state: RaftState): void {
+  if (state.options.suspect) {
+    if (state.electionElapsed >= state.electionTimeout) callForSuccessor(state);
+    return;
+  }
   if (state.isSoleVoter) {
     // At once, since nobody else could lead; and only once, since the vote waits for nothing but the own disk.
     if (state.role === 'follower') startElection(state, false);
     return;
   }
   if (state.electionElapsed >= state.electionTimeout && canCampaign(state)) startElection(state, false);
+}
+
+/** Nobody speaks to it: the group may be asleep, and nobody would wake it for a replica that never campaigns. */
+function callForSuccessor(state: RaftState): void {
+  restartElectionTimer(state);
+  const { id: from, configuration } = state;
+  // Without a term: it is no claim, and is to depose nobody.
+  for (const to of state.peers) {
+    state.outbox.messages.push({
+      type: 'suspect',
+      from,
+      to,
+      term: 0,
+      configurationVersion: configuration.version,
+    });
+  }
 }
 
 function tickLeader(state: RaftState, decide: boolean): void {

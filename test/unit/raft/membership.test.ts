@@ -14,6 +14,8 @@ import {
 import { RaftCluster } from '../../support/raft-cluster.js';
 
 const IDS = [1, 2, 3];
+/** From now on replica 3 is made anew as one whose disk lost something. */
+let isLost = false;
 
 function planned(current: Configuration, change: Omit<Parameters<typeof planChange>[1], 'expectedVersion'>) {
   const result = planChange(current, { expectedVersion: current.version, ...change });
@@ -220,4 +222,27 @@ test('E49 a change made on the wrong side of a partition never takes effect', ()
   cluster.heal();
   cluster.run(20);
   for (const id of cluster.ids()) expect(cluster.raft(id).configuration.voters).toEqual([1, 2, 3, 4]);
+});
+
+test('E103 a suspect replica that nobody speaks to calls, and a leader that sleeps wakes and hears of it', () => {
+  const cluster = new RaftCluster(makeConfiguration(IDS), (id) => ({
+    quiesceTicks: 2,
+    suspect: id === 3 && isLost,
+  }));
+  const leader = cluster.raft(1);
+  leader.campaign();
+  cluster.settle();
+  for (let i = 0; i < 20 && !leader.quiesced; i++) {
+    for (const id of IDS) cluster.raft(id).tick(true);
+    leader.quiesce(() => false);
+    cluster.settle();
+  }
+  expect(leader.quiesced).toBe(true);
+  cluster.crash(3);
+  isLost = true;
+  cluster.create(3, cluster.at(3).disk);
+  cluster.run(40);
+  isLost = false;
+  expect([leader.role, leader.term, leader.quiesced]).toEqual(['leader', 1, false]);
+  expect(leader.status().followers.find(({ id }) => id === 3)?.suspect).toBe(true);
 });
