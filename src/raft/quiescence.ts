@@ -64,9 +64,6 @@ function isAgreed(state: RaftState, isGone: IsGone): boolean {
     if (hasAgreed(state, follower)) continue;
     // A suspect one waits for its successor, and says so as long as it is asked.
     if (follower.suspect && !isGone(follower.id)) return false;
-    // A learner that never answered is still to be born: nobody would wake the group for it.
-    if (follower.configurationVersion === 0 && state.configuration.learners.includes(follower.id))
-      return false;
     if (follower.silentRounds < MUTE_ROUNDS && !isGone(follower.id)) return false;
   }
   // A leader that can't reach a quorum must find that out, not sleep over it.
