@@ -24,10 +24,12 @@ export class SuspectRepair {
     this.groups.add(replica.group);
   }
 
+  /** Another configuration is in force here, or the replica came to lead: an exchange may have been begun by others. */
+  onConfiguration({ raft, group }: Replica): void {
+    if (raft.role === 'leader' && supersededOf(raft.configuration) !== 0) this.groups.add(group);
+  }
+
   poll(): void {
-    for (const { raft, group } of this.host.all()) {
-      if (raft.role === 'leader' && supersededOf(raft.configuration) !== 0) this.groups.add(group);
-    }
     for (const group of this.groups) {
       const replica = this.host.replica(group);
       if (replica === null || !this.repair(replica)) this.groups.delete(group);

@@ -9,7 +9,7 @@
  * Invariants: at most one replica of a group on a node; nothing is deleted that group 0 did not confirm, but for a
  * suspect replica whose successor was already born by the group's own log.
  */
-import { META_GROUP, type GroupId, type MonoMs, type NodeId, type ReplicaId } from '../base/index.js';
+import { META_GROUP, type GroupId, type MonoMs, type ReplicaId } from '../base/index.js';
 import type { Replica } from '../group/index.js';
 import type { Host } from '../host/index.js';
 import { membersOf, type GroupMembers, type MetaState } from '../meta/index.js';
@@ -22,7 +22,6 @@ import { freshGroup } from './recovery.js';
 const AGAIN_MS = 1000;
 
 export interface LifecycleDeps {
-  readonly nodeId: NodeId;
   readonly host: Host;
   readonly store: LogStore;
   readonly checkpoints: CheckpointStore;

@@ -127,6 +127,7 @@ export class Member implements PeerHandlers {
       onRoleChange: (replica, change) => {
         this.onRoutesChanged();
         this.lifecycle.onConfiguration(replica);
+        this.repair.onConfiguration(replica);
         if (change.leader === 0) return;
         const node = this.view.nodeOf(replica.group, change.leader);
         this.gossip.note(replica.group, change.term, replica.configuration.version, node);
@@ -136,6 +137,7 @@ export class Member implements PeerHandlers {
       onConfiguration: (replica) => {
         this.readiness.changed();
         this.lifecycle.onConfiguration(replica);
+        this.repair.onConfiguration(replica);
       },
       onRemoved: (replica, version) => {
         this.readiness.changed();
@@ -209,7 +211,6 @@ export class Member implements PeerHandlers {
     this.balance = new LeaderBalance(this.host, (group) => this.view.preferredLeader(group));
     this.repair = new SuspectRepair(this.host, ports.logger);
     this.lifecycle = new Lifecycle({
-      nodeId: options.nodeId,
       host: this.host,
       store: options.store,
       checkpoints: options.checkpoints,

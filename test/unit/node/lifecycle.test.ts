@@ -40,7 +40,6 @@ class LifecycleUnderTest {
       whenDurable: (run: () => void) => run(),
     };
     this.lifecycle = new Lifecycle({
-      nodeId: 1,
       host: host as unknown as Host,
       store: this.store,
       checkpoints: new MemoryCheckpointStore((run) => run()),
