@@ -15,14 +15,14 @@ import { FrozenTable } from './frozen-table.js';
 import { Item } from './item.js';
 import { SHARED_FRAMES } from './page-frames.js';
 import { PageIndex } from './page-index.js';
-import { SHARED_SEGMENTS } from './segment-pool.js';
+import { SHARED_ARENAS } from './segment-arenas.js';
 import { LARGE_FROM, SegmentStore } from './segment-store.js';
 import type { FrozenItems, ItemName, Table } from './table.js';
 
 /** Hashes are below this. */
 const HASH_COUNT = 2 ** 32;
 /** Pages that one call of `due` looks at: bounds it to less than a millisecond. */
-const DUE_PAGES_MAX = 64;
+const DUE_PAGES_MAX = 160;
 /** Of so many writes one gives back a segment of a table that was cleared. */
 const RELAX_WRITES = 16;
 
@@ -37,7 +37,7 @@ export class CompactTable implements Table {
   sumA = 0;
   sumB = 0;
 
-  private store = new SegmentStore(SHARED_SEGMENTS);
+  private store = new SegmentStore(SHARED_ARENAS);
   private index = this.createIndex();
   private compaction = this.createCompaction();
   private duePages = new DuePages();
@@ -113,7 +113,7 @@ export class CompactTable implements Table {
   clear(): void {
     this.store.retire();
     this.index.clear();
-    this.store = new SegmentStore(SHARED_SEGMENTS);
+    this.store = new SegmentStore(SHARED_ARENAS);
     this.index = this.createIndex();
     this.compaction = this.createCompaction();
     this.duePages = new DuePages();
@@ -170,9 +170,7 @@ export class CompactTable implements Table {
   }
 
   maintain(itemsMax: number): boolean {
-    if (this.compaction.idleStep(itemsMax)) return true;
-    this.store.trim();
-    return SHARED_SEGMENTS.relaxAll();
+    return this.compaction.idleStep(itemsMax) || SHARED_ARENAS.tidy();
   }
 
   get memoryBytes(): number {
@@ -240,7 +238,7 @@ export class CompactTable implements Table {
 
   private afterWrite(): void {
     this.compaction.step();
-    if (++this.writes % RELAX_WRITES === 0) SHARED_SEGMENTS.relax();
+    if (++this.writes % RELAX_WRITES === 0) SHARED_ARENAS.relax();
   }
 
   private split(): void {
