@@ -139,7 +139,7 @@ export class SegmentStore {
     if (position >= LARGE_FROM) return this.large.remove(position - LARGE_FROM);
     const segment = this.segments[position >>> SEGMENT_BITS] as Segment;
     const offset = position & OFFSET_MASK;
-    assert(!segment.isDead(offset), `item at ${position} died twice`);
+    assert(!segment.isDead(offset), 'an item died twice');
     this.places.read(segment, offset);
     const bytes = this.places.valueEnd - offset;
     segment.markDead(offset);
