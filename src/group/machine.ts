@@ -11,6 +11,8 @@ export interface Machine extends StateMachine {
   nextDueMs(): number;
   /** Items and bytes held, for metrics; absent where there are none to count. */
   figures?(): { readonly items: number; readonly bytes: number };
+  /** Gives memory back while nothing else is to do: a step of at most `itemsMax` items. Changes nothing that is seen. */
+  maintain?(itemsMax: number): boolean;
   /** Writes one command that drops up to `countMax` items expired at `nowMs`; returns how many it names. */
   encodeReap(nowMs: number, countMax: number, out: ByteWriter): number;
 }

@@ -73,6 +73,8 @@ export interface Kv extends StateMachine {
   encodeReap(nowMs: number, countMax: number, out: ByteWriter): number;
   /** No item expires before this (ms, log time); Infinity when none ever does. May be earlier than needed. */
   nextDueMs(): number;
+  /** Moves at most `itemsMax` items of the table together, to give memory back; false when nothing was to do. */
+  maintain(itemsMax: number): boolean;
 }
 
 export function createKv(options: KvOptions): Kv {
@@ -181,6 +183,11 @@ class ShardKv implements Kv {
 
   nextDueMs(): number {
     return this.state.table.nextDueMs;
+  }
+
+  maintain(itemsMax: number): boolean {
+    this.state.found.forget(); // the item that was looked at last must not keep memory alive
+    return this.state.table.maintain(itemsMax);
   }
 
   timestampMs(): number {
