@@ -6,7 +6,7 @@
  * Works on one page at a time, the one that was opened last. Keys are not known here: a split asks for hashes.
  */
 import { assert } from '../base/index.js';
-import { blockWords, CAPACITIES, capacityOfSingle, classFor, PageBlocks, SINGLE } from './page-blocks.js';
+import { CAPACITIES, capacityOfSingle, classFor, PageBlocks, SINGLE } from './page-blocks.js';
 import { countIn, PageDirectory, PAGES_MAX, sizeIn } from './page-directory.js';
 import type { FramePool } from './page-frames.js';
 
