@@ -5,9 +5,6 @@ export type Case = (typeof CASES)[number];
 
 export const KEY_BYTES = 16;
 export const VALUE_BYTES = 32;
-/** Of a key that was kept with an expiry: milliseconds from now to the end of the range they are spread over. */
-export const EXPIRY_SPREAD_MS = 86_400_000;
-
 /** Bytes a key over key and value, by what the system said that it takes (`resident`) and by what the table counts. */
 export interface MemoryFigures {
   readonly freshBytes: number;

@@ -1,15 +1,20 @@
 /**
- * The measured process: child.ts CASE KEYS SHARDS EXPIRY(0|1). Runs with --expose-gc. Nothing is allocated in the loops but
+ * The measured process: child.mjs CASE KEYS SHARDS EXPIRY(0|1). Runs with --expose-gc, on the
+ * compiled code: a loader of TypeScript keeps megabytes that come and go. Nothing is allocated in the loops but
  * by what is measured, so that the collector's own room doesn't count.
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { CompactTable } from '../../../src/kv/compact-table.js';
-import { Item } from '../../../src/kv/item.js';
-import { KeyHasher } from '../../../src/kv/key-hash.js';
-import { EXPIRY_SPREAD_MS, KEY_BYTES, overheadBytes, VALUE_BYTES, writeKey } from './cases.js';
-import type { MemoryFigures, SpeedFigures, StepFigures } from './cases.js';
+import { CompactTable } from '../../../dist/src/kv/compact-table.js';
+import { Item } from '../../../dist/src/kv/item.js';
+import { KeyHasher } from '../../../dist/src/kv/key-hash.js';
+
+// As in cases.ts, which this process must not load.
+const KEY_BYTES = 16;
+const VALUE_BYTES = 32;
+/** Of keys with an expiry: the range that they are spread over. */
+const EXPIRY_SPREAD_MS = 86_400_000;
 
 const WARM_UP_KEYS = 30_000;
 const ROUNDS_MAX = 30;
@@ -26,7 +31,7 @@ const value = new Uint8Array(VALUE_BYTES).fill(7);
 const out = new Uint8Array(VALUE_BYTES);
 let random = 1;
 
-async function run(): Promise<MemoryFigures | SpeedFigures | StepFigures> {
+async function run() {
   switch (kind) {
     case 'table':
       return measureMemory(new Tables());
@@ -41,16 +46,7 @@ async function run(): Promise<MemoryFigures | SpeedFigures | StepFigures> {
   }
 }
 
-interface Store {
-  set(n: number): void;
-  get(n: number): void;
-  remove(n: number): void;
-  clear(): void;
-  tidy(): void;
-  readonly countedBytes: number;
-}
-
-async function measureMemory(store: Store): Promise<MemoryFigures> {
+async function measureMemory(store) {
   warmUp(store);
   const before = await residentBytes();
   for (let n = 0; n < keyCount; n++) store.set(n);
@@ -69,7 +65,7 @@ async function measureMemory(store: Store): Promise<MemoryFigures> {
   };
 }
 
-function measureSpeed(store: Store): SpeedFigures {
+function measureSpeed(store) {
   warmUp(store);
   const fillNs = nanoseconds(() => {
     for (let n = 0; n < keyCount; n++) store.set(n);
@@ -83,11 +79,11 @@ function measureSpeed(store: Store): SpeedFigures {
   return { fillNs, getNs, setNs };
 }
 
-function measureSteps(): StepFigures {
+function measureSteps() {
   const tables = new Tables();
   warmUp(tables);
-  const steps: Record<string, { cpuMs: number; wallMs: number }> = {};
-  const longest = (name: string, count: number, step: (n: number) => void): void => {
+  const steps = {};
+  const longest = (name, count, step) => {
     let cpuMs = 0;
     let wallMs = 0;
     for (let n = 0; n < count; n++) {
@@ -113,7 +109,7 @@ function measureSteps(): StepFigures {
   return steps;
 }
 
-function warmUp(store: Store): void {
+function warmUp(store) {
   const count = Math.min(WARM_UP_KEYS, keyCount);
   for (let round = 0; round < 3; round++) {
     for (let n = 0; n < count; n++) store.set(n);
@@ -127,7 +123,7 @@ function warmUp(store: Store): void {
 }
 
 /** CPU time, since other work on the machine doesn't count in it. */
-function nanoseconds(run: () => void): number {
+function nanoseconds(run) {
   const before = process.cpuUsage();
   run();
   const { user, system } = process.cpuUsage(before);
@@ -135,7 +131,7 @@ function nanoseconds(run: () => void): number {
 }
 
 /** After collections, until three of them in turn free nothing any more: start-up leaves megabytes that go late. */
-async function residentBytes(): Promise<number> {
+async function residentBytes() {
   let least = Infinity;
   for (let round = 0, same = 0; round < ROUNDS_MAX && same < 3; round++) {
     globalThis.gc?.();
@@ -148,22 +144,35 @@ async function residentBytes(): Promise<number> {
   return least;
 }
 
+function writeKey(into, n) {
+  let rest = n;
+  into.set([0x6b, 0x65, 0x79, 0x3a]);
+  for (let at = KEY_BYTES - 1; at >= 4; at--) {
+    into[at] = 0x30 + (rest % 10);
+    rest = Math.floor(rest / 10);
+  }
+}
+
+function overheadBytes(takenBytes, keys) {
+  return takenBytes / keys - KEY_BYTES - VALUE_BYTES;
+}
+
 /** xorshift32. */
-function nextBelow(limit: number): number {
+function nextBelow(limit) {
   random ^= random << 13;
   random ^= random >>> 17;
   random ^= random << 5;
   return (random >>> 0) % limit;
 }
 
-class Tables implements Store {
-  private readonly hasher = new KeyHasher(42);
-  private readonly tables = Array.from({ length: shardCount }, () => new CompactTable(this.hasher));
-  private readonly item = new Item();
-  private readonly found = new Item();
-  private version = 0;
+class Tables {
+  hasher = new KeyHasher(42);
+  tables = Array.from({ length: shardCount }, () => new CompactTable(this.hasher));
+  item = new Item();
+  found = new Item();
+  version = 0;
 
-  set(n: number): void {
+  set(n) {
     const { item } = this;
     writeKey(key, n);
     item.hash = this.hasher.hash(key, 0, KEY_BYTES);
@@ -174,79 +183,79 @@ class Tables implements Store {
     this.tableOf(n).put(item);
   }
 
-  get(n: number): void {
+  get(n) {
     writeKey(key, n);
     const { found } = this;
     if (!this.tableOf(n).find(this.hasher.hash(key, 0, KEY_BYTES), key, 0, KEY_BYTES, found))
       throw new Error(`key ${n} is not there`);
-    for (let i = 0; i < VALUE_BYTES; i++) out[i] = found.valueBytes[found.valueStart + i] as number;
+    for (let i = 0; i < VALUE_BYTES; i++) out[i] = found.valueBytes[found.valueStart + i];
   }
 
-  remove(n: number): void {
+  remove(n) {
     writeKey(key, n);
     const table = this.tableOf(n);
     const { found } = this;
     if (table.find(this.hasher.hash(key, 0, KEY_BYTES), key, 0, KEY_BYTES, found)) table.remove(found);
   }
 
-  clear(): void {
+  clear() {
     for (const table of this.tables) table.clear();
   }
 
-  tidy(): void {
+  tidy() {
     this.found.forget();
     for (const table of this.tables) while (table.maintain(200));
   }
 
-  maintain(): boolean {
+  maintain() {
     return this.tables.some((table) => table.maintain(200));
   }
 
-  freeze(): void {
+  freeze() {
     for (const table of this.tables) table.freeze().release();
   }
 
-  due(portion: number): void {
-    const table = this.tables[portion % shardCount] as CompactTable;
+  due(portion) {
+    const table = this.tables[portion % shardCount];
     table.due(NOW_MS + (EXPIRY_SPREAD_MS * portion) / 1000, 256);
   }
 
-  get countedBytes(): number {
+  get countedBytes() {
     return this.tables.reduce((sum, table) => sum + table.memoryBytes, 0);
   }
 
-  private tableOf(n: number): CompactTable {
-    return this.tables[n % shardCount] as CompactTable;
+  tableOf(n) {
+    return this.tables[n % shardCount];
   }
 }
 
 /** What a program without a table of its own would do: a string for each key, a Buffer for each value. */
-class PlainMap implements Store {
-  readonly countedBytes = 0;
-  private readonly map = new Map<string, Buffer>();
+class PlainMap {
+  countedBytes = 0;
+  map = new Map();
 
-  set(n: number): void {
+  set(n) {
     writeKey(key, n);
     this.map.set(keyText.toString('latin1'), Buffer.from(value));
   }
 
-  get(n: number): void {
+  get(n) {
     writeKey(key, n);
     const found = this.map.get(keyText.toString('latin1'));
     if (found === undefined) throw new Error(`key ${n} is not there`);
-    for (let i = 0; i < VALUE_BYTES; i++) out[i] = found[i] as number;
+    for (let i = 0; i < VALUE_BYTES; i++) out[i] = found[i];
   }
 
-  remove(n: number): void {
+  remove(n) {
     writeKey(key, n);
     this.map.delete(keyText.toString('latin1'));
   }
 
-  clear(): void {
+  clear() {
     this.map.clear();
   }
 
-  tidy(): void {
+  tidy() {
     // A Map has nothing to tidy up: the collector does it.
   }
 }
