@@ -34,6 +34,7 @@ import {
 } from '../raft/index.js';
 import { Freshness } from './freshness.js';
 import { CheckpointPolicy, type CheckpointLimits } from './checkpoint-policy.js';
+import { ClientWork } from './client-work.js';
 import { LogClock } from './log-clock.js';
 import { ConfigurationSteps } from './configuration-steps.js';
 import type { Machine } from './machine.js';
@@ -45,10 +46,7 @@ import { Quietness } from './quietness.js';
 import type { ReplicaHost } from './replica-host.js';
 import { ReplicationLag } from './replication-lag.js';
 import type { CommandSink } from './sink.js';
-import { refuseBatch, WriteBatchBuilder, type WriteBatch } from './write-batch.js';
-
-/** Commit may run this many entries ahead of apply before new work is refused (as etcd does). */
-const APPLY_BACKLOG_MAX = 5000;
+import type { WriteBatch } from './write-batch.js';
 
 export interface ReplicaOptions {
   readonly group: GroupId;
@@ -76,15 +74,11 @@ export class Replica implements EntryResults {
   private readonly host: ReplicaHost;
   private readonly logger: Logger;
   private readonly clock = new LogClock();
-  private readonly open = new WriteBatchBuilder();
-  /** Batches closed because they were full, waiting for the turn. */
-  private sealed: WriteBatch[] = [];
   private readonly proposals = new Proposals();
   private readonly reads = new ReadBatches();
   private readonly desk: ReadDesk;
   private readonly usesLeases: boolean;
-  /** Reads whose answer depends on time that the log has not reached: they wait for a time entry. */
-  private timeReads: ReadBatch[] = [];
+  private readonly work: ClientWork;
   private applyQueue: Entry[] = [];
   private applyHead = 0;
   private readonly out = new ByteWriter(1024);
@@ -114,15 +108,23 @@ export class Replica implements EntryResults {
     this.appliedIndex = options.appliedIndex;
     this.usesLeases = options.usesLeases === true;
     this.desk = new ReadDesk(this.group, this.raft, this.reads, this.host, this.usesLeases);
+    this.work = new ClientWork(this, this.host, this.proposals, this.reads, () => this.nowMs());
     this.members = new ConfigurationSteps(this, options.host);
     const isBusy = (): boolean => this.reads.waiting || this.applyQueue.length > 0 || this.reaper.isBusy;
     this.quietness = new Quietness(this, options.host, isBusy, () => this.nowMs());
     this.policy = new CheckpointPolicy(this, options.host, options.logger, options.checkpointLimits);
   }
 
-  /** Leads, and has committed an entry of its own term: reads and writes may be handed in. */
+  /** Leads, and has committed an entry of its own term. */
   get serves(): boolean {
     return this.raft.leaderReady && !this.installing && !this.stopped;
+  }
+
+  /** Leads: reads and writes may be handed in. They may have to wait for the first entry of its term (client-work.ts). */
+  get accepts(): boolean {
+    // `wasLeader`: its clock, by which commands are stamped, was set for this leadership.
+    const leads = this.wasLeader && this.raft.role === 'leader';
+    return leads && !this.installing && !this.stopped && this.work.takesMore;
   }
 
   /** Reads that any replica may answer may be handed in. */
@@ -141,7 +143,7 @@ export class Replica implements EntryResults {
 
   /** Whether the next turn has client work to propose. */
   get hasClientWork(): boolean {
-    return this.open.count > 0 || this.sealed.length > 0 || this.timeReads.length > 0;
+    return this.stopped ? this.work.hasAny : this.work.isDue;
   }
 
   get hasOpenReads(): boolean {
@@ -163,8 +165,7 @@ export class Replica implements EntryResults {
     token: number,
     isRead = false,
   ): void {
-    if (!this.open.fits(end - start)) this.seal();
-    this.open.add(command, start, end, afterReads ? this.reads.barrier : 0, sink, token, isRead);
+    this.work.addWrite(command, start, end, afterReads ? this.reads.barrier : 0, sink, token, isRead);
     this.host.markDirty(this);
   }
 
@@ -214,7 +215,7 @@ export class Replica implements EntryResults {
       this.reaper.poll(() => this.nowMs());
       this.quietness.poll();
     }
-    if (this.raft.hasReady()) this.host.markDirty(this);
+    if (this.work.poll(this.host.clock.monoMs()) || this.raft.hasReady()) this.host.markDirty(this);
     return !this.raft.quiesced;
   }
 
@@ -225,17 +226,7 @@ export class Replica implements EntryResults {
       this.refuseUnproposed('UNAVAILABLE');
       return 0;
     }
-    if (this.open.count > 0 || this.timeReads.length > 0) this.seal();
-    const batches = this.sealed;
-    this.sealed = [];
-    let bytes = 0;
-    let lastIndex: LogIndex = 0;
-    for (const batch of batches) {
-      bytes += batch.data.length;
-      lastIndex = this.proposeBatch(batch);
-    }
-    this.settleTimeReads(lastIndex);
-    return bytes;
+    return this.work.propose();
   }
 
   /** Asks for a read index for the reads collected since the last turn. */
@@ -366,6 +357,7 @@ export class Replica implements EntryResults {
       this.leadsSinceMs = host.clock.monoMs();
       this.lag.clear();
       this.reaper.restart();
+      this.work.restart();
     } else if (change.role === 'precandidate' || change.role === 'candidate') {
       host.metrics.elections(change.role === 'candidate' ? 'campaign' : 'timeout').inc();
     }
@@ -383,53 +375,13 @@ export class Replica implements EntryResults {
     host.onRoleChange(this, change);
   }
 
-  // ---- proposing -----------------------------------------------------------------------------------------------
-
-  private seal(): void {
-    this.sealed.push(this.open.close(this.nowMs()));
-  }
-
   private nowMs(): number {
     return this.clock.now(this.host.clock.monoMs(), this.host.trustedWallMs());
   }
 
-  /** Index of the appended entry, or 0 when it was refused. */
-  private proposeBatch(batch: WriteBatch): LogIndex {
-    const backlog = this.raft.commit - this.appliedIndex;
-    const result =
-      backlog > APPLY_BACKLOG_MAX
-        ? ({ kind: 'dropped', reason: 'overloaded', leader: this.id } as const)
-        : this.raft.propose(batch.data);
-    if (result.kind === 'appended') {
-      this.host.metrics.proposals.inc();
-      this.proposals.add(result.index, result.term, batch, this.host.clock.monoMs());
-      return result.index;
-    }
-    this.host.metrics.proposalsFailed(result.reason).inc();
-    refuseBatch(batch, result.reason === 'overloaded' ? 'OVERLOADED' : 'NOT_LEADER', this.leaderNode);
-    return 0;
-  }
-
-  /** Reads that wait for time go on once the last entry of this turn, stamped after they were asked, is applied. */
-  private settleTimeReads(index: LogIndex): void {
-    const waiting = this.timeReads;
-    this.timeReads = [];
-    for (const reads of waiting) {
-      reads.index = index;
-      if (index === 0) reads.refuse('NOT_LEADER', this.leaderNode);
-      else this.reads.onConfirmed(reads);
-    }
-  }
-
   /** Everything that was handed in and not appended goes back to its sinks. */
   private refuseUnproposed(reason: ErrorReason): void {
-    if (this.open.count > 0) this.seal();
-    const batches = this.sealed;
-    this.sealed = [];
-    for (const batch of batches) refuseBatch(batch, reason, this.leaderNode);
-    const waiting = this.timeReads;
-    this.timeReads = [];
-    for (const reads of waiting) reads.refuse(reason, this.leaderNode);
+    this.work.refuse(reason);
     this.reads.refuseOpenOfLeader(reason, this.leaderNode);
   }
 
@@ -506,7 +458,7 @@ export class Replica implements EntryResults {
       }
     }
     if (late !== null) {
-      this.timeReads.push(late);
+      this.work.addTimeReads(late);
       this.host.markDirty(this);
     }
     if (isLeaseLost) {
@@ -520,12 +472,12 @@ export class Replica implements EntryResults {
   }
 
   private isBehindLate(sink: CommandSink): boolean {
-    return this.timeReads.some((batch) => batch.hasSink(sink)) || this.reads.hasLate(sink);
+    return this.work.hasTimeReadOf(sink) || this.reads.hasLate(sink);
   }
 
   private mustReadFirst(barrier: number): boolean {
     if (barrier === 0) return false;
-    return this.reads.pendingUpTo(barrier) || this.timeReads.some((batch) => batch.id <= barrier);
+    return this.reads.pendingUpTo(barrier) || this.work.hasTimeReadUpTo(barrier);
   }
 
   /**
@@ -533,9 +485,8 @@ export class Replica implements EntryResults {
    * own time entry comes later in the log: waiting for it would wait for ever.)
    */
   private runReadsBefore(entry: Entry, barrier: number): boolean {
-    const at = this.timeReads.findIndex((batch) => batch.id <= barrier);
-    const batch = at >= 0 ? this.timeReads.splice(at, 1)[0] : this.reads.takeOverdue(barrier, entry.index);
-    if (batch === undefined || batch === null) return false;
+    const batch = this.work.takeTimeReadUpTo(barrier) ?? this.reads.takeOverdue(barrier, entry.index);
+    if (batch === null) return false;
     batch.runAt(entryStampMs(entry.data), this.machine, this.out);
     return true;
   }
