@@ -37,6 +37,8 @@ export interface ClusterOptions {
   readonly inflightBytesMax: number;
   /** Prints log lines as they come; null keeps only the last ones. */
   readonly print: ((line: string) => void) | null;
+  /** How leaders confirm reads; drawn when left out. */
+  readonly reads?: 'lease' | 'quorum';
 }
 
 /** Who notes that rare paths were taken (marks.ts). */
@@ -319,7 +321,7 @@ export class SimCluster {
         insecure: true,
         logLevel: 'debug',
         // One draw for the whole cluster.
-        reads: prng.stream('reads').chance(0.5) ? 'lease' : 'quorum',
+        reads: options.reads ?? (prng.stream('reads').chance(0.5) ? 'lease' : 'quorum'),
         log: { checkpointBytes: options.checkpointBytes, checkpointEntries: options.checkpointEntries },
         disk: { ballastBytes: 16 * 1024 },
         limits: { requestTimeoutMs: 2_000, inflightBytesMax: options.inflightBytesMax },
