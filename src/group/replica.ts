@@ -107,7 +107,8 @@ export class Replica implements EntryResults {
     this.logger = options.logger;
     this.appliedIndex = options.appliedIndex;
     this.usesLeases = options.usesLeases === true;
-    this.desk = new ReadDesk(this.group, this.raft, this.reads, this.host, this.usesLeases);
+    const applied = (): LogIndex => this.appliedIndex;
+    this.desk = new ReadDesk(this.group, this.raft, this.reads, this.host, this.usesLeases, applied);
     this.work = new ClientWork(this, this.host, this.proposals, this.reads, () => this.nowMs());
     this.members = new ConfigurationSteps(this, options.host);
     const isBusy = (): boolean => this.reads.waiting || this.applyQueue.length > 0 || this.reaper.isBusy;
@@ -215,6 +216,7 @@ export class Replica implements EntryResults {
       this.reaper.poll(() => this.nowMs());
       this.quietness.poll();
     }
+    this.desk.expire();
     if (this.work.poll(this.host.clock.monoMs()) || this.raft.hasReady()) this.host.markDirty(this);
     return !this.raft.quiesced;
   }
@@ -427,7 +429,8 @@ export class Replica implements EntryResults {
     if (batch === null) return false;
     let isTimeOver = false;
     const leads = this.raft.role === 'leader';
-    const nowMs = leads && batch.way !== ReadWay.known ? this.nowMs() : this.desk.wallMsOf(batch);
+    const isOfNow = batch.way !== ReadWay.known && batch.way !== ReadWay.awaited;
+    const nowMs = leads && isOfNow ? this.nowMs() : this.desk.wallMsOf(batch);
     let isLeaseLost = false;
     const out = this.out;
     let late: ReadBatch | null = null;
