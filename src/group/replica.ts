@@ -12,12 +12,12 @@
 import {
   assert,
   ByteWriter,
-  entryStampMs,
   type ErrorReason,
   type GroupId,
   type LogIndex,
   type NodeId,
   type ReplicaId,
+  type WallMs,
 } from '../base/index.js';
 import type { EntryResults, Logger } from '../ports/index.js';
 import {
@@ -39,8 +39,9 @@ import { LogClock } from './log-clock.js';
 import { ConfigurationSteps } from './configuration-steps.js';
 import type { Machine } from './machine.js';
 import { Proposals } from './proposals.js';
-import { ReadBatch, ReadBatches, ReadWay } from './read-batches.js';
+import { ReadBatches } from './read-batches.js';
 import { ReadDesk } from './read-desk.js';
+import { ReadRunner } from './read-runner.js';
 import { Reaper } from './reaper.js';
 import { Quietness } from './quietness.js';
 import type { ReplicaHost } from './replica-host.js';
@@ -79,6 +80,7 @@ export class Replica implements EntryResults {
   private readonly desk: ReadDesk;
   private readonly usesLeases: boolean;
   private readonly work: ClientWork;
+  private readonly runner: ReadRunner;
   private applyQueue: Entry[] = [];
   private applyHead = 0;
   private readonly out = new ByteWriter(1024);
@@ -109,10 +111,12 @@ export class Replica implements EntryResults {
     this.usesLeases = options.usesLeases === true;
     const applied = (): LogIndex => this.appliedIndex;
     this.desk = new ReadDesk(this.group, this.raft, this.reads, this.host, this.usesLeases, applied);
-    this.work = new ClientWork(this, this.host, this.proposals, this.reads, () => this.nowMs());
+    const nowMs = (): WallMs => this.nowMs();
+    this.work = new ClientWork(this, this.host, this.proposals, this.reads, nowMs);
+    this.runner = new ReadRunner(this, this.host, this.reads, this.desk, this.work, nowMs, this.out);
     this.members = new ConfigurationSteps(this, options.host);
     const isBusy = (): boolean => this.reads.waiting || this.applyQueue.length > 0 || this.reaper.isBusy;
-    this.quietness = new Quietness(this, options.host, isBusy, () => this.nowMs());
+    this.quietness = new Quietness(this, options.host, isBusy, nowMs);
     this.policy = new CheckpointPolicy(this, options.host, options.logger, options.checkpointLimits);
   }
 
@@ -263,11 +267,12 @@ export class Replica implements EntryResults {
     while (this.applyHead < this.applyQueue.length && !this.installing) {
       const entry = this.applyQueue[this.applyHead] as Entry;
       const batch = this.proposals.peek(entry.index, entry.term);
-      if (batch !== null && this.mustReadFirst(batch.readBarrier)) {
+      if (batch !== null && this.runner.isOwed(batch.readBarrier)) {
         // Reads asked before these writes come first. Those already confirmed can run now; the others are on
         // their way, and their answer wakes this replica.
-        if (this.runReads(untilMonoMs)) continue;
-        if (this.host.clock.monoMs() >= untilMonoMs || !this.runReadsBefore(entry, batch.readBarrier)) break;
+        if (this.runner.run(untilMonoMs)) continue;
+        if (this.host.clock.monoMs() >= untilMonoMs || !this.runner.runBefore(entry, batch.readBarrier))
+          break;
         continue;
       }
       if (entry.kind === EntryKind.configuration && !this.members.isReady(entry)) {
@@ -288,7 +293,7 @@ export class Replica implements EntryResults {
       this.policy.maybeStart();
     }
     // One slice of reads even when applying took all of the time: else a load of writes would starve them.
-    while (this.runReads(untilMonoMs) && this.host.clock.monoMs() < untilMonoMs) {
+    while (this.runner.run(untilMonoMs) && this.host.clock.monoMs() < untilMonoMs) {
       /* each call runs one batch */
     }
     const isTimeOver = this.host.clock.monoMs() >= untilMonoMs;
@@ -419,79 +424,6 @@ export class Replica implements EntryResults {
     const batch = this.applying;
     if (batch === null || position >= batch.count) return;
     (batch.sinks[position] as CommandSink).onResult(batch.tokens[position] as number, bytes, start, end);
-  }
-
-  // ---- reads ---------------------------------------------------------------------------------------------------
-
-  /** Runs one batch of confirmed reads; false when none is ready, or its time was over before its end. */
-  private runReads(untilMonoMs: number): boolean {
-    const batch = this.reads.takeRunnable(this.appliedIndex);
-    if (batch === null) return false;
-    let isTimeOver = false;
-    const leads = this.raft.role === 'leader';
-    const isOfNow = batch.way !== ReadWay.known && batch.way !== ReadWay.awaited;
-    const nowMs = leads && isOfNow ? this.nowMs() : this.desk.wallMsOf(batch);
-    let isLeaseLost = false;
-    const out = this.out;
-    let late: ReadBatch | null = null;
-    while (batch.answered < batch.count && !isTimeOver && !isLeaseLost) {
-      const i = batch.answered++;
-      const start = batch.startOf(i);
-      const end = batch.ends[i] as number;
-      const sink = batch.sinks[i] as CommandSink;
-      const token = batch.tokens[i] as number;
-      out.reset();
-      // Behind a read of the same connection that waits for time, a read waits too: else it would see less than that one.
-      const isBehind = !batch.isLate && (late?.hasSink(sink) === true || this.isBehindLate(sink));
-      const done = !isBehind && this.machine.read(batch.commands.buffer, start, end, nowMs, out) === 'done';
-      // Looked at after each read: one of them may take milliseconds (a large value, a page of a scan).
-      const clockMs = this.host.clock.monoMs();
-      isTimeOver = clockMs >= untilMonoMs;
-      if (batch.way === ReadWay.lease && !this.desk.holds(batch, clockMs)) {
-        isLeaseLost = true;
-        batch.answered = i;
-      } else if (done) {
-        sink.onResult(token, out.buffer, 0, out.length);
-      } else if (leads) {
-        late ??= new ReadBatch(batch.id);
-        late.isLate = true;
-        late.add(batch.commands.buffer, start, end, sink, token);
-      } else {
-        sink.onRefused(token, 'NOT_LEADER', this.leaderNode, batch.commands.buffer, start, end);
-      }
-    }
-    if (late !== null) {
-      this.work.addTimeReads(late);
-      this.host.markDirty(this);
-    }
-    if (isLeaseLost) {
-      this.desk.askQuorum(batch);
-      this.host.markDirty(this);
-      return true;
-    }
-    if (batch.answered === batch.count) return true;
-    this.reads.putBack(batch);
-    return false;
-  }
-
-  private isBehindLate(sink: CommandSink): boolean {
-    return this.work.hasTimeReadOf(sink) || this.reads.hasLate(sink);
-  }
-
-  private mustReadFirst(barrier: number): boolean {
-    if (barrier === 0) return false;
-    return this.reads.pendingUpTo(barrier) || this.work.hasTimeReadUpTo(barrier);
-  }
-
-  /**
-   * Reads that wait for time, and for which this entry waits: they run as of its stamp, before its commands. (Their
-   * own time entry comes later in the log: waiting for it would wait for ever.)
-   */
-  private runReadsBefore(entry: Entry, barrier: number): boolean {
-    const batch = this.work.takeTimeReadUpTo(barrier) ?? this.reads.takeOverdue(barrier, entry.index);
-    if (batch === null) return false;
-    batch.runAt(entryStampMs(entry.data), this.machine, this.out);
-    return true;
   }
 
   // ---- snapshots -----------------------------------------------------------------------------------------------
