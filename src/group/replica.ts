@@ -100,7 +100,7 @@ export class Replica implements EntryResults {
   private wasLeader = false;
   private leadsSinceMs = 0;
   private knownLeader: ReplicaId = 0;
-  private readonly reaper = new Reaper(this);
+  private readonly reaper: Reaper;
   readonly quietness: Quietness;
 
   constructor(options: ReplicaOptions) {
@@ -113,6 +113,7 @@ export class Replica implements EntryResults {
     this.logger = options.logger;
     this.appliedIndex = options.appliedIndex;
     this.usesLeases = options.usesLeases === true;
+    this.reaper = new Reaper(this, options.host.metrics.expired);
     this.desk = new ReadDesk(this.group, this.raft, this.reads, this.host, this.usesLeases);
     this.members = new ConfigurationSteps(this, options.host);
     const isBusy = (): boolean => this.reads.waiting || this.applyQueue.length > 0 || this.reaper.isBusy;
@@ -390,7 +391,8 @@ export class Replica implements EntryResults {
   }
 
   private nowMs(): number {
-    return this.clock.now(this.host.clock.monoMs(), this.host.trustedWallMs());
+    const { clock } = this.host;
+    return this.clock.now(clock.monoMs(), this.host.trustedWallMs(), this.machine.timestampMs());
   }
 
   /** Index of the appended entry, or 0 when it was refused. */

@@ -60,11 +60,7 @@ export function parseDecimal(bytes: Uint8Array, start: number, end: number): Dec
 export function addDecimals(a: Decimal, b: Decimal): string | null {
   const exponent = Math.min(a.exponent, b.exponent);
   const sum = scaled(a, exponent) + scaled(b, exponent);
-  const excess = Math.max(
-    digitsOf(sum) - SIGNIFICANT_DIGITS,
-    -exponent - FRACTION_DIGITS_MAX,
-    0,
-  );
+  const excess = Math.max(digitsOf(sum) - SIGNIFICANT_DIGITS, -exponent - FRACTION_DIGITS_MAX, 0);
   const text = print(roundedTo(sum, excess), exponent + excess);
   return integerDigits(text) > INTEGER_DIGITS_MAX ? null : text;
 }

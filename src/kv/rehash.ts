@@ -37,9 +37,11 @@ export class KvRehash implements StateRehash {
   }
 
   get isRotten(): boolean {
-    return (
-      this.items !== this.expectedItems || this.sumA !== this.expectedA || this.sumB !== this.expectedB
-    );
+    return this.items !== this.expectedItems || this.sumA !== this.expectedA || this.sumB !== this.expectedB;
+  }
+
+  drop(): void {
+    this.frozen = null;
   }
 
   step(): boolean {
@@ -49,7 +51,7 @@ export class KvRehash implements StateRehash {
     for (let left = STEP_ITEMS_MAX; left > 0 && bytesLeft > 0; left--) {
       if (!this.isInValue) {
         if (!frozen.next(item)) {
-          this.frozen = null; // what it held on to is free
+          this.drop();
           return false;
         }
         bytesLeft -= item.keyEnd - item.keyStart;

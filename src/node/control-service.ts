@@ -36,8 +36,7 @@ export class ControlService {
       transfer: (request, reply) => this.transfer(request, reply),
       verify: (request, reply) => this.withVerifier(reply, (verifier) => verifier.verify(request, reply)),
       mark: (request, reply) => this.withVerifier(reply, (verifier) => verifier.mark(request.group, reply)),
-      audit: (request, reply) =>
-        this.withVerifier(reply, (verifier) => verifier.audits.run(request, reply)),
+      audit: (request, reply) => this.withVerifier(reply, (verifier) => verifier.audits.run(request, reply)),
     };
   }
 

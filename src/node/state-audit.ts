@@ -73,6 +73,7 @@ export class StateAudits {
       const marked = stateAt(machine, request.index);
       const rehashedIndex = replica.appliedIndex;
       this.slice(rehash, untilMs, (isDone) => {
+        rehash.drop();
         const { isRotten, items } = rehash;
         if (isDone) done(null, { ...marked, isRotten, rehashedIndex, items });
         else done({ code: 'UNAVAILABLE', message: `not all of it was hashed in time: ${items} items` }, null);

@@ -26,6 +26,8 @@ export interface SnapshotLoader {
 export interface StateRehash {
   /** One step of bounded work; false when it was the last. */
   step(): boolean;
+  /** Ends it early: nothing is held on to any more. */
+  drop(): void;
   /** After the last step: whether the sum came out otherwise than the one kept. */
   readonly isRotten: boolean;
   /** Items hashed so far. */
