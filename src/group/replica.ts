@@ -96,7 +96,7 @@ export class Replica implements EntryResults {
   private wasLeader = false;
   private leadsSinceMs = 0;
   private knownLeader: ReplicaId = 0;
-  private readonly reaper = new Reaper(this);
+  private readonly reaper: Reaper;
   readonly quietness: Quietness;
 
   constructor(options: ReplicaOptions) {
@@ -114,6 +114,7 @@ export class Replica implements EntryResults {
     const nowMs = (): WallMs => this.nowMs();
     this.work = new ClientWork(this, this.host, this.proposals, this.reads, nowMs);
     this.runner = new ReadRunner(this, this.host, this.reads, this.desk, this.work, nowMs, this.out);
+    this.reaper = new Reaper(this, options.host.metrics.expired);
     this.members = new ConfigurationSteps(this, options.host);
     const isBusy = (): boolean => this.reads.waiting || this.applyQueue.length > 0 || this.reaper.isBusy;
     this.quietness = new Quietness(this, options.host, isBusy, nowMs);
@@ -383,7 +384,8 @@ export class Replica implements EntryResults {
   }
 
   private nowMs(): number {
-    return this.clock.now(this.host.clock.monoMs(), this.host.trustedWallMs());
+    const { clock } = this.host;
+    return this.clock.now(clock.monoMs(), this.host.trustedWallMs(), this.machine.timestampMs());
   }
 
   /** Everything that was handed in and not appended goes back to its sinks. */

@@ -18,6 +18,7 @@ import { MarkingObserver, Marks, type Mark } from './marks.js';
 import { SimScanner } from './scan-client.js';
 import { SdkCounters, SimSdkClient, type CreateEngine, type SdkWorld } from './sdk-client.js';
 import { drawSwarm, NETWORK_PROFILES, type Swarm } from './swarm.js';
+import { ShardVerification } from './verify-shards.js';
 import { ALL_KEYS, PROBES } from './workload.js';
 import { SimCluster, type CreateSimNode } from './world/cluster.js';
 import { SimLoop } from './world/loop.js';
@@ -200,6 +201,8 @@ class Run {
     this.work();
     this.recover();
     this.askEveryShard();
+    const verification = new ShardVerification(this.cluster);
+    this.until(RECOVERY_MS_MAX, () => verification.missing());
     this.until(RECOVERY_MS_MAX, () => whatIsMissing(this.cluster));
     this.checkHistory();
   }

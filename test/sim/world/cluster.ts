@@ -15,7 +15,14 @@ import {
   type Prng,
 } from '../../../src/base/index.js';
 import type { Node, NodePorts, NodeStatus } from '../../../src/node/api.js';
-import type { ControlClient, InitRequest, LogFields, ReplicaObserver } from '../../../src/ports/index.js';
+import type {
+  ControlClient,
+  ControlFailure,
+  ControlMethods,
+  InitRequest,
+  LogFields,
+  ReplicaObserver,
+} from '../../../src/ports/index.js';
 import type { Raft } from '../../../src/raft/index.js';
 import { nodeSettingsSchema, type NodeSettings } from '../../../src/settings/index.js';
 import { SimDisk } from './disk.js';
@@ -55,6 +62,8 @@ const STOP_MS_MAX = 30_000;
 
 /** How soon a supervisor starts a node again that ended itself. */
 const RESTART_MS = 300;
+/** How long a shard may take to be verified. */
+const VERIFY_MS = 5_000;
 
 export interface Machine {
   readonly index: number;
@@ -224,6 +233,16 @@ export class SimCluster {
   transfer(machine: Machine, group: GroupId, node: NodeId): void {
     const request = { group, node, forwarded: false };
     this.control.call(machine.settings.grpc, 'transfer', request, 10_000, () => undefined);
+  }
+
+  /** `quorate shard verify`, as an operator would ask one node. */
+  verify(
+    machine: Machine,
+    group: GroupId,
+    done: (failure: ControlFailure | null, verified: ControlMethods['verify']['response'] | null) => void,
+  ): void {
+    const request = { group, timeoutMs: VERIFY_MS };
+    this.control.call(machine.settings.grpc, 'verify', request, VERIFY_MS + 2_000, done);
   }
 
   /** The node's own word, null while it is down. */
