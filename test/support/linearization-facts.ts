@@ -59,7 +59,8 @@ export class KeyFacts {
     for (const op of ops) this.noteValues(op);
     this.ops = this.withVersions(ops);
     this.observes = Uint8Array.from(this.ops, (op) => (op.status === 'ok' && !writes(op) ? 1 : 0));
-    this.isPlain = Uint8Array.from(this.ops, (op, i) => (this.isPlainWrite(op, i) ? 1 : 0));
+    const bound = new Set(this.before);
+    this.isPlain = Uint8Array.from(this.ops, (op, i) => (!bound.has(i) && this.isPlainWrite(op, i) ? 1 : 0));
     this.caps = Float64Array.from(this.ops, capOf);
     this.capsFrom = new Float64Array(this.ops.length + 1).fill(Infinity);
     for (let i = this.ops.length - 1; i >= 0; i--) {
@@ -127,9 +128,8 @@ export class KeyFacts {
   }
 
   private isPlainWrite(op: HistoryLine, i: number): boolean {
-    const isFree = this.before[i] === -1 && !this.before.includes(i);
     const isBlind = op.op === 'put' && op.ttl_ms === undefined && op.version === undefined;
-    return op.status === 'ok' && isFree && isBlind && !this.counts;
+    return op.status === 'ok' && this.before[i] === -1 && isBlind && !this.counts;
   }
 }
 
