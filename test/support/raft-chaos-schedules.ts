@@ -14,10 +14,22 @@ import type { RaftChaos } from './raft-chaos.js';
  *  reads       the same at a slower pace, so that leaders which others deposed had work to do, and are asked
  *  slow        majorities with disks that stand still for a while
  *  snapshots   reads with logs that are cut short, and snapshots that come twice and late
+ *  prevotes    reads with prevotes, and nobody so sure of its leader that it would not be asked
+ *  leases      members under leases, in small groups whose processes often stand still
  *  suspects    reads with disks of a minority that lose what they had, and replicas that are told so
  */
 export type ChaosProfile =
-  'all' | 'elections' | 'members' | 'votes' | 'majorities' | 'reads' | 'slow' | 'snapshots' | 'suspects';
+  | 'all'
+  | 'elections'
+  | 'members'
+  | 'leases'
+  | 'votes'
+  | 'majorities'
+  | 'reads'
+  | 'prevotes'
+  | 'slow'
+  | 'snapshots'
+  | 'suspects';
 
 export type Schedule = readonly { readonly weight: number; readonly act: (id: number) => void }[];
 
@@ -26,12 +38,14 @@ export function scheduleOf(profile: ChaosProfile, chaos: RaftChaos, options: Prn
     case 'all':
     case 'elections':
     case 'members':
+    case 'leases':
       return mixed(chaos, options, profile);
     case 'votes':
       return votes(chaos);
     case 'majorities':
       return majorities(chaos, 1);
     case 'reads':
+    case 'prevotes':
       return majorities(chaos, 3);
     case 'slow':
       return [
@@ -64,9 +78,9 @@ export function scheduleOf(profile: ChaosProfile, chaos: RaftChaos, options: Prn
 
 function mixed(chaos: RaftChaos, options: Prng, profile: ChaosProfile): Schedule {
   const isElections = profile === 'elections';
-  const changes = profile === 'members' ? 1 : 0;
+  const changes = profile === 'members' || profile === 'leases' ? 1 : 0;
   // Members change only while the group mostly works.
-  const factors = profile === 'members' ? [0, 0, 0, 1] : [0, 1, 1, 4];
+  const factors = changes > 0 ? [0, 0, 0, 1] : [0, 1, 1, 4];
   // Some kinds of trouble are switched off altogether in some runs: else they hide each other.
   const weigh = (weight: number): number => weight * options.pick(factors);
   return [
