@@ -15,6 +15,11 @@ import type { ReplicaDisk } from './raft-cluster.js';
 
 /** In steps, of which a replica ticks in about one of twenty-five. */
 const PROMISE_STEPS = 1000;
+const PROMISE_STEPS_LONG = 3000;
+/** While a cluster heals all tick at once. */
+const HEALING_TICK_STEPS = 25;
+/** In ticks without faults, several election time-outs: for a follower that has to be sent a snapshot first, too. */
+const READY_TICKS_MAX = 60;
 /** Messages in flight, drawn anew for a run: with many all news is old, with few what was sent meets what it is about. */
 const NETWORK_MAX = [12, 25, 60, 300];
 const NETWORK_MAX_VOTES = 12;
@@ -48,11 +53,11 @@ export class RaftChaos {
     readonly seed: number,
     profile: ChaosProfile = 'all',
     /** Time goes by a millisecond a step, the same for all. */
-    readonly withLeases = profile === 'leases',
+    readonly withLeases = profile === 'leases' || profile === 'pairs',
   ) {
     this.prng = new Prng(seed);
     const options = this.prng.stream('options');
-    const isNarrow = !['all', 'elections', 'members', 'leases'].includes(profile);
+    const isNarrow = !['all', 'elections', 'members', 'pairs'].includes(profile);
     this.networkMax = profile === 'votes' ? NETWORK_MAX_VOTES : this.prng.stream('network').pick(NETWORK_MAX);
     const size = options.pick([1, 2, 3, 3, 4, 5]);
     const voters = [1, 2, 3, 4, 5].slice(0, votersOf(profile, size));
@@ -67,7 +72,7 @@ export class RaftChaos {
       inflightBytesMax: options.pick([1, 200, 100_000]),
       appendBytesMax: Math.min(options.pick([1, 100, 100_000]), profile === 'majorities' ? 1 : Infinity),
       committedBytesMax: options.pick([1, 100, 100_000]),
-      tailBytesMax: options.pick([0, 200, 100_000]),
+      tailBytesMax: profile === 'pairs' ? 0 : options.pick([0, 200, 100_000]),
       uncommittedBytesMax: options.pick([200, 100_000]),
       pendingReadsMax: 20,
       quiesceTicks: isNarrow ? 0 : options.pick([0, 1, 3, 6]),
@@ -75,9 +80,10 @@ export class RaftChaos {
     };
     if (withLeases) {
       const startedAtMs = (): number => this.nowMs;
+      const promiseMs = profile === 'all' || profile === 'members' ? PROMISE_STEPS : PROMISE_STEPS_LONG;
       const lease = {
-        promiseMs: PROMISE_STEPS,
-        holdMs: PROMISE_STEPS - 1,
+        promiseMs,
+        holdMs: promiseMs - 1,
         get startedAtMs() {
           return startedAtMs();
         },
@@ -100,7 +106,7 @@ export class RaftChaos {
       },
     });
     this.checks = new ChaosChecks(seed, this.cluster, this.suspects);
-    const membersChange = profile === 'members' || profile === 'leases';
+    const membersChange = profile === 'members' || profile === 'pairs';
     this.talk = new ChaosTalk(this.cluster, this.checks, this.suspects, membersChange);
     this.members = new ChaosMembers(this.cluster, this.prng.stream('members'), this.checks);
     const isSlow = profile === 'elections' || profile === 'votes';
@@ -141,6 +147,7 @@ export class RaftChaos {
   heal(): void {
     const { cluster } = this;
     cluster.heal();
+    if (this.asleep !== 0) this.wakeUp();
     this.members.destroyRemoved();
     for (const [id, replica] of cluster.replicas) {
       replica.slow = false;
@@ -151,11 +158,17 @@ export class RaftChaos {
       cluster.persist(id);
       cluster.releaseFetches(id);
     }
+    let unready = 0;
     for (let round = 0; round < 400; round++) {
+      this.nowMs += HEALING_TICK_STEPS;
+      for (const { raft } of cluster.replicas.values()) raft?.noteTime(this.nowMs);
       cluster.run(1);
       for (const id of cluster.ids()) this.stream(id);
       this.checkAll();
       const leader = cluster.leader();
+      unready = leader?.leaderReady === false ? unready + 1 : 0;
+      const waits = `${leader?.id} leads term ${leader?.term} for ${unready} ticks without faults, and has committed nothing of it`;
+      this.checks.demand('a leader commits what it took over', unready <= READY_TICKS_MAX, waits);
       if (!leader?.leaderReady) continue;
       if (leader.status().transferTarget !== 0) continue;
       this.propose();
@@ -389,13 +402,15 @@ function votersOf(profile: ChaosProfile, drawn: number): number {
     case 'slow':
     case 'votes':
     case 'suspects':
+    case 'leases':
       return drawn > 3 ? 5 : 3;
     case 'snapshots':
       return Math.max(3, drawn);
     case 'all':
     case 'elections':
     case 'members':
-    case 'leases':
       return drawn;
+    case 'pairs':
+      return drawn > 3 ? 3 : 2;
   }
 }
