@@ -53,7 +53,9 @@ export function scheduleOf(profile: ChaosProfile, chaos: RaftChaos, options: Prn
       return [
         ...majorities(chaos, 3),
         { weight: 3, act: () => chaos.doubleOne() },
+        { weight: 25, act: (id) => chaos.lateVotes(id) },
         { weight: 1, act: (id) => chaos.fallAsleep(id) },
+        { weight: 20, act: () => chaos.oversleep() },
       ];
     case 'slow':
       return [

@@ -39,6 +39,8 @@ export class RaftChaos {
   /** A process that stands still: its clock goes on, and nothing else. */
   private asleep = 0;
   private asleepUntilMs = 0;
+  /** By candidate: its last requests for votes. */
+  private readonly lastVotes = new Map<number, readonly Message[]>();
   private heldForSleeper: Message[] = [];
   /** Replicas whose disks lost something, and what the disks held some time ago. */
   private readonly suspects = new Set<number>();
@@ -98,6 +100,8 @@ export class RaftChaos {
       onReady: (replica, ready) => {
         this.checks.checkReady(replica, ready);
         this.talk.checkReady(replica, ready);
+        const votes = ready.messages.filter(({ type }) => type === 'vote');
+        if (votes.length > 0) this.lastVotes.set(replica.options.id, votes);
       },
       onPersisted: (replica, ready) => this.talk.checkPersisted(replica, ready),
       onApply: (replica, entry) => {
@@ -198,6 +202,20 @@ export class RaftChaos {
     if (cluster.at(id).raft?.role !== 'leader' || cluster.at(id).applied.length === 0) return;
     const to = this.anyId();
     if (to !== id) cluster.network.push(cluster.snapshotMessage(id, to));
+  }
+
+  /** Its last requests for votes come again, long after: by an answer an old candidate learns of a new term. */
+  lateVotes(id: number): void {
+    this.cluster.network.push(...(this.lastVotes.get(id) ?? []));
+  }
+
+  /** Who leads under a lease stands still while somebody else campaigns, and all hear each other. */
+  oversleep(): void {
+    const live = [...this.cluster.replicas.values()].flatMap(({ raft }) => raft ?? []);
+    const lessor = live.find((raft) => raft.leaseUntilMs > this.nowMs);
+    if (lessor === undefined || !live.some(({ role }) => role === 'candidate')) return;
+    this.fallAsleep(lessor.id);
+    this.cluster.heal();
   }
 
   /** A voter's disk forgets the term that made a new leader, and it meets the old one, which still leads. */
@@ -402,8 +420,9 @@ function votersOf(profile: ChaosProfile, drawn: number): number {
     case 'slow':
     case 'votes':
     case 'suspects':
-    case 'leases':
       return drawn > 3 ? 5 : 3;
+    case 'leases':
+      return 3;
     case 'snapshots':
       return Math.max(3, drawn);
     case 'all':
