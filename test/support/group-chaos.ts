@@ -58,7 +58,7 @@ class Connection {
   constructor(
     private readonly chaos: GroupChaos,
     private readonly node: TestNode,
-    private readonly number: number,
+    readonly number: number,
   ) {
     this.sink.onLine = (line) => this.onAnswer(line);
   }
@@ -148,12 +148,15 @@ export class GroupChaos {
   private readonly prng: Prng;
   private readonly connections: Connection[] = [];
   private values = 0;
+  /** Some connections only read and the others only write: so no read rides in the log. */
+  private readonly isApart: boolean;
 
   constructor(
     readonly seed: number,
     private readonly profile: GroupProfile,
   ) {
     this.prng = new Prng(seed);
+    this.isApart = this.prng.stream('connections').chance(0.5);
     const offsets = this.prng.stream('offsets');
     const wallOffsetsMs = Array.from({ length: NODES }, () => offsets.below(CLOCK_OFFSET_MS_MAX));
     this.hosts = new TestHosts(NODES, { seed, wallOffsetsMs });
@@ -234,7 +237,8 @@ export class GroupChaos {
     if (prng.chance(0.1)) connection.getAnywhere(prng.pick(KEYS));
     if (!connection.serves) return;
     for (let left = prng.below(4); left > 0; left--) {
-      if (prng.chance(0.5)) connection.get(prng.pick(KEYS));
+      const reads = this.isApart ? connection.number % 2 === 0 : prng.chance(0.5);
+      if (reads) connection.get(prng.pick(KEYS));
       else connection.set(prng.pick(KEYS), 0);
     }
   }

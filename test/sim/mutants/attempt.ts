@@ -46,6 +46,14 @@ async function open(arena: ArenaOptions): Promise<Play> {
         chaos.heal();
       });
     }
+    case 'group': {
+      const { GroupChaos } = await import('../../support/group-chaos.js');
+      return throwing((seed) => new GroupChaos(seed, arena.profile).run());
+    }
+    case 'births': {
+      const { runBirthsArena } = await import('./births-arena.js');
+      return throwing(runBirthsArena);
+    }
     case 'disk': {
       const { runDiskArena } = await import('./disk-arena.js');
       return throwing(runDiskArena);

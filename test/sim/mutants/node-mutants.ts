@@ -64,6 +64,18 @@ const PIPELINE_MUTANTS: readonly Mutant[] = [
 
 const READ_MUTANTS: readonly Mutant[] = [
   {
+    name: 'node-reads-without-quorum',
+    rule: 'a read waits until a quorum confirms its leader: also on a node, where a deposed one hears of it soon',
+    arena: {
+      kind: 'node',
+      faults: ['transfer', 'pause'],
+      swarm: { nodes: 3, replicas: 3, shards: 2, network: 'uneven', faultsPerSecond: 5 },
+    },
+    file: 'src/raft/reads.ts',
+    find: 'reads.confirmUpTo(quorumNumber(configuration, state.roundOf), state.outbox.reads);',
+    replace: 'reads.confirmUpTo(reads.lastRound, state.outbox.reads);',
+  },
+  {
     name: 'read-before-applied',
     rule: 'a read runs once its index is applied',
     arena: { kind: 'node', faults: ['crash', 'crash_all', 'slow_disk'], swarm: { nodes: 1, replicas: 1 } },
@@ -102,14 +114,6 @@ const ROUTING_MUTANTS: readonly Mutant[] = [
     find: "      this.fail(handle, 'OUTCOME_UNKNOWN', 'the link to the leader broke with the command in flight', 0);\n",
     replace:
       "      this.fail(handle, 'UNAVAILABLE', 'the link to the leader broke with the command in flight', 0);\n",
-  },
-  {
-    name: 'rolled-back-called-done',
-    rule: 'a write whose entry was rolled back is not called done',
-    arena: { kind: 'node', faults: ['isolate_leader', 'partition', 'crash'] },
-    file: 'src/group/proposals.ts',
-    find: "    putFailed(scratch, 'OUTCOME_UNKNOWN', message, 0);\n",
-    replace: '    scratch.u8(0);\n',
   },
 ];
 
