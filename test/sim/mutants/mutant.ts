@@ -22,7 +22,7 @@ export type ArenaOptions =
       readonly kind: 'node';
       /** Faults that give the bug its moment; null draws them. */
       readonly faults: readonly FaultKind[] | null;
-      readonly swarm?: Partial<Pick<Swarm, 'nodes' | 'replicas' | 'shards' | 'network' | 'faultsPerSecond'>>;
+      readonly swarm?: Partial<Swarm>;
     }
   | { readonly kind: 'core'; readonly profile: ChaosProfile }
   | { readonly kind: 'group'; readonly profile: GroupProfile }

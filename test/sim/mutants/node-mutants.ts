@@ -68,8 +68,16 @@ const READ_MUTANTS: readonly Mutant[] = [
     rule: 'a read waits until a quorum confirms its leader: also on a node, where a deposed one hears of it soon',
     arena: {
       kind: 'node',
-      faults: ['transfer', 'pause'],
-      swarm: { nodes: 3, replicas: 3, shards: 2, network: 'uneven', faultsPerSecond: 5 },
+      faults: ['isolate_leader'],
+      swarm: {
+        nodes: 3,
+        replicas: 3,
+        shards: 1,
+        network: 'near',
+        faultsPerSecond: 2.5,
+        thinkMsMax: 15,
+        clients: { resp: 9, sdk: 3, scanners: 1 },
+      },
     },
     file: 'src/raft/reads.ts',
     find: 'reads.confirmUpTo(quorumNumber(configuration, state.roundOf), state.outbox.reads);',
