@@ -24,18 +24,18 @@ function play(
   return total;
 }
 
-test('clients are told the truth while leaders are cut off with writes under way', () => {
+test('E27 clients are told the truth while leaders are cut off with writes under way', () => {
   const total = play('conflicts');
   expect(total.cuts).toBeGreaterThan(SEEDS);
   expect(total.acknowledged).toBeGreaterThan(100 * SEEDS);
 });
 
-test('what one leader called expired stays so, whatever the clock of the next', () => {
+test('E105 what one leader called expired stays so, whatever the clock of the next', () => {
   const total = play('expiry');
   expect(total.transfers).toBeGreaterThan(SEEDS);
   expect(total.gone).toBeGreaterThan(10 * SEEDS);
 });
 
-test('a quiet group is led again when its leader’s node dies, and catches up who comes back', () => {
+test('E111 a quiet group is led again when its leader’s node dies, and catches up who comes back', () => {
   expect(play('sleep').sleeps).toBeGreaterThanOrEqual(4 * SEEDS);
 });

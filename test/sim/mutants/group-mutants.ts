@@ -23,6 +23,14 @@ export const GROUP_MUTANTS: readonly Mutant[] = [
     replace: 'return first !== undefined && first.index === index ? first.batch : null;',
   },
   {
+    name: 'hosts-read-without-quorum',
+    rule: 'a read waits until a quorum confirms its leader: also on hosts, where a deposed one hears of it soon',
+    arena: CONFLICTS,
+    file: 'src/raft/reads.ts',
+    find: 'reads.confirmUpTo(quorumNumber(configuration, state.roundOf), state.outbox.reads);',
+    replace: 'reads.confirmUpTo(reads.lastRound, state.outbox.reads);',
+  },
+  {
     name: 'read-overtaken-by-write',
     rule: 'a write is not applied before reads that were asked earlier on its connection',
     arena: EXPIRY,

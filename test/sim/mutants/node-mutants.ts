@@ -64,26 +64,6 @@ const PIPELINE_MUTANTS: readonly Mutant[] = [
 
 const READ_MUTANTS: readonly Mutant[] = [
   {
-    name: 'node-reads-without-quorum',
-    rule: 'a read waits until a quorum confirms its leader: also on a node, where a deposed one hears of it soon',
-    arena: {
-      kind: 'node',
-      faults: ['isolate_leader'],
-      swarm: {
-        nodes: 3,
-        replicas: 3,
-        shards: 1,
-        network: 'near',
-        faultsPerSecond: 2.5,
-        thinkMsMax: 15,
-        clients: { resp: 9, sdk: 3, scanners: 1 },
-      },
-    },
-    file: 'src/raft/reads.ts',
-    find: 'reads.confirmUpTo(quorumNumber(configuration, state.roundOf), state.outbox.reads);',
-    replace: 'reads.confirmUpTo(reads.lastRound, state.outbox.reads);',
-  },
-  {
     name: 'read-before-applied',
     rule: 'a read runs once its index is applied',
     arena: { kind: 'node', faults: ['crash', 'crash_all', 'slow_disk'], swarm: { nodes: 1, replicas: 1 } },
