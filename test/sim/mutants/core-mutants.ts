@@ -68,7 +68,8 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
     arena: ALL,
     file: 'src/raft/election.ts',
     find: 'const granted = isFree && !isBound && state.log.isUpToDate(message.lastIndex, message.lastTerm);',
-    replace: 'const granted = isFree && !isBound;',
+    replace:
+      'const granted = isFree && !isBound && (!pre || state.log.isUpToDate(message.lastIndex, message.lastTerm));',
   },
   {
     name: 'longer-log-wins',

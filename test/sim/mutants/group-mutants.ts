@@ -31,6 +31,14 @@ export const GROUP_MUTANTS: readonly Mutant[] = [
     replace: 'reads.confirmUpTo(reads.lastRound, state.outbox.reads);',
   },
   {
+    name: 'read-before-applied',
+    rule: 'a read runs once its index is applied',
+    arena: CONFLICTS,
+    file: 'src/group/read-batches.ts',
+    find: '    if (first === undefined || first.index > applied) return null;\n',
+    replace: '    if (first === undefined) return null;\n',
+  },
+  {
     name: 'read-overtaken-by-write',
     rule: 'a write is not applied before reads that were asked earlier on its connection',
     arena: EXPIRY,

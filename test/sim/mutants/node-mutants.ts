@@ -62,17 +62,6 @@ const PIPELINE_MUTANTS: readonly Mutant[] = [
   },
 ];
 
-const READ_MUTANTS: readonly Mutant[] = [
-  {
-    name: 'read-before-applied',
-    rule: 'a read runs once its index is applied',
-    arena: { kind: 'node', faults: ['crash', 'crash_all', 'slow_disk'], swarm: { nodes: 1, replicas: 1 } },
-    file: 'src/group/read-batches.ts',
-    find: '    if (first === undefined || first.index > applied) return null;\n',
-    replace: '    if (first === undefined) return null;\n',
-  },
-];
-
 const TIME_MUTANTS: readonly Mutant[] = [
   {
     name: 'expiry-by-local-clock',
@@ -126,7 +115,6 @@ const STATE_MUTANTS: readonly Mutant[] = [
 
 export const NODE_MUTANTS: readonly Mutant[] = [
   ...PIPELINE_MUTANTS,
-  ...READ_MUTANTS,
   ...TIME_MUTANTS,
   ...ROUTING_MUTANTS,
   ...STATE_MUTANTS,
