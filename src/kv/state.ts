@@ -5,9 +5,9 @@
  * Invariants: `timestampMs` and `lastVersion` never go back; every item's version is at most `lastVersion`, and no
  * version is ever given twice.
  */
+import { CompactTable } from './compact-table.js';
 import { Item } from './item.js';
 import { KeyHasher } from './key-hash.js';
-import { PagedTable } from './paged-table.js';
 import type { Table } from './table.js';
 
 /** What identifies a shard's state besides its items; kept in snapshots. */
@@ -20,7 +20,7 @@ export interface StateSeed {
 }
 
 export class ShardState {
-  readonly table: Table = new PagedTable();
+  readonly table: Table;
   /** Milliseconds stamped into the last applied entry (the highest so far). */
   timestampMs = 0;
   /** The version that the latest mutation got; 0 before the first. */
@@ -37,6 +37,7 @@ export class ShardState {
 
   constructor(readonly seed: StateSeed) {
     this.hasher = new KeyHasher(seed.hashSeed);
+    this.table = new CompactTable(this.hasher);
   }
 
   hash(bytes: Uint8Array, start: number, end: number): number {
