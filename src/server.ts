@@ -27,10 +27,10 @@ import {
   systemTimers,
   tcpStreams,
 } from './adapters/index.js';
-import { EXIT_CODES, MetricsRegistry } from './base/index.js';
+import { EXIT_CODES, MetricsRegistry, VERSION } from './base/index.js';
 import type { Fatal } from './base/index.js';
 import type { ServerRequest } from './cli/index.js';
-import { createNode, VERSION } from './node/index.js';
+import { createNode } from './node/index.js';
 import type { NodePorts } from './node/index.js';
 import type { Logger } from './ports/index.js';
 import { describeRespListener } from './settings/index.js';

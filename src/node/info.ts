@@ -2,7 +2,7 @@
 import type { ConfigRow, InfoFacts } from '../api/index.js';
 import type { NodeSettings } from '../settings/index.js';
 import type { Member } from './member.js';
-import { VERSION } from './version.js';
+import { VERSION } from '../base/index.js';
 
 export function infoFacts(member: Member, uptimeMs: number): InfoFacts {
   const replicas = [...member.host.all()].filter((replica) => replica.group !== 0);
