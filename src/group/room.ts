@@ -15,7 +15,7 @@ import {
   type ErrorReason,
   type MonoMs,
 } from '../base/index.js';
-import { encodeEvict, growth, growthOf, Tag, type ItemName } from '../kv/index.js';
+import { encodeEvict, growth, growthOf, Tag, type Budget, type ItemName } from '../kv/index.js';
 import type { MachineMemory } from './machine.js';
 import type { CommandSink } from './sink.js';
 import { pickBatch, withFirst, type WriteBatch } from './write-batch.js';
@@ -189,7 +189,7 @@ export class Room implements CommandSink {
   private admit(item: Waiting, stampMs: number): WriteBatch | null {
     const { batch } = item;
     const claim = this.newClaim();
-    const wanted = growthFrom(item);
+    const wanted = growthFrom(item, (this.deps.memory as MachineMemory).budget);
     if (this.excessBytes(wanted.bytes) > 0 || this.excessItems(wanted.items) > 0)
       this.chooseFor(wanted, claim);
     this.freedBytes += claim.freedBytes;
@@ -238,10 +238,7 @@ export class Room implements CommandSink {
   private verdictOf({ sinceMs }: Waiting): 'goes' | 'waits' | ErrorReason {
     const { memory, isSettled, monoMs } = this.deps;
     const { budget, evictor } = memory as MachineMemory;
-    const isTooMuch =
-      (budget.bytesMax > 0 && growth.bytes > budget.bytesMax) ||
-      (budget.itemsMax > 0 && growth.items > budget.itemsMax);
-    if (isTooMuch) return 'TOO_LARGE';
+    if (isGrowthTooMuch(budget)) return 'TOO_LARGE';
     const isLimited = budget.bytesMax > 0 || budget.itemsMax > 0;
     const settled = !isLimited || isSettled();
     if (settled && this.excessBytes(growth.bytes) === 0 && this.excessItems(growth.items) === 0)
@@ -305,12 +302,17 @@ const EMPTY_BATCH: WriteBatch = {
   reads: 0,
 };
 
-/** What the commands that have not left yet may add. */
-function growthFrom({ batch, next, at }: Waiting): { bytes: number; items: number } {
+/** Whether the command that `growth` tells of can never have room. */
+function isGrowthTooMuch({ bytesMax, itemsMax }: Budget): boolean {
+  return (bytesMax > 0 && growth.bytes > bytesMax) || (itemsMax > 0 && growth.items > itemsMax);
+}
+
+/** What the commands that have not left yet may add, those left out that never will. */
+function growthFrom({ batch, next, at }: Waiting, budget: Budget): { bytes: number; items: number } {
   const sum = { bytes: 0, items: 0 };
   for (let i = next, from = at; i < batch.count; i++) {
     const end = from + 4 + readU32(batch.data, from);
-    if (growthOf(batch.data, from + 4, end)) {
+    if (growthOf(batch.data, from + 4, end) && !isGrowthTooMuch(budget)) {
       sum.bytes += growth.bytes;
       sum.items += growth.items;
     }
