@@ -2,6 +2,7 @@
 import { encodeMetaState } from '../meta/index.js';
 import type { ControlFailure, ControlMethod, ControlMethods, Instance } from '../ports/index.js';
 import { isAddress } from '../settings/index.js';
+import { answerConfig } from './cluster-config.js';
 import type { Member } from './member.js';
 import type { Waiting } from './waiting.js';
 
@@ -12,7 +13,7 @@ export interface ControlContext {
   readonly status: () => ControlMethods['status']['response'];
 }
 
-type Reply<M extends ControlMethod> = (
+export type Reply<M extends ControlMethod> = (
   failure: ControlFailure | null,
   response: ControlMethods[M]['response'] | null,
 ) => void;
@@ -33,6 +34,7 @@ export class ControlService {
       found: (request, reply) => this.found(request, reply),
       report: (request, reply) => this.report(request, reply),
       transfer: (request, reply) => this.transfer(request, reply),
+      config: (request, reply) => answerConfig(this.context.member, request, reply),
     };
   }
 
@@ -127,7 +129,7 @@ export function isInstance({ instanceId, addresses }: Instance): boolean {
   );
 }
 
-const NO_MEMBER: ControlFailure = {
+export const NO_MEMBER: ControlFailure = {
   code: 'NOT_INITIALISED',
   message: 'this node is no member of a cluster yet',
 };

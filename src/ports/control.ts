@@ -93,6 +93,26 @@ export interface TransferResponse {
   readonly tookMs: number;
 }
 
+/** Looks at, or changes, settings of the cluster. With `get` and `list` nothing changes; `reset` goes back to the default. */
+export interface ConfigRequest {
+  readonly action: 'get' | 'list' | 'set' | 'reset';
+  /** Empty with `list`. */
+  readonly name: string;
+  readonly value: string;
+}
+export interface ConfigResponse {
+  readonly settings: readonly {
+    readonly name: string;
+    readonly value: string;
+    /** Nobody has set it. */
+    readonly isDefault: boolean;
+    readonly accepts: string;
+    readonly help: string;
+  }[];
+  /** Encoded cluster state after it (meta/ decides the bytes). */
+  readonly state: Uint8Array;
+}
+
 export interface StatusResponse {
   readonly clusterId: string;
   readonly nodeId: NodeId;
@@ -110,6 +130,7 @@ export interface ControlMethods {
   found: { request: FoundRequest; response: FoundResponse };
   report: { request: ReportRequest; response: ReportResponse };
   transfer: { request: TransferRequest; response: TransferResponse };
+  config: { request: ConfigRequest; response: ConfigResponse };
   status: { request: Record<string, never>; response: StatusResponse };
 }
 export type ControlMethod = keyof ControlMethods;
