@@ -1,10 +1,10 @@
 /** What INFO and CONFIG GET of the RESP front end say of a node. */
 import type { ConfigRow, InfoFacts } from '../api/index.js';
-import type { NodeSettings } from '../settings/index.js';
+import { VERSION } from '../base/index.js';
 import type { NodeLimits } from '../coordinator/index.js';
+import type { NodeSettings } from '../settings/index.js';
 import type { Member } from './member.js';
 import type { Memory } from './memory.js';
-import { VERSION } from './version.js';
 
 export function infoFacts(member: Member, uptimeMs: number): InfoFacts {
   const replicas = [...member.host.all()].filter((replica) => replica.group !== 0);
