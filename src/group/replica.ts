@@ -33,7 +33,7 @@ import {
   type StepVerdict,
 } from '../raft/index.js';
 import { Freshness } from './freshness.js';
-import { CheckpointPolicy, type CheckpointLimits } from './checkpoint-policy.js';
+import { CheckpointPolicy } from './checkpoint-policy.js';
 import { LogClock } from './log-clock.js';
 import { ConfigurationSteps } from './configuration-steps.js';
 import type { Machine } from './machine.js';
@@ -44,26 +44,13 @@ import { Reaper } from './reaper.js';
 import { Quietness } from './quietness.js';
 import { Room } from './room.js';
 import type { ReplicaHost } from './replica-host.js';
+import type { ReplicaOptions } from './replica-options.js';
 import { ReplicationLag } from './replication-lag.js';
 import type { CommandSink } from './sink.js';
 import { refuseBatch, WriteBatchBuilder, type WriteBatch } from './write-batch.js';
 
 /** Commit may run this many entries ahead of apply before new work is refused (as etcd does). */
 const APPLY_BACKLOG_MAX = 5000;
-
-export interface ReplicaOptions {
-  readonly group: GroupId;
-  readonly id: ReplicaId;
-  readonly raft: Raft;
-  readonly machine: Machine;
-  readonly appliedIndex: LogIndex;
-  readonly suspect: string | null;
-  readonly checkpointLimits: CheckpointLimits;
-  readonly host: ReplicaHost;
-  readonly logger: Logger;
-  /** The core has leases: it is told the time, and reads may be answered under them. */
-  readonly usesLeases?: boolean;
-}
 
 export class Replica implements EntryResults {
   readonly group: GroupId;
@@ -103,8 +90,6 @@ export class Replica implements EntryResults {
   private knownLeader: ReplicaId = 0;
   private readonly reaper = new Reaper(this);
   private readonly room: Room;
-  /** What earlier leaders left in the log ends here, when this one leads. */
-  private settledIndex: LogIndex = 0;
   readonly quietness: Quietness;
 
   constructor(options: ReplicaOptions) {
@@ -119,13 +104,7 @@ export class Replica implements EntryResults {
     this.usesLeases = options.usesLeases === true;
     this.desk = new ReadDesk(this.group, this.raft, this.reads, this.host, this.usesLeases);
     this.members = new ConfigurationSteps(this, options.host);
-    this.room = new Room({
-      memory: options.machine.memory,
-      monoMs: () => this.host.clock.monoMs(),
-      isSettled: () => this.appliedIndex >= this.settledIndex,
-      onEvicted: (count, isForItems) => this.host.metrics.evicted(isForItems ? 'items' : 'memory').inc(count),
-      onDue: () => this.host.markDirty(this),
-    });
+    this.room = new Room(this, options.host);
     const isBusy = (): boolean =>
       this.reads.waiting || this.applyQueue.length > 0 || this.reaper.isBusy || this.room.isBusy;
     this.quietness = new Quietness(this, options.host, isBusy, () => this.nowMs());
@@ -383,7 +362,6 @@ export class Replica implements EntryResults {
       this.leadsSinceMs = host.clock.monoMs();
       this.lag.clear();
       this.reaper.restart();
-      this.settledIndex = this.raft.lastIndex;
       this.room.restart();
     } else if (change.role === 'precandidate' || change.role === 'candidate') {
       host.metrics.elections(change.role === 'candidate' ? 'campaign' : 'timeout').inc();
@@ -474,7 +452,7 @@ export class Replica implements EntryResults {
     if (batch === null) this.proposals.answerUpTo(entry.index);
     if (entry.kind === EntryKind.configuration) this.members.apply(entry);
     this.appliedIndex = entry.index;
-    if (entry.index === this.settledIndex) this.room.onSettled();
+    this.room.onApplied(entry.index);
     this.policy.onApplied(entry.data.length);
     const observer = this.host.observer;
     if (observer !== null) {

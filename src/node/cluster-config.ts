@@ -9,14 +9,11 @@ import {
   unknownSetting,
   type ClusterSettingName,
 } from '../settings/index.js';
-import { NO_MEMBER, type Reply } from './control-service.js';
 import type { Member } from './member.js';
 
-export function answerConfig(member: Member | null, request: ConfigRequest, reply: Reply<'config'>): void {
-  if (member === null) {
-    reply(NO_MEMBER, null);
-    return;
-  }
+type Reply = (failure: ControlFailure | null, response: ConfigResponse | null) => void;
+
+export function answerConfig(member: Member, request: ConfigRequest, reply: Reply): void {
   const { action, name } = request;
   const done = (failure: ControlFailure | null, state: MetaState | null): void => {
     if (state === null) {

@@ -13,7 +13,7 @@ export interface ControlContext {
   readonly status: () => ControlMethods['status']['response'];
 }
 
-export type Reply<M extends ControlMethod> = (
+type Reply<M extends ControlMethod> = (
   failure: ControlFailure | null,
   response: ControlMethods[M]['response'] | null,
 ) => void;
@@ -34,7 +34,10 @@ export class ControlService {
       found: (request, reply) => this.found(request, reply),
       report: (request, reply) => this.report(request, reply),
       transfer: (request, reply) => this.transfer(request, reply),
-      config: (request, reply) => answerConfig(this.context.member, request, reply),
+      config: (request, reply) => {
+        if (context.member === null) reply(NO_MEMBER, null);
+        else answerConfig(context.member, request, reply);
+      },
     };
   }
 
@@ -129,7 +132,7 @@ export function isInstance({ instanceId, addresses }: Instance): boolean {
   );
 }
 
-export const NO_MEMBER: ControlFailure = {
+const NO_MEMBER: ControlFailure = {
   code: 'NOT_INITIALISED',
   message: 'this node is no member of a cluster yet',
 };
