@@ -7,6 +7,10 @@
  * the state to "absent", and from there only a write brings a value back. That is the rule "what one read saw as
  * gone is gone on every later leader".
  *
+ * Eviction. Under a budget whatever is there may vanish at any moment, as if its time were over; it never comes back by
+ * itself either. An INCR of unknown outcome then leaves one of several numbers: those that it may be are kept until an
+ * answer says which.
+ *
  * Versions. Every change gives the key a version above all that it had, also across a deletion. Not every answer tells
  * it: then it is open until an answer fixes it, and certainly above `floor`.
  */
@@ -17,6 +21,8 @@ export interface KeyState {
   readonly id: string;
   /** null: absent. */
   readonly value: string | null;
+  /** What may be there instead of `value`: after an INCR of unknown outcome on what may have been evicted. */
+  readonly others: readonly string[];
   /** Absent before this moment is impossible unless deleted. Infinity without expiry. */
   readonly earliestNs: number;
   /** Present after this moment is impossible. Infinity without expiry, or when it is not known when it began. */
@@ -30,6 +36,7 @@ export interface KeyState {
 export const ABSENT: KeyState = {
   id: '-',
   value: null,
+  others: [],
   earliestNs: Infinity,
   latestNs: Infinity,
   version: null,
@@ -42,6 +49,8 @@ export interface ExpiryBounds {
   readonly earlyMs: number;
   /** It may stay this much longer (clock offsets, slowed log time). */
   readonly lateMs: number;
+  /** The shard is under a budget: a key may go at any moment. */
+  readonly evicts?: boolean;
 }
 
 export const NO_EXPIRY_SLACK: ExpiryBounds = { earlyMs: 0, lateMs: 0 };
@@ -66,10 +75,20 @@ function present(
   { earliestNs, latestNs }: Lifetime,
   version: number | null,
   floor: number,
+  others: readonly string[] = [],
 ): KeyState {
   const ends = earliestNs === Infinity ? '' : `@${earliestNs}`;
   const known = version === null ? '' : `#${version}`;
-  return { id: `=${value}${ends}${known}>${floor}`, value, earliestNs, latestNs, version, floor };
+  const either = others.length === 0 ? '' : `|${others.join('|')}`;
+  return {
+    id: `=${value}${either}${ends}${known}>${floor}`,
+    value,
+    others,
+    earliestNs,
+    latestNs,
+    version,
+    floor,
+  };
 }
 
 function absent(floor: number): KeyState {
@@ -88,7 +107,14 @@ function changed(state: KeyState, o: HistoryLine, value: string, life: Lifetime,
 function seen(state: KeyState, o: HistoryLine): KeyState | null {
   if (o.version === undefined || o.version === state.version) return state;
   if (state.version !== null || o.version <= state.floor) return null;
-  return present(state.value as string, state, o.version, o.version);
+  return present(state.value as string, state, o.version, o.version, state.others);
+}
+
+/** The state in which `value` is what is there; null when that can't be. */
+function having(state: KeyState, value: string): KeyState | null {
+  if (state.value === value)
+    return state.others.length === 0 ? state : present(value, state, state.version, state.floor);
+  return state.others.includes(value) ? present(value, state, state.version, state.floor) : null;
 }
 
 /** The next state, or null when `o` can't have had its output here. For unknown outcomes any output will do. */
@@ -97,14 +123,15 @@ export function stepKey(state: KeyState, o: HistoryLine, bounds: ExpiryBounds): 
   const endNs = o.return_ns ?? Infinity;
   const mayBePresent = state.value !== null && o.call_ns <= state.latestNs;
   // Without expiry `earliestNs` is Infinity, and so is the end of an unknown operation: hence the finite cap.
-  const mayBeAbsent = state.value === null || state.earliestNs <= Math.min(endNs, Number.MAX_VALUE);
+  const mayBeAbsent =
+    state.value === null || bounds.evicts === true || state.earliestNs <= Math.min(endNs, Number.MAX_VALUE);
   const gone = absent(state.floor);
   const written = (): KeyState | null => changed(state, o, String(o.value), lifetime(o, bounds));
   switch (o.op) {
     case 'get':
       if (!known) return state;
       if (o.output === null) return mayBeAbsent ? gone : null;
-      return mayBePresent && state.value === o.output ? seen(state, o) : null;
+      return mayBePresent ? sawValue(state, o) : null;
     case 'put':
       return written();
     case 'put_if_absent':
@@ -119,10 +146,8 @@ export function stepKey(state: KeyState, o: HistoryLine, bounds: ExpiryBounds): 
     case 'cas':
     case 'cad':
       return stepCompare(state, o, bounds, mayBePresent, mayBeAbsent);
-    case 'incr': {
-      const next = Number(state.value ?? '0') + Number(o.value);
-      return !known || o.output === next ? changed(state, o, String(next), FOR_EVER) : null;
-    }
+    case 'incr':
+      return stepIncr(state, o, bounds);
     case 'touch':
       if (known && o.output === 0) return mayBeAbsent ? gone : null;
       return mayBePresent ? changed(state, o, state.value as string, lifetime(o, bounds)) : null;
@@ -133,6 +158,24 @@ export function stepKey(state: KeyState, o: HistoryLine, bounds: ExpiryBounds): 
       return mayBePresent && ends ? changed(state, o, state.value as string, FOR_EVER) : null;
     }
   }
+}
+
+function sawValue(state: KeyState, o: HistoryLine): KeyState | null {
+  const exact = having(state, String(o.output));
+  return exact === null ? null : seen(exact, o);
+}
+
+/** Adds to what is there, or to nothing where that may have been evicted before. */
+function stepIncr(state: KeyState, o: HistoryLine, bounds: ExpiryBounds): KeyState | null {
+  const by = Number(o.value);
+  const before = state.value === null ? ['0'] : [state.value, ...state.others];
+  if (bounds.evicts === true && !before.includes('0')) before.push('0');
+  const after = before.map((value) => String(Number(value) + by));
+  if (o.status === 'ok')
+    return after.includes(String(o.output)) ? changed(state, o, String(o.output), FOR_EVER) : null;
+  const [value = '', ...others] = after;
+  const next = changed(state, o, value, FOR_EVER);
+  return next === null ? null : present(value, FOR_EVER, next.version, next.floor, others.sort());
 }
 
 /** `cas` by value or by version, and `cad`. */
@@ -147,7 +190,7 @@ function stepCompare(
   const wantsAbsent = wanted === undefined ? o.expected === null : wanted === 0;
   const has =
     wanted === undefined
-      ? state.value === String(o.expected)
+      ? state.value === String(o.expected) || state.others.includes(String(o.expected))
       : state.version === null
         ? wanted > state.floor
         : state.version === wanted;
@@ -158,7 +201,7 @@ function stepCompare(
     if (o.op === 'cad') return absent(Math.max(state.floor, above));
     return changed(state, o, String(o.value), lifetime(o, bounds), above);
   }
-  const hasForCertain = wanted === undefined ? has : state.version === wanted;
+  const hasForCertain = wanted === undefined ? has && state.others.length === 0 : state.version === wanted;
   const mustMatch = wantsAbsent ? !mayBePresent : hasForCertain && !mayBeAbsent;
   if (mustMatch) return null;
   if (o.version === undefined) return state;

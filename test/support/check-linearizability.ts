@@ -147,7 +147,7 @@ class KeySearch {
       this.before.push(binds ? (place.get(earlier) ?? null) : null);
       if (line.status === 'ok') this.requiredLeft++;
     }
-    const expires = this.ops.some((op) => op.ttl_ms !== undefined);
+    const expires = this.bounds.evicts === true || this.ops.some((op) => op.ttl_ms !== undefined);
     this.observes = Uint8Array.from(this.ops, (op) => (isObserver(op, expires) ? 1 : 0));
     const values = new ValueFacts(this.ops);
     this.readsLeft = values.readsLeft;
