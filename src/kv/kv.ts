@@ -20,7 +20,7 @@ import type { EntryResults, SnapshotLoader, SnapshotSource, StateMachine } from 
 import type { Budget } from './budget.js';
 import { isWriteOp } from './command.js';
 import { Digest } from './digest.js';
-import { createEvictor, type EvictionPolicy, type Evictor } from './evict-choice.js';
+import { createEvictor, type EvictionPolicy, type Evictor } from './evictor.js';
 import { malformed, readOp } from './operands.js';
 import { runRead } from './reads.js';
 import { encodeReap } from './reap.js';

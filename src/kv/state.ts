@@ -7,10 +7,10 @@
  */
 import { NO_BUDGET, type Budget } from './budget.js';
 import { ITEM_CHARGE_BYTES } from './charge.js';
-import type { Evictor } from './evict-choice.js';
+import { CompactTable } from './compact-table.js';
+import type { Evictor } from './evictor.js';
 import { Item } from './item.js';
 import { KeyHasher } from './key-hash.js';
-import { PagedTable } from './paged-table.js';
 import type { Table } from './table.js';
 
 /** What identifies a shard's state besides its items; kept in snapshots. */
@@ -23,7 +23,7 @@ export interface StateSeed {
 }
 
 export class ShardState {
-  readonly table: Table = new PagedTable();
+  readonly table: Table;
   /** Milliseconds stamped into the last applied entry (the highest so far). */
   timestampMs = 0;
   /** The version that the latest mutation got; 0 before the first. */
@@ -45,6 +45,7 @@ export class ShardState {
 
   constructor(readonly seed: StateSeed) {
     this.hasher = new KeyHasher(seed.hashSeed);
+    this.table = new CompactTable(this.hasher);
   }
 
   /** The sum of the items' charges. */
@@ -65,7 +66,10 @@ export class ShardState {
     const { found, evictor } = this;
     const hash = this.hash(bytes, start, end);
     const isThere = this.table.find(hash, bytes, start, end, found) && this.lives(nowMs);
-    if (evictor !== null && this.isReading) evictor.onRead(hash, isThere);
+    if (evictor !== null && this.isReading) {
+      evictor.onRead(hash, isThere);
+      if (isThere) this.table.touch(found);
+    }
     return isThere;
   }
 
