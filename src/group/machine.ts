@@ -23,6 +23,9 @@ export interface MachineMemory {
   /** The sum of the items' charges. */
   readonly charge: number;
   readonly itemCount: number;
+  /** Bytes of keys and values, and all bytes that are held for them. */
+  readonly bytes: number;
+  readonly memoryBytes: number;
   readonly budget: Budget;
   /** Null where nothing is to be evicted: writes are refused then. */
   readonly evictor: Evictor | null;

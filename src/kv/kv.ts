@@ -78,6 +78,8 @@ export interface Kv extends StateMachine {
 
   /** Itself, as what a leader looks at to keep it within its budget. */
   readonly memory: Kv;
+  /** Of the table, and of who chooses what goes. */
+  readonly memoryBytes: number;
   /** The sum of the items' charges. */
   readonly charge: number;
   readonly budget: Budget;
@@ -197,6 +199,11 @@ class ShardKv implements Kv {
 
   get memory(): Kv {
     return this;
+  }
+
+  get memoryBytes(): number {
+    const { table, evictor } = this.state;
+    return table.memoryBytes + (evictor?.memoryBytes ?? 0);
   }
 
   get charge(): number {

@@ -73,6 +73,18 @@ export class Memory {
       'Memory that this node gives to tables; 0: no limit',
       () => this.ownLimits.bytesMax,
     );
+    metrics.gaugeValue(
+      'cache_overhead_bytes',
+      'Memory of the tables here beyond keys and values: index, headers, garbage, and what is known of use',
+      () => {
+        let sum = 0;
+        for (const { machine } of host.all()) {
+          const { memory } = machine;
+          if (memory !== undefined) sum += memory.memoryBytes - memory.bytes;
+        }
+        return sum;
+      },
+    );
     metrics.gauge(
       'cache_budget_bytes',
       'What the charges of the shard on this node may sum to; 0: no limit',
