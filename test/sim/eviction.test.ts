@@ -29,5 +29,5 @@ test.each([
     swarm: { ...SWARM, memory },
   });
   expect(report.failure).toBe(null);
-  expect(report.marks.get('evicted') ?? 0).toBeGreaterThan(5);
+  expect(report.marks.get('evicted') ?? 0).toBeGreaterThan(1);
 });
