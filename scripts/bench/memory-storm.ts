@@ -201,6 +201,11 @@ async function run(options: StormOptions, children: Children, scratch: string): 
     within_limit: highest.every((bytes) => bytes <= limit),
     replicas_equal: differing.length === 0,
   };
+  const heaps = pages.map((page) =>
+    ['heap_size_used', 'heap_size_total', 'external_memory'].map((name) =>
+      Number(new RegExp(`^\\w*nodejs_${name}_bytes ([0-9.e+]+)$`, 'm').exec(page)?.[1] ?? 0),
+    ),
+  );
   const mib = (bytes: number): string => `${Math.round(bytes / MIB)} MiB`;
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   plot(resident, limit).forEach(print);
@@ -218,6 +223,9 @@ async function run(options: StormOptions, children: Children, scratch: string): 
   );
   print(
     `verdict   ${result.within_limit ? 'within' : 'ABOVE'} the limit; replicas ${result.replicas_equal ? 'equal' : `DIFFER in shards ${differing.join(' ')}`}`,
+  );
+  print(
+    `at end    ${heaps.map(([used = 0, total = 0, external = 0]) => `heap ${mib(used)} of ${mib(total)} + external ${mib(external)}`).join('; ')}`,
   );
   if (options.json) print(JSON.stringify({ ...result, resident_bytes: resident }));
   return result.within_limit && result.replicas_equal ? 0 : 1;
