@@ -10,6 +10,7 @@ import { addConfigCommand } from './config-command.js';
 import { addDevCommand } from './dev/index.js';
 import { addInitCommand } from './init-command.js';
 import { addServerCommand } from './server-command.js';
+import { addShardCommand } from './shard-command.js';
 import { addStatusCommand } from './status-command.js';
 import type { Terminal } from './terminal.js';
 
@@ -34,6 +35,7 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
   addInitCommand(program, terminal, done);
   addStatusCommand(program, terminal, done);
   addConfigCommand(program, terminal, done);
+  addShardCommand(program, terminal, done);
   try {
     await program.parseAsync(words, { from: 'user' });
     return exitCode;

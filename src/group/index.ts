@@ -2,8 +2,7 @@
 export type { CheckpointLimits } from './checkpoint-policy.js';
 export { createGroupMetrics, type GroupMetrics } from './group-metrics.js';
 export type { Machine } from './machine.js';
-export { Replica } from './replica.js';
-export type { ReplicaOptions } from './replica-options.js';
+export { Replica, type ReplicaOptions } from './replica.js';
 export type { ReplicaHost } from './replica-host.js';
 export { Freshness, isForAnyReplica, staleBoundOf, staleReadOf } from './freshness.js';
 export type { CommandSink } from './sink.js';

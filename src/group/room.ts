@@ -143,6 +143,7 @@ export class Room implements CommandSink {
     const left = this.waiting.map((item) => pickBatch(item.batch, item.next, item.at));
     this.waiting = [];
     this.waitingBytes = this.waitingCount = 0;
+    this.due = false;
     return left;
   }
 

@@ -4,6 +4,7 @@ import type { ControlFailure, ControlMethod, ControlMethods, Instance } from '..
 import { isAddress } from '../settings/index.js';
 import { answerConfig } from './cluster-config.js';
 import type { Member } from './member.js';
+import type { ShardVerifier } from './shard-verify.js';
 import type { Waiting } from './waiting.js';
 
 export interface ControlContext {
@@ -38,6 +39,9 @@ export class ControlService {
         if (context.member === null) reply(NO_MEMBER, null);
         else answerConfig(context.member, request, reply);
       },
+      verify: (request, reply) => this.withVerifier(reply, (verifier) => verifier.verify(request, reply)),
+      mark: (request, reply) => this.withVerifier(reply, (verifier) => verifier.mark(request.group, reply)),
+      audit: (request, reply) => this.withVerifier(reply, (verifier) => verifier.audits.run(request, reply)),
     };
   }
 
@@ -93,6 +97,15 @@ export class ControlService {
     const { member } = this.context;
     if (member === null) reply(NO_MEMBER, null);
     else member.transferLeadership(request.group, request.node, request.forwarded, reply);
+  }
+
+  private withVerifier(
+    reply: (failure: ControlFailure, response: null) => void,
+    run: (verifier: ShardVerifier) => void,
+  ): void {
+    const { member } = this.context;
+    if (member === null) reply(NO_MEMBER, null);
+    else run(member.verifier);
   }
 
   private init(request: ControlMethods['init']['request'], reply: Reply<'init'>): void {

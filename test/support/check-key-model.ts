@@ -2,14 +2,12 @@
  * What one key may do: the sequential model behind the linearizability check. A pure step function from (state,
  * operation with its output) to the next state, or null when the output is impossible in that state.
  *
- * Expiry. A value with a time to live may vanish by itself, but never before `earliestNs` and never later than
- * `latestNs`. Nothing in the history says when it vanished, so the outputs decide: a `get` that saw nothing moves
- * the state to "absent", and from there only a write brings a value back. That is the rule "what one read saw as
- * gone is gone on every later leader".
+ * Expiry. A value with a time to live may vanish by itself (`fade`), but never before `earliestNs`, and nothing called
+ * after `latestNs` finds it. Nothing in the history says when it vanished, so the outputs decide: that is a move of
+ * its own, and from there only a write brings a value back. That is the rule "what one read saw as gone is gone on
+ * every later leader".
  *
- * Eviction. Under a budget whatever is there may vanish at any moment, as if its time were over; it never comes back by
- * itself either. An INCR of unknown outcome then leaves one of several numbers: those that it may be are kept until an
- * answer says which.
+ * Eviction. Under a budget whatever is there may fade at any moment, as if its time were over.
  *
  * Versions. Every change gives the key a version above all that it had, also across a deletion. Not every answer tells
  * it: then it is open until an answer fixes it, and certainly above `floor`.
@@ -17,15 +15,11 @@
 import type { HistoryLine } from './history-record.js';
 
 export interface KeyState {
-  /** Two states with one `id` are the same state. */
-  readonly id: string;
   /** null: absent. */
   readonly value: string | null;
-  /** What may be there instead of `value`: after an INCR of unknown outcome on what may have been evicted. */
-  readonly others: readonly string[];
   /** Absent before this moment is impossible unless deleted. Infinity without expiry. */
   readonly earliestNs: number;
-  /** Present after this moment is impossible. Infinity without expiry, or when it is not known when it began. */
+  /** Found by what was called after this moment is impossible. Infinity without expiry, or when not known. */
   readonly latestNs: number;
   /** Of what is there; null: not known, but above `floor`. */
   readonly version: number | null;
@@ -34,9 +28,7 @@ export interface KeyState {
 }
 
 export const ABSENT: KeyState = {
-  id: '-',
   value: null,
-  others: [],
   earliestNs: Infinity,
   latestNs: Infinity,
   version: null,
@@ -49,7 +41,7 @@ export interface ExpiryBounds {
   readonly earlyMs: number;
   /** It may stay this much longer (clock offsets, slowed log time). */
   readonly lateMs: number;
-  /** The shard is under a budget: a key may go at any moment. */
+  /** The shard is under a budget: whatever is there may go at any moment. */
   readonly evicts?: boolean;
 }
 
@@ -61,44 +53,44 @@ interface Lifetime {
   readonly latestNs: number;
 }
 const FOR_EVER: Lifetime = { earliestNs: Infinity, latestNs: Infinity };
+/** Under a budget. */
+const FOR_A_WHILE: Lifetime = { earliestNs: 0, latestNs: Infinity };
 
-function lifetime(o: HistoryLine, bounds: ExpiryBounds): Lifetime {
-  if (o.ttl_ms === undefined) return FOR_EVER;
-  const earliestNs = o.call_ns + (o.ttl_ms - bounds.earlyMs) * 1e6;
+function endless({ evicts }: ExpiryBounds): Lifetime {
+  return evicts === true ? FOR_A_WHILE : FOR_EVER;
+}
+
+export function lifetime(o: HistoryLine, bounds: ExpiryBounds): Lifetime {
+  if (o.ttl_ms === undefined) return endless(bounds);
+  const earliestNs = bounds.evicts === true ? 0 : o.call_ns + (o.ttl_ms - bounds.earlyMs) * 1e6;
   // Log time may run slower than true time by a tenth while it is slewed, hence the factor.
   const latestNs = o.return_ns === null ? Infinity : o.return_ns + (o.ttl_ms * 1.2 + bounds.lateMs) * 1e6;
   return { earliestNs, latestNs };
 }
 
-function present(
-  value: string,
-  { earliestNs, latestNs }: Lifetime,
-  version: number | null,
-  floor: number,
-  others: readonly string[] = [],
-): KeyState {
-  const ends = earliestNs === Infinity ? '' : `@${earliestNs}`;
-  const known = version === null ? '' : `#${version}`;
-  const either = others.length === 0 ? '' : `|${others.join('|')}`;
-  return {
-    id: `=${value}${either}${ends}${known}>${floor}`,
-    value,
-    others,
-    earliestNs,
-    latestNs,
-    version,
-    floor,
-  };
+export function isSameState(a: KeyState, b: KeyState): boolean {
+  return (
+    a === b ||
+    (a.value === b.value &&
+      a.version === b.version &&
+      a.floor === b.floor &&
+      a.earliestNs === b.earliestNs &&
+      a.latestNs === b.latestNs)
+  );
 }
 
-function absent(floor: number): KeyState {
-  return floor === 0 ? ABSENT : { ...ABSENT, id: `->${floor}`, floor };
+function present(value: string, life: Lifetime, version: number | null, floor: number): KeyState {
+  return { value, earliestNs: life.earliestNs, latestNs: life.latestNs, version, floor };
+}
+
+export function absent(floor: number): KeyState {
+  return floor === 0 ? ABSENT : { ...ABSENT, floor };
 }
 
 /** A change by `o`: its version, when told, is above all before it. */
 function changed(state: KeyState, o: HistoryLine, value: string, life: Lifetime, above = 0): KeyState | null {
   const floor = Math.max(state.floor, above);
-  const version = o.status === 'ok' ? (o.version ?? null) : null;
+  const version = o.version ?? null;
   if (version !== null && version <= floor) return null;
   return present(value, life, version, version ?? floor);
 }
@@ -107,75 +99,58 @@ function changed(state: KeyState, o: HistoryLine, value: string, life: Lifetime,
 function seen(state: KeyState, o: HistoryLine): KeyState | null {
   if (o.version === undefined || o.version === state.version) return state;
   if (state.version !== null || o.version <= state.floor) return null;
-  return present(state.value as string, state, o.version, o.version, state.others);
+  return present(state.value as string, state, o.version, o.version);
 }
 
-/** The state in which `value` is what is there; null when that can't be. */
-function having(state: KeyState, value: string): KeyState | null {
-  if (state.value === value)
-    return state.others.length === 0 ? state : present(value, state, state.version, state.floor);
-  return state.others.includes(value) ? present(value, state, state.version, state.floor) : null;
+/** What is there goes by itself, at `untilNs` at the latest; null when that is too early, or nothing is there. */
+export function fade(state: KeyState, untilNs: number): KeyState | null {
+  if (state.value === null || state.earliestNs === Infinity || state.earliestNs > untilNs) return null;
+  return absent(state.floor);
 }
 
 /** The next state, or null when `o` can't have had its output here. For unknown outcomes any output will do. */
 export function stepKey(state: KeyState, o: HistoryLine, bounds: ExpiryBounds): KeyState | null {
   const known = o.status === 'ok';
-  const endNs = o.return_ns ?? Infinity;
-  const mayBePresent = state.value !== null && o.call_ns <= state.latestNs;
-  // Without expiry `earliestNs` is Infinity, and so is the end of an unknown operation: hence the finite cap.
-  const mayBeAbsent =
-    state.value === null || bounds.evicts === true || state.earliestNs <= Math.min(endNs, Number.MAX_VALUE);
-  const gone = absent(state.floor);
+  const isAbsent = state.value === null;
+  const isPresent = !isAbsent && o.call_ns <= state.latestNs;
   const written = (): KeyState | null => changed(state, o, String(o.value), lifetime(o, bounds));
   switch (o.op) {
     case 'get':
       if (!known) return state;
-      if (o.output === null) return mayBeAbsent ? gone : null;
-      return mayBePresent ? sawValue(state, o) : null;
+      if (o.output === null) return isAbsent ? state : null;
+      return isPresent && state.value === o.output ? seen(state, o) : null;
     case 'put':
       return written();
     case 'put_if_absent':
-      if (known && o.output === 0) return mayBePresent ? seen(state, o) : null;
-      return mayBeAbsent ? written() : null;
+      if (known && o.output === 0) return isPresent ? seen(state, o) : null;
+      return isAbsent ? written() : null;
     case 'put_if_present':
-      if (known && o.output === 0) return mayBeAbsent ? gone : null;
-      return mayBePresent ? written() : null;
+      if (known && o.output === 0) return isAbsent ? state : null;
+      return isPresent ? written() : null;
     case 'del':
-      if (known) return o.output === 1 ? (mayBePresent ? gone : null) : mayBeAbsent ? gone : null;
-      return state.value === null ? null : gone;
+      if (known && o.output === 0) return isAbsent ? state : null;
+      return isPresent ? absent(state.floor) : null;
     case 'cas':
     case 'cad':
-      return stepCompare(state, o, bounds, mayBePresent, mayBeAbsent);
-    case 'incr':
-      return stepIncr(state, o, bounds);
+      return stepCompare(state, o, bounds, isPresent);
+    case 'incr': {
+      if (!isAbsent && !isPresent) return null;
+      const next = Number(state.value ?? '0') + Number(o.value);
+      if (!Number.isSafeInteger(next) || (known && o.output !== next)) return null;
+      return changed(state, o, String(next), isAbsent ? endless(bounds) : state);
+    }
     case 'touch':
-      if (known && o.output === 0) return mayBeAbsent ? gone : null;
-      return mayBePresent ? changed(state, o, state.value as string, lifetime(o, bounds)) : null;
+      if (known && o.output === 0) return isAbsent ? state : null;
+      return isPresent ? changed(state, o, state.value as string, lifetime(o, bounds)) : null;
     case 'persist': {
-      const ends = state.earliestNs !== Infinity;
-      if (known && o.output === null) return mayBeAbsent ? gone : null;
-      if (known && o.output === 0) return mayBePresent && !ends ? seen(state, o) : null;
-      return mayBePresent && ends ? changed(state, o, state.value as string, FOR_EVER) : null;
+      // Under a budget everything may end: what had a time to live can't be told from what hadn't.
+      const mayEnd = state.earliestNs !== Infinity;
+      const mayStay = !mayEnd || bounds.evicts === true;
+      if (known && o.output === null) return isAbsent ? state : null;
+      if (known && o.output === 0) return isPresent && mayStay ? seen(state, o) : null;
+      return isPresent && mayEnd ? changed(state, o, state.value as string, endless(bounds)) : null;
     }
   }
-}
-
-function sawValue(state: KeyState, o: HistoryLine): KeyState | null {
-  const exact = having(state, String(o.output));
-  return exact === null ? null : seen(exact, o);
-}
-
-/** Adds to what is there, or to nothing where that may have been evicted before. */
-function stepIncr(state: KeyState, o: HistoryLine, bounds: ExpiryBounds): KeyState | null {
-  const by = Number(o.value);
-  const before = state.value === null ? ['0'] : [state.value, ...state.others];
-  if (bounds.evicts === true && !before.includes('0')) before.push('0');
-  const after = before.map((value) => String(Number(value) + by));
-  if (o.status === 'ok')
-    return after.includes(String(o.output)) ? changed(state, o, String(o.output), FOR_EVER) : null;
-  const [value = '', ...others] = after;
-  const next = changed(state, o, value, FOR_EVER);
-  return next === null ? null : present(value, FOR_EVER, next.version, next.floor, others.sort());
 }
 
 /** `cas` by value or by version, and `cad`. */
@@ -183,28 +158,28 @@ function stepCompare(
   state: KeyState,
   o: HistoryLine,
   bounds: ExpiryBounds,
-  mayBePresent: boolean,
-  mayBeAbsent: boolean,
+  isPresent: boolean,
 ): KeyState | null {
+  if (state.value !== null && !isPresent) return null;
   const wanted = o.expected_version;
   const wantsAbsent = wanted === undefined ? o.expected === null : wanted === 0;
   const has =
     wanted === undefined
-      ? state.value === String(o.expected) || state.others.includes(String(o.expected))
+      ? state.value === String(o.expected)
       : state.version === null
         ? wanted > state.floor
         : state.version === wanted;
-  const canMatch = wantsAbsent ? mayBeAbsent : mayBePresent && has;
   if (o.status !== 'ok' || o.output === 1) {
-    if (!canMatch) return null;
+    if (wantsAbsent ? isPresent : !isPresent || !has) return null;
     const above = wanted ?? 0;
     if (o.op === 'cad') return absent(Math.max(state.floor, above));
     return changed(state, o, String(o.value), lifetime(o, bounds), above);
   }
-  const hasForCertain = wanted === undefined ? has && state.others.length === 0 : state.version === wanted;
-  const mustMatch = wantsAbsent ? !mayBePresent : hasForCertain && !mayBeAbsent;
-  if (mustMatch) return null;
+  // Where the version is open, it may be another one.
+  const hasForCertain = wanted === undefined ? has : state.version === wanted;
+  if (wantsAbsent ? !isPresent : isPresent && hasForCertain) return null;
   if (o.version === undefined) return state;
-  if (o.version === 0) return mayBeAbsent ? absent(state.floor) : null;
-  return mayBePresent ? seen(state, o) : null;
+  if (o.version === wanted) return null;
+  if (o.version === 0) return isPresent ? null : state;
+  return isPresent ? seen(state, o) : null;
 }

@@ -153,7 +153,12 @@ describe('bytes of the budget’s commands and of a snapshot of format 2', () =>
       ...log.apply(evict([{ hash: 2 ** 32 - 1, version: 2 ** 34 }])),
     ];
     const header = hex(log.kv.snapshot().next(1) ?? new Uint8Array(0));
-    return { entries: log.entries.map(hex), results, 'snapshot header': header, hash: log.kv.stateHash() };
+    return {
+      'kv entries': log.entries.map(hex),
+      results,
+      'snapshot header': header,
+      hash: log.kv.stateHash(),
+    };
   }
 
   it('are what is pinned', () => {
