@@ -12,6 +12,7 @@ import type { Raft } from '../raft/index.js';
 import type { Proposals } from './proposals.js';
 import type { ReadBatch, ReadBatches } from './read-batches.js';
 import type { ReplicaHost } from './replica-host.js';
+import type { Room } from './room.js';
 import type { CommandSink } from './sink.js';
 import { refuseBatch, WriteBatchBuilder, type WriteBatch } from './write-batch.js';
 
@@ -47,11 +48,12 @@ export class ClientWork {
     private readonly reads: ReadBatches,
     /** The leader's log clock: what a batch is stamped with. */
     private readonly nowMs: () => number,
+    private readonly room: Room,
   ) {}
 
   /** Whether anything waits to be proposed, held back or not. */
   get hasAny(): boolean {
-    return this.open.count > 0 || this.sealed.length > 0 || this.timeReads.length > 0;
+    return this.open.count > 0 || this.sealed.length > 0 || this.timeReads.length > 0 || this.room.isDue;
   }
 
   /** Whether the next turn has something to propose, or to refuse. */
@@ -123,14 +125,18 @@ export class ClientWork {
       return 0;
     }
     if (this.open.count > 0 || this.timeReads.length > 0) this.seal();
-    const batches = this.sealed;
+    const sealed = this.sealed;
     this.sealed = [];
     let bytes = 0;
     let lastIndex: LogIndex = 0;
-    for (const batch of batches) {
+    const leads = this.owner.raft.role === 'leader';
+    for (const batch of leads ? this.room.pass(sealed, this.nowMs()) : sealed) {
       bytes += batch.data.length;
       lastIndex = this.proposeBatch(batch);
     }
+    // Writes that wait for room are no reason for reads to wait.
+    if (lastIndex === 0 && this.timeReads.length > 0)
+      lastIndex = this.proposeBatch(this.open.close(this.nowMs()));
     this.settleTimeReads(lastIndex);
     return bytes;
   }
@@ -138,7 +144,7 @@ export class ClientWork {
   /** Everything that was handed in and not appended goes back to its sinks. */
   refuse(reason: ErrorReason): void {
     if (this.open.count > 0) this.seal();
-    const batches = this.sealed;
+    const batches = [...this.room.takeWaiting(), ...this.sealed];
     this.sealed = [];
     for (const batch of batches) refuseBatch(batch, reason, this.owner.leaderNode);
     const waiting = this.timeReads;
@@ -164,6 +170,7 @@ export class ClientWork {
       return result.index;
     }
     host.metrics.proposalsFailed(result.reason).inc();
+    this.room.release(batch);
     refuseBatch(batch, result.reason === 'overloaded' ? 'OVERLOADED' : 'NOT_LEADER', owner.leaderNode);
     return 0;
   }

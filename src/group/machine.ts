@@ -1,3 +1,4 @@
+import type { Budget, EvictionPolicy, Evictor } from '../kv/index.js';
 import type { ByteWriter, LogIndex } from '../base/index.js';
 import type { StateMachine, StateRehash } from '../ports/index.js';
 
@@ -21,4 +22,20 @@ export interface Machine extends StateMachine {
   maintain?(itemsMax: number): boolean;
   /** Writes one command that drops up to `countMax` items expired at `nowMs`; returns how many it names. */
   encodeReap(nowMs: number, countMax: number, out: ByteWriter): number;
+  /** Absent where nothing is kept that could be evicted. */
+  readonly memory?: MachineMemory;
+}
+
+/** What a leader has to know to keep a shard within its budget. */
+export interface MachineMemory {
+  /** The sum of the items' charges. */
+  readonly charge: number;
+  readonly itemCount: number;
+  /** Bytes of keys and values, and all bytes that are held for them. */
+  readonly bytes: number;
+  readonly memoryBytes: number;
+  readonly budget: Budget;
+  /** Null where nothing is to be evicted: writes are refused then. */
+  readonly evictor: Evictor | null;
+  setEviction(policy: EvictionPolicy, seed: number): void;
 }

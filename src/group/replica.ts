@@ -44,6 +44,7 @@ import { ReadDesk } from './read-desk.js';
 import { ReadRunner } from './read-runner.js';
 import { Reaper } from './reaper.js';
 import { Quietness } from './quietness.js';
+import { Room } from './room.js';
 import type { ReplicaHost } from './replica-host.js';
 import { ReplicationLag } from './replication-lag.js';
 import type { CommandSink } from './sink.js';
@@ -82,6 +83,7 @@ export class Replica implements EntryResults {
   private readonly reads = new ReadBatches();
   private readonly desk: ReadDesk;
   private readonly usesLeases: boolean;
+  private readonly room: Room;
   private readonly work: ClientWork;
   private readonly runner: ReadRunner;
   private applyQueue: Entry[] = [];
@@ -115,11 +117,13 @@ export class Replica implements EntryResults {
     const applied = (): LogIndex => this.appliedIndex;
     this.desk = new ReadDesk(this.group, this.raft, this.reads, this.host, this.usesLeases, applied);
     const nowMs = (): WallMs => this.nowMs();
-    this.work = new ClientWork(this, this.host, this.proposals, this.reads, nowMs);
+    this.room = new Room(this, options.host);
+    this.work = new ClientWork(this, this.host, this.proposals, this.reads, nowMs, this.room);
     this.runner = new ReadRunner(this, this.host, this.reads, this.desk, this.work, nowMs, this.out);
     this.reaper = new Reaper(this, options.host.metrics.expired);
     this.members = new ConfigurationSteps(this, options.host);
-    const isBusy = (): boolean => this.reads.waiting || this.applyQueue.length > 0 || this.reaper.isBusy;
+    const isBusy = (): boolean =>
+      this.reads.waiting || this.applyQueue.length > 0 || this.reaper.isBusy || this.room.isBusy;
     this.quietness = new Quietness(this, options.host, isBusy, nowMs);
     this.policy = new CheckpointPolicy(this, options.host, options.logger, options.checkpointLimits);
   }
@@ -222,6 +226,7 @@ export class Replica implements EntryResults {
     if (this.raft.role === 'leader') {
       this.lag.note(this.raft.lastIndex, this.host.clock.monoMs());
       this.reaper.poll(() => this.nowMs());
+      this.room.tick();
       this.quietness.poll();
     }
     if (!this.hasClientWork && this.applyQueue.length === 0) this.machine.maintain?.(MAINTAIN_ITEMS_MAX);
@@ -370,6 +375,7 @@ export class Replica implements EntryResults {
       this.lag.clear();
       this.reaper.restart();
       this.work.restart();
+      this.room.restart();
     } else if (change.role === 'precandidate' || change.role === 'candidate') {
       host.metrics.elections(change.role === 'candidate' ? 'campaign' : 'timeout').inc();
     }
@@ -413,11 +419,13 @@ export class Replica implements EntryResults {
         const proposedAtMs = this.proposals.take(entry.index);
         this.host.metrics.proposeLatency.observe((this.host.clock.monoMs() - proposedAtMs) / 1000);
         this.host.metrics.readsInLog.inc(batch.reads);
+        this.room.release(batch);
       }
     }
     if (batch === null) this.proposals.answerUpTo(entry.index);
     if (entry.kind === EntryKind.configuration) this.members.apply(entry);
     this.appliedIndex = entry.index;
+    this.room.onApplied(entry.index);
     this.policy.onApplied(entry.data.length);
     const observer = this.host.observer;
     if (observer !== null) {

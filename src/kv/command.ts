@@ -22,6 +22,7 @@
  *   randomKey: u32 atHash
  *   incrByFloat: key | u16 length + decimal text
  *   reap:    u32 count | (u64 hash | u64 version)…   (internal: proposed by a leader, never by a client)
+ *   evict:   as reap                              setBudget: u64 version | u64 bytesMax | u64 itemsMax   (internal)
  *   mark:    nothing                                  (internal: see there)
  *
  * `expiryKind`: 0 none, 1 relative to the entry's timestamp, 2 absolute (ms since the epoch).
@@ -76,6 +77,10 @@ export const Op = {
   /** bytes, the new value: the sum as decimal text (decimal.ts). The expiry stays. */
   incrByFloat: 77,
   reap: 192,
+  /** int: items dropped. */
+  evict: 194,
+  /** int: the version of the budget in force. */
+  setBudget: 195,
   /** int index of the entry. Changes nothing: it gives replicas an index at which they compare their states. */
   mark: 200,
 } as const;

@@ -23,8 +23,10 @@ import type {
   StateMachine,
   StateRehash,
 } from '../ports/index.js';
+import type { Budget } from './budget.js';
 import { isWriteOp } from './command.js';
 import { Digest } from './digest.js';
+import { createEvictor, type EvictionPolicy, type Evictor } from './evictor.js';
 import { hashText, NotedSums } from './noted-sums.js';
 import { malformed, readOp } from './operands.js';
 import { runRead } from './reads.js';
@@ -81,6 +83,18 @@ export interface Kv extends StateMachine {
   encodeReap(nowMs: number, countMax: number, out: ByteWriter): number;
   /** No item expires before this (ms, log time); Infinity when none ever does. May be earlier than needed. */
   nextDueMs(): number;
+
+  /** Itself, as what a leader looks at to keep it within its budget. */
+  readonly memory: Kv;
+  /** Of the table, and of who chooses what goes. */
+  readonly memoryBytes: number;
+  /** The sum of the items' charges. */
+  readonly charge: number;
+  readonly budget: Budget;
+  /** Who knows what may go; null with policy `none`. */
+  readonly evictor: Evictor | null;
+  /** No part of the state: what it learned by then is forgotten. `seed` spreads what it draws. */
+  setEviction(policy: EvictionPolicy, seed: number): void;
   /** `stateHash` after the entry of this index, one of the last 1,000 applied here; null for any other. */
   hashAt(index: LogIndex): string | null;
   /** What is noted up to this index: see noted-sums.ts. */
@@ -106,6 +120,8 @@ class ShardKv implements Kv {
   private applyOut = new ByteWriter(4096);
   private readonly frame = new ByteReader(new Uint8Array(0));
   private readonly digest = new Digest();
+  private policy: EvictionPolicy = 'none';
+  private evictionSeed = 0;
   private readonly noted = new NotedSums();
 
   constructor(options: KvOptions) {
@@ -149,6 +165,7 @@ class ShardKv implements Kv {
 
   private applyCommands(data: Uint8Array, results: EntryResults | null): void {
     const { state } = this;
+    const { budget } = state;
     const readable = this.readFrame(data);
     // A frame that can't be read has no commands, but whoever waits for them gets answers all the same.
     const count = readable ? readU32(data, ENTRY_HEADER_BYTES - 4) : declaredCount(data);
@@ -167,6 +184,7 @@ class ShardKv implements Kv {
       }
       if (results !== null) results.onResult(position, out.buffer, 0, out.length);
     }
+    if (state.budget !== budget) this.onBudget();
     if (out.buffer.length > OUT_BYTES_KEPT_MAX) this.applyOut = new ByteWriter(4096);
   }
 
@@ -174,7 +192,9 @@ class ShardKv implements Kv {
     const { state } = this;
     const mark = out.length;
     state.needsTime = false;
+    state.isReading = true;
     this.execute(bytes, start, end, nowMs, false, out);
+    state.isReading = false;
     if (!state.needsTime) return 'done';
     out.length = mark;
     return 'needs_time';
@@ -184,7 +204,9 @@ class ShardKv implements Kv {
     const { state } = this;
     const appliedMs = state.timestampMs;
     state.timestampMs = Math.max(appliedMs, stampMs);
+    state.isReading = true;
     this.execute(bytes, start, end, state.timestampMs, false, out);
+    state.isReading = false;
     state.timestampMs = appliedMs;
   }
 
@@ -196,6 +218,42 @@ class ShardKv implements Kv {
     const items = this.dueForReap(nowMs, countMax);
     if (items.length > 0) encodeReap(out, items);
     return items.length;
+  }
+
+  get memory(): Kv {
+    return this;
+  }
+
+  get memoryBytes(): number {
+    const { table, evictor } = this.state;
+    return table.memoryBytes + (evictor?.memoryBytes ?? 0);
+  }
+
+  get charge(): number {
+    return this.state.charge;
+  }
+
+  get budget(): Budget {
+    return this.state.budget;
+  }
+
+  get evictor(): Evictor | null {
+    return this.state.evictor;
+  }
+
+  setEviction(policy: EvictionPolicy, seed: number): void {
+    this.policy = policy;
+    this.evictionSeed = seed;
+    this.state.evictor = null;
+    this.onBudget();
+  }
+
+  /** Who would choose needs memory of its own, and is there only where there is a budget. */
+  private onBudget(): void {
+    const { policy, state } = this;
+    const { bytesMax, itemsMax } = state.budget;
+    if (policy === 'none' || (bytesMax === 0 && itemsMax === 0)) state.evictor = null;
+    else state.evictor ??= createEvictor(policy, state.table, this.evictionSeed);
   }
 
   figures(): { items: number; bytes: number } {
@@ -240,6 +298,11 @@ class ShardKv implements Kv {
     digest.integer(state.lastVersion);
     digest.integer(state.table.itemCount);
     digest.integer(state.seed.hashSeed);
+    if (state.budget.version !== 0) {
+      digest.integer(state.budget.version);
+      digest.integer(state.budget.bytesMax);
+      digest.integer(state.budget.itemsMax);
+    }
     digest.end();
     digest.a = (digest.a + state.table.sumA) | 0;
     digest.b = (digest.b + state.table.sumB) | 0;
@@ -253,6 +316,7 @@ class ShardKv implements Kv {
     return new KvSnapshotLoader((state) => {
       this.state = state;
       this.run.state = state;
+      this.setEviction(this.policy, this.evictionSeed);
       this.noted.clear();
     });
   }

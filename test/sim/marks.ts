@@ -47,6 +47,7 @@ export const MARKS = [
   'stale_frame',
   'outcome_unknown',
   'forward_failed',
+  'evicted',
 ] as const;
 export type Mark = (typeof MARKS)[number];
 
@@ -79,6 +80,7 @@ const OF_FIGURES: Readonly<Record<string, Mark>> = {
   raft_reads_in_log_total: 'read_in_log',
   raft_proposals_failed_total: 'proposal_refused',
   forward_failures_total: 'forward_failed',
+  cache_evicted_total: 'evicted',
 };
 
 export class Marks implements ClusterMarks {

@@ -299,7 +299,10 @@ class Run {
   }
 
   private checkHistory(): void {
-    const failure = checkHistory(this.history, expiryBounds(this.swarm.kinds, this.faults.jumps));
+    const failure = checkHistory(this.history, {
+      ...expiryBounds(this.swarm.kinds, this.faults.jumps),
+      evicts: this.swarm.memory !== null,
+    });
     if (failure === null) return;
     const error = new Error(`key ${failure.key}: ${failure.what}\n${failure.lines}`);
     error.name = 'HistoryViolation';

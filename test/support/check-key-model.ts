@@ -7,6 +7,8 @@
  * its own, and from there only a write brings a value back. That is the rule "what one read saw as gone is gone on
  * every later leader".
  *
+ * Eviction. Under a budget whatever is there may fade at any moment, as if its time were over.
+ *
  * Versions. Every change gives the key a version above all that it had, also across a deletion. Not every answer tells
  * it: then it is open until an answer fixes it, and certainly above `floor`.
  */
@@ -39,6 +41,8 @@ export interface ExpiryBounds {
   readonly earlyMs: number;
   /** It may stay this much longer (clock offsets, slowed log time). */
   readonly lateMs: number;
+  /** The shard is under a budget: whatever is there may go at any moment. */
+  readonly evicts?: boolean;
 }
 
 export const NO_EXPIRY_SLACK: ExpiryBounds = { earlyMs: 0, lateMs: 0 };
@@ -49,10 +53,16 @@ interface Lifetime {
   readonly latestNs: number;
 }
 const FOR_EVER: Lifetime = { earliestNs: Infinity, latestNs: Infinity };
+/** Under a budget. */
+const FOR_A_WHILE: Lifetime = { earliestNs: 0, latestNs: Infinity };
+
+function endless({ evicts }: ExpiryBounds): Lifetime {
+  return evicts === true ? FOR_A_WHILE : FOR_EVER;
+}
 
 export function lifetime(o: HistoryLine, bounds: ExpiryBounds): Lifetime {
-  if (o.ttl_ms === undefined) return FOR_EVER;
-  const earliestNs = o.call_ns + (o.ttl_ms - bounds.earlyMs) * 1e6;
+  if (o.ttl_ms === undefined) return endless(bounds);
+  const earliestNs = bounds.evicts === true ? 0 : o.call_ns + (o.ttl_ms - bounds.earlyMs) * 1e6;
   // Log time may run slower than true time by a tenth while it is slewed, hence the factor.
   const latestNs = o.return_ns === null ? Infinity : o.return_ns + (o.ttl_ms * 1.2 + bounds.lateMs) * 1e6;
   return { earliestNs, latestNs };
@@ -127,16 +137,18 @@ export function stepKey(state: KeyState, o: HistoryLine, bounds: ExpiryBounds): 
       if (!isAbsent && !isPresent) return null;
       const next = Number(state.value ?? '0') + Number(o.value);
       if (!Number.isSafeInteger(next) || (known && o.output !== next)) return null;
-      return changed(state, o, String(next), state);
+      return changed(state, o, String(next), isAbsent ? endless(bounds) : state);
     }
     case 'touch':
       if (known && o.output === 0) return isAbsent ? state : null;
       return isPresent ? changed(state, o, state.value as string, lifetime(o, bounds)) : null;
     case 'persist': {
-      const ends = state.earliestNs !== Infinity;
+      // Under a budget everything may end: what had a time to live can't be told from what hadn't.
+      const mayEnd = state.earliestNs !== Infinity;
+      const mayStay = !mayEnd || bounds.evicts === true;
       if (known && o.output === null) return isAbsent ? state : null;
-      if (known && o.output === 0) return isPresent && !ends ? seen(state, o) : null;
-      return isPresent && ends ? changed(state, o, state.value as string, FOR_EVER) : null;
+      if (known && o.output === 0) return isPresent && mayStay ? seen(state, o) : null;
+      return isPresent && mayEnd ? changed(state, o, state.value as string, endless(bounds)) : null;
     }
   }
 }

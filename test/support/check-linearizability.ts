@@ -80,7 +80,7 @@ class KeySearch {
   constructor(lines: readonly HistoryLine[], options: SearchOptions) {
     this.bounds = options.bounds ?? NO_EXPIRY_SLACK;
     this.stepsMax = options.stepsMax ?? STEPS_MAX;
-    this.facts = new KeyFacts(lines, options.before ?? []);
+    this.facts = new KeyFacts(lines, options.before ?? [], this.bounds.evicts === true);
     this.ops = this.facts.ops;
     this.unknowns = new UnknownKinds(this.facts, this.bounds);
     this.configurations = [{ state: ABSENT, open: [], used: NOTHING_USED, via: null, isCovered: false }];

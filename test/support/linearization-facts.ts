@@ -40,7 +40,7 @@ export class KeyFacts {
   private readonly readsAhead = new Map<string, number>();
   private called = 0;
 
-  constructor(lines: readonly HistoryLine[], before: readonly (number | null)[]) {
+  constructor(lines: readonly HistoryLine[], before: readonly (number | null)[], evicts = false) {
     const order = lines
       .map((line, i) => ({ line, i }))
       .filter(({ line }) => line.status !== 'fail' && !(line.status === 'unknown' && line.op === 'get'))
@@ -54,8 +54,8 @@ export class KeyFacts {
       return (lines[earlier].return_ns as number) < line.call_ns ? -1 : (place.get(earlier) ?? -1);
     });
     this.counts = ops.some((op) => op.op === 'incr');
-    this.onlyCounts = this.counts && ops.every((op) => COUNTER_OPS.has(op.op));
-    this.expires = ops.some((op) => op.ttl_ms !== undefined);
+    this.onlyCounts = !evicts && this.counts && ops.every((op) => COUNTER_OPS.has(op.op));
+    this.expires = evicts || ops.some((op) => op.ttl_ms !== undefined);
     for (const op of ops) this.noteValues(op);
     this.ops = this.withVersions(ops);
     this.observes = Uint8Array.from(this.ops, (op) => (op.status === 'ok' && !writes(op) ? 1 : 0));

@@ -214,6 +214,8 @@ export class GatewayNode {
     onGossip: () => undefined,
     onGossipGroup: () => undefined,
     onMapRequest: () => undefined,
+    onMemory: () => undefined,
+    onTouches: () => undefined,
     onMap: () => undefined,
   };
 }

@@ -42,6 +42,8 @@ export interface ClusterOptions {
   readonly checkpointEntries: number;
   readonly checkpointBytes: number;
   readonly inflightBytesMax: number;
+  /** Of each node; smaller than the settings' schema would let through. */
+  readonly memory?: { readonly bytesMax: number; readonly itemsMax: number } | null;
   /** Prints log lines as they come; null keeps only the last ones. */
   readonly print: ((line: string) => void) | null;
   /** How leaders confirm reads; drawn when left out. */
@@ -330,7 +332,7 @@ export class SimCluster {
       // Quartz is off by some ten parts in a million; a thousand make a run of seconds show it.
       clock: new NodeClock(loop, 1 + (clocks.unit() - 0.5) * 0.002, clocks.below(1_000_000)),
       log: new KeptLog(loop, name, options.print, (event, fields) => this.marks?.onLogLine(event, fields)),
-      settings: nodeSettingsSchema.parse({
+      settings: withMemory(options, {
         data: '/data',
         grpc: address(index, 7600),
         peer: address(index, 7650),
@@ -355,6 +357,12 @@ export class SimCluster {
       rafts: [],
     };
   }
+}
+
+function withMemory({ memory }: ClusterOptions, given: Record<string, unknown>): NodeSettings {
+  const settings = nodeSettingsSchema.parse(given);
+  if (memory === undefined || memory === null) return settings;
+  return { ...settings, memory: { max: memory.bytesMax, maxItems: memory.itemsMax } };
 }
 
 function codeOf(cause: unknown): string {

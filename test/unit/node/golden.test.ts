@@ -70,7 +70,7 @@ describe('bytes of state machines and nodes, version 1', () => {
   });
 
   it('hold, with the other files of shards, a command of every op', () => {
-    const others = ['kv-strings-v1.json', 'kv-numbers-v1.json'].map(readGolden);
+    const others = ['kv-strings-v1.json', 'kv-numbers-v1.json', 'kv-budget-v1.json'].map(readGolden);
     const ops = new Set([golden, ...others].flatMap((from) => bytesOf('kv entries', from)).flatMap(opsOf));
     expect([...ops].sort((a, b) => a - b)).toEqual(Object.values(Op).sort((a, b) => a - b));
   });
