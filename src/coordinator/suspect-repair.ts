@@ -46,6 +46,7 @@ export class SuspectRepair {
     if (suspect === 0) return false;
     if (!replica.serves || isJoint(configuration)) return true;
     const change = nextStep(configuration, suspect);
+    if (this.isHeirDown(configuration, change)) return true;
     const result = replica.changeMembers(change);
     if (result.kind === 'appended') {
       this.logger.warn('suspect replica is being replaced', {
@@ -55,6 +56,14 @@ export class SuspectRepair {
       });
     }
     return true;
+  }
+
+  /**
+   * Whether whoever is to take the place is on a node that is down: asking again and again would only keep the group
+   * awake until that node is back.
+   */
+  private isHeirDown({ homes }: Configuration, { promote = [] }: MembershipChange): boolean {
+    return homes.some(({ replica, node }) => promote.includes(replica) && this.host.isNodeDown(node));
   }
 }
 

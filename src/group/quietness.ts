@@ -24,7 +24,10 @@ export class Quietness {
 
   /** Once a tick, on the leader. */
   poll(): void {
-    if (this.isQuiet) this.replica.raft.quiesce(this.isGone);
+    if (!this.isQuiet) return;
+    const { raft, policy } = this.replica;
+    raft.quiesce(this.isGone);
+    if (raft.quiesced) policy.streams.rest();
   }
 
   /** A leader that sleeps over items that fell due. */

@@ -108,24 +108,25 @@ export class SnapshotStreams {
     return this.bad.has(pointer.file);
   }
 
-  /** A snapshot is owed or on its way, or its receiver still catches up. */
+  /**
+   * A snapshot is on its way. One that is only owed, or caught up with, keeps nobody awake: a follower that is there
+   * does that by itself, since it agrees to no rest before it has everything, and one that is gone may never come back.
+   */
   get isBusy(): boolean {
-    return this.followers.size > 0;
+    for (const { sender } of this.followers.values()) if (sender !== null) return true;
+    return false;
+  }
+
+  /** The group sleeps: no tick would let go of what is held in time. */
+  rest(): void {
+    this.forgetServed();
+    for (const follower of this.followers.values()) this.dropKept(follower);
   }
 
   tick(nowMs: MonoMs): void {
     if (this.followers.size === 0) return;
-    const { followers, commit } = this.replica.raft.status();
+    this.forgetServed();
     for (const follower of [...this.followers.values()]) {
-      const progress = followers.find((f) => f.id === follower.id);
-      // Without a stream, too: of one that was cut off the core may have learned that the log serves the follower.
-      const isServed = follower.sender === null && progress?.state === 'replicate';
-      const isCaughtUp =
-        (follower.gotAtMs !== null || isServed) && commit - (progress?.match ?? 0) <= CAUGHT_UP_ENTRIES;
-      if (progress === undefined || isCaughtUp) {
-        this.forget(follower);
-        continue;
-      }
       follower.sender?.tick(nowMs);
       if (follower.kept !== null && nowMs > follower.kept.untilMs) this.dropKept(follower);
       this.maybeBegin(follower);
@@ -204,6 +205,20 @@ export class SnapshotStreams {
     return follower;
   }
 
+  /** Those that need nothing from here any more. */
+  private forgetServed(): void {
+    if (this.followers.size === 0) return;
+    const { followers, commit } = this.replica.raft.status();
+    for (const follower of [...this.followers.values()]) {
+      const progress = followers.find((f) => f.id === follower.id);
+      // Without a stream, too: of one that was cut off the core may have learned that the log serves the follower.
+      const isServed = follower.sender === null && progress?.state === 'replicate';
+      const isCaughtUp =
+        (follower.gotAtMs !== null || isServed) && commit - (progress?.match ?? 0) <= CAUGHT_UP_ENTRIES;
+      if (progress === undefined || isCaughtUp) this.forget(follower);
+    }
+  }
+
   private forget(follower: Follower): void {
     this.followers.delete(follower.id);
     this.stopSender(follower);
@@ -230,7 +245,8 @@ export class SnapshotStreams {
   private begin(follower: Follower): void {
     const { kept } = follower;
     const pointer = this.pointerFor(follower);
-    if (pointer === null) {
+    // Asleep, nobody would notice that the receiver is silent, and the place be lost for others; waking asks again.
+    if (pointer === null || this.replica.raft.quiesced) {
       this.host.traffic.slots.release(follower);
       return;
     }

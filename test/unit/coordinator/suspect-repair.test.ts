@@ -1,7 +1,9 @@
-/** Which step replaces a suspect replica next, from the configuration alone. */
+/** Which step replaces a suspect replica next, from the configuration alone; and what is asked of a group that sleeps. */
 import { expect, test } from 'vitest';
-import { nextStep, supersededOf } from '../../../src/coordinator/suspect-repair.js';
+import { nextStep, supersededOf, SuspectRepair } from '../../../src/coordinator/suspect-repair.js';
 import type { Configuration } from '../../../src/raft/index.js';
+import { TestHosts } from '../../support/loop-hosts.js';
+import { quietLogger } from '../../support/loop-world.js';
 
 /** Replica N of three lives on node N; replica 2 is the suspect one. */
 const BEFORE: Configuration = {
@@ -56,4 +58,37 @@ test('a suspect learner is exchanged at once, and only dropped when its successo
     homes: [...before.homes, { replica: 4, node: 3 }],
   };
   expect(nextStep(during, 3)).toEqual({ expectedVersion: 2, addLearners: [], remove: [3] });
+});
+
+test('E111 the successor’s node is dead: its group sleeps, however often the exchange is tried, until the node is back', () => {
+  const hosts = new TestHosts(3);
+  hosts.addGroup(1);
+  hosts.start();
+  const leader = hosts.leader(1);
+  const away = hosts.node((leader.id % 3) + 1);
+  const rest = hosts.nodes.filter((node) => node !== away);
+  const repair = new SuspectRepair(leader.host, quietLogger);
+  const { id: from } = away.replica(1);
+  const { term, configuration } = leader.replica(1).raft;
+  const told = {
+    type: 'suspect',
+    from,
+    to: leader.id,
+    term,
+    configurationVersion: configuration.version,
+  } as const;
+  expect(leader.replica(1).step(told)).toBe('taken');
+  repair.onSuspect(leader.replica(1));
+  repair.poll();
+  hosts.peers.isolate(away.id);
+  const isQuiet = (): boolean => rest.every((node) => node.replica(1).raft.quiesced);
+  hosts.world.until(() => leader.replica(1).configuration.learners.length === 1, 'a learner was added');
+  hosts.world.until(isQuiet, 'quiet without it');
+  for (let i = 0; i < 10; i++) {
+    repair.poll();
+    expect(isQuiet()).toBe(true);
+    hosts.world.run(1000);
+  }
+  hosts.peers.healAll();
+  hosts.world.until(() => !leader.replica(1).raft.quiesced, 'woken by its return', 1000);
 });

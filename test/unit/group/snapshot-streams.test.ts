@@ -31,4 +31,5 @@ test('a stream was cut off, and its follower turns out to need none: the group i
   t.settle();
   streams.tick(world.clock.monoMs());
   expect(streams.isBusy).toBe(false);
+  expect(streams.status()).toEqual([]);
 });

@@ -276,3 +276,30 @@ test.each([null, { promiseMs: 100, holdMs: 88, startedAtMs: 0 }])(
     }
   },
 );
+
+test('E111 a dead node’s follower is owed a snapshot: its group sleeps all the same, and streams it when the node is back', () => {
+  const hosts = new TestHosts(3);
+  hosts.addGroup(1, { bytes: 1 << 30, entries: 5 });
+  hosts.start();
+  const leader = hosts.leader(1);
+  const away = hosts.node((leader.id % 3) + 1);
+  const rest = hosts.nodes.filter((node) => node !== away);
+  hosts.peers.isolate(away.id);
+  const sink = new RecordingSink();
+  for (let i = 1; i <= 30; i++) {
+    write(leader, 1, sink);
+    hosts.world.until(() => sink.lines.length === i, 'written');
+  }
+  // It asks for its entries, which are gone, and falls away again.
+  hosts.peers.healAll();
+  const { streams } = leader.replica(1).policy;
+  hosts.world.until(() => streams.status().length > 0, 'a snapshot is owed');
+  hosts.peers.isolate(away.id);
+  hosts.world.until(() => isQuiet(hosts, 1, rest), 'quiet without it', 20_000);
+  hosts.world.run(20_000);
+  expect(isQuiet(hosts, 1, rest)).toBe(true);
+  hosts.peers.healAll();
+  hosts.world.until(() => hosts.agree(1), 'caught up', 5000);
+  expect(away.replica(1).snapshotsInstalled).toBe(1);
+  hosts.world.until(() => isQuiet(hosts, 1), 'all quiet', 5000);
+});
