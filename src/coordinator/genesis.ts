@@ -56,6 +56,8 @@ export function planGenesis(options: GenesisOptions): MetaState {
     nodes,
     shards,
     metaGroup: firstMembers(nodes.slice(0, metaCount).map((node, r) => ({ replica: r + 1, node: node.id }))),
+    settings: [],
+    shares: [],
   };
 }
 

@@ -27,6 +27,7 @@ export interface GroupMetrics {
   readonly leaderChanges: Counter;
   readonly leaderTenure: Histogram;
   readonly expired: Counter;
+  readonly evicted: (reason: 'memory' | 'items') => Counter;
   readonly snapshotStreamBytes: (direction: 'in' | 'out') => Counter;
   readonly snapshotsResumed: Counter;
   readonly snapshotsFailed: (reason: 'send' | 'log_bound') => Counter;
@@ -71,6 +72,12 @@ export function createGroupMetrics(registry: MetricsRegistry): GroupMetrics {
     ),
     leaderChanges: registry.counter('shard_leader_changes_total', 'Changes of leader seen by this node'),
     expired: registry.counter('cache_expired_total', 'Items dropped because their time was over'),
+    evicted: (reason) =>
+      registry.counter(
+        'cache_evicted_total',
+        'Items dropped to make room, counted by the leader: for bytes (memory) or for their number (items)',
+        { reason },
+      ),
     snapshotStreamBytes: (direction) =>
       registry.counter('snapshot_stream_bytes_total', 'Bytes of checkpoints streamed', { direction }),
     snapshotsResumed: registry.counter(

@@ -1,4 +1,5 @@
 import type { ByteWriter } from '../base/index.js';
+import type { Budget, EvictionPolicy, Evictor } from '../kv/index.js';
 import type { StateMachine } from '../ports/index.js';
 
 /** What a replica needs of a state machine besides applying: reads at the applied state, and expired items to reap. */
@@ -13,4 +14,17 @@ export interface Machine extends StateMachine {
   figures?(): { readonly items: number; readonly bytes: number };
   /** Writes one command that drops up to `countMax` items expired at `nowMs`; returns how many it names. */
   encodeReap(nowMs: number, countMax: number, out: ByteWriter): number;
+  /** Absent where nothing is kept that could be evicted. */
+  readonly memory?: MachineMemory;
+}
+
+/** What a leader has to know to keep a shard within its budget. */
+export interface MachineMemory {
+  /** The sum of the items' charges. */
+  readonly charge: number;
+  readonly itemCount: number;
+  readonly budget: Budget;
+  /** Null where nothing is to be evicted: writes are refused then. */
+  readonly evictor: Evictor | null;
+  setEviction(policy: EvictionPolicy, seed: number): void;
 }

@@ -42,6 +42,7 @@ import { ReadBatch, ReadBatches, ReadWay } from './read-batches.js';
 import { ReadDesk } from './read-desk.js';
 import { Reaper } from './reaper.js';
 import { Quietness } from './quietness.js';
+import { Room } from './room.js';
 import type { ReplicaHost } from './replica-host.js';
 import { ReplicationLag } from './replication-lag.js';
 import type { CommandSink } from './sink.js';
@@ -101,6 +102,9 @@ export class Replica implements EntryResults {
   private leadsSinceMs = 0;
   private knownLeader: ReplicaId = 0;
   private readonly reaper = new Reaper(this);
+  private readonly room: Room;
+  /** What earlier leaders left in the log ends here, when this one leads. */
+  private settledIndex: LogIndex = 0;
   readonly quietness: Quietness;
 
   constructor(options: ReplicaOptions) {
@@ -115,7 +119,15 @@ export class Replica implements EntryResults {
     this.usesLeases = options.usesLeases === true;
     this.desk = new ReadDesk(this.group, this.raft, this.reads, this.host, this.usesLeases);
     this.members = new ConfigurationSteps(this, options.host);
-    const isBusy = (): boolean => this.reads.waiting || this.applyQueue.length > 0 || this.reaper.isBusy;
+    this.room = new Room({
+      memory: options.machine.memory,
+      monoMs: () => this.host.clock.monoMs(),
+      isSettled: () => this.appliedIndex >= this.settledIndex,
+      onEvicted: (count, isForItems) => this.host.metrics.evicted(isForItems ? 'items' : 'memory').inc(count),
+      onDue: () => this.host.markDirty(this),
+    });
+    const isBusy = (): boolean =>
+      this.reads.waiting || this.applyQueue.length > 0 || this.reaper.isBusy || this.room.isBusy;
     this.quietness = new Quietness(this, options.host, isBusy, () => this.nowMs());
     this.policy = new CheckpointPolicy(this, options.host, options.logger, options.checkpointLimits);
   }
@@ -141,7 +153,7 @@ export class Replica implements EntryResults {
 
   /** Whether the next turn has client work to propose. */
   get hasClientWork(): boolean {
-    return this.open.count > 0 || this.sealed.length > 0 || this.timeReads.length > 0;
+    return this.open.count > 0 || this.sealed.length > 0 || this.timeReads.length > 0 || this.room.isDue;
   }
 
   get hasOpenReads(): boolean {
@@ -212,6 +224,7 @@ export class Replica implements EntryResults {
     if (this.raft.role === 'leader') {
       this.lag.note(this.raft.lastIndex, this.host.clock.monoMs());
       this.reaper.poll(() => this.nowMs());
+      this.room.tick();
       this.quietness.poll();
     }
     if (this.raft.hasReady()) this.host.markDirty(this);
@@ -226,14 +239,18 @@ export class Replica implements EntryResults {
       return 0;
     }
     if (this.open.count > 0 || this.timeReads.length > 0) this.seal();
-    const batches = this.sealed;
+    const sealed = this.sealed;
     this.sealed = [];
     let bytes = 0;
     let lastIndex: LogIndex = 0;
-    for (const batch of batches) {
+    const leads = this.raft.role === 'leader';
+    for (const batch of leads ? this.room.pass(sealed, this.nowMs()) : sealed) {
       bytes += batch.data.length;
       lastIndex = this.proposeBatch(batch);
     }
+    // Writes that wait for room are no reason for reads to wait.
+    if (lastIndex === 0 && this.timeReads.length > 0)
+      lastIndex = this.proposeBatch(this.open.close(this.nowMs()));
     this.settleTimeReads(lastIndex);
     return bytes;
   }
@@ -366,6 +383,8 @@ export class Replica implements EntryResults {
       this.leadsSinceMs = host.clock.monoMs();
       this.lag.clear();
       this.reaper.restart();
+      this.settledIndex = this.raft.lastIndex;
+      this.room.restart();
     } else if (change.role === 'precandidate' || change.role === 'candidate') {
       host.metrics.elections(change.role === 'candidate' ? 'campaign' : 'timeout').inc();
     }
@@ -406,6 +425,7 @@ export class Replica implements EntryResults {
       return result.index;
     }
     this.host.metrics.proposalsFailed(result.reason).inc();
+    this.room.release(batch);
     refuseBatch(batch, result.reason === 'overloaded' ? 'OVERLOADED' : 'NOT_LEADER', this.leaderNode);
     return 0;
   }
@@ -424,7 +444,7 @@ export class Replica implements EntryResults {
   /** Everything that was handed in and not appended goes back to its sinks. */
   private refuseUnproposed(reason: ErrorReason): void {
     if (this.open.count > 0) this.seal();
-    const batches = this.sealed;
+    const batches = [...this.room.takeWaiting(), ...this.sealed];
     this.sealed = [];
     for (const batch of batches) refuseBatch(batch, reason, this.leaderNode);
     const waiting = this.timeReads;
@@ -448,11 +468,13 @@ export class Replica implements EntryResults {
         const proposedAtMs = this.proposals.take(entry.index);
         this.host.metrics.proposeLatency.observe((this.host.clock.monoMs() - proposedAtMs) / 1000);
         this.host.metrics.readsInLog.inc(batch.reads);
+        this.room.release(batch);
       }
     }
     if (batch === null) this.proposals.answerUpTo(entry.index);
     if (entry.kind === EntryKind.configuration) this.members.apply(entry);
     this.appliedIndex = entry.index;
+    if (entry.index === this.settledIndex) this.room.onSettled();
     this.policy.onApplied(entry.data.length);
     const observer = this.host.observer;
     if (observer !== null) {

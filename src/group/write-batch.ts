@@ -8,11 +8,14 @@ import {
   appendCommand,
   beginEntry,
   ByteWriter,
+  entryStampMs,
   finishEntry,
   readU32,
   type ErrorReason,
   type NodeId,
 } from '../base/index.js';
+import { isWriteOp } from '../kv/index.js';
+import type { RoomClaim } from './room.js';
 import type { CommandSink } from './sink.js';
 
 /** Small enough that an entry is applied, and copied to disk and peers, within a few ms: between entries the loop looks up. */
@@ -29,6 +32,8 @@ export interface WriteBatch {
   readonly readBarrier: number;
   /** How many of them are reads that ride in the log behind their connection's writes. */
   readonly reads: number;
+  /** What it was given room for; absent where there is no budget. */
+  readonly claim?: RoomClaim;
 }
 
 export class WriteBatchBuilder {
@@ -91,6 +96,64 @@ export class WriteBatchBuilder {
     this.count = 0;
     return batch;
   }
+}
+
+/**
+ * A part of a batch: the commands from number `first` (at `at` in its data) to `last`, but for those in `skipped`
+ * (numbers, ascending). The stamp is that of the batch.
+ */
+export function pickBatch(
+  batch: WriteBatch,
+  first: number,
+  at: number,
+  last = batch.count,
+  skipped: readonly number[] | null = null,
+): WriteBatch {
+  const w = new ByteWriter(ENTRY_HEADER_BYTES + batch.data.length - at);
+  beginEntry(w);
+  const sinks: CommandSink[] = [];
+  const tokens: number[] = [];
+  let reads = 0;
+  let nextSkipped = 0;
+  for (let i = first; i < last; i++) {
+    const start = at + 4;
+    const end = start + readU32(batch.data, at);
+    at = end;
+    if (skipped !== null && skipped[nextSkipped] === i) {
+      nextSkipped++;
+      continue;
+    }
+    appendCommand(w, batch.data, start, end);
+    sinks.push(batch.sinks[i] as CommandSink);
+    tokens.push(batch.tokens[i] as number);
+    if (!isWriteOp(batch.data[start] as number)) reads++;
+  }
+  finishEntry(w, entryStampMs(batch.data), sinks.length);
+  return { data: w.take(), count: sinks.length, sinks, tokens, readBarrier: batch.readBarrier, reads };
+}
+
+/** The batch with a claim and another stamp, and with one command more at its beginning (if not null). */
+export function withFirst(
+  batch: WriteBatch,
+  command: ByteWriter | null,
+  sink: CommandSink,
+  stampMs: number,
+  claim: RoomClaim,
+): WriteBatch {
+  const more = command === null ? 0 : 1;
+  const w = new ByteWriter(batch.data.length + (command === null ? 0 : 4 + command.length));
+  beginEntry(w);
+  if (command !== null) appendCommand(w, command.buffer, 0, command.length);
+  w.bytes(batch.data, ENTRY_HEADER_BYTES, batch.data.length);
+  finishEntry(w, stampMs, batch.count + more);
+  return {
+    ...batch,
+    data: w.take(),
+    count: batch.count + more,
+    sinks: command === null ? batch.sinks : [sink, ...batch.sinks],
+    tokens: command === null ? batch.tokens : [0, ...batch.tokens],
+    claim,
+  };
 }
 
 /** Gives every command of a batch that was not appended back to its sink. */

@@ -21,6 +21,7 @@
  *   scan:    u32 fromHash | u32 countMax | u8 patternGiven | u16 length + glob pattern
  *   randomKey: u32 atHash
  *   reap:    u32 count | (u64 hash | u64 version)…   (internal: proposed by a leader, never by a client)
+ *   evict:   as reap                              setBudget: u64 version | u64 bytesMax | u64 itemsMax   (internal)
  *
  * `expiryKind`: 0 none, 1 relative to the entry's timestamp, 2 absolute (ms since the epoch).
  * A command of unknown op or with bytes left over is malformed: `decodeError` in apply, never an exception there.
@@ -72,6 +73,10 @@ export const Op = {
   /** bytes or nil; the expiry is set, taken away (`persist`), or left alone (kind none). */
   getEx: 76,
   reap: 192,
+  /** int: items dropped. 193 is taken by a mark of the log. */
+  evict: 194,
+  /** int: the version of the budget in force. */
+  setBudget: 195,
 } as const;
 export type Op = (typeof Op)[keyof typeof Op];
 

@@ -2,6 +2,10 @@
 export * from './command.js';
 export * from './result.js';
 export { createKv, type Kv, type KvOptions } from './kv.js';
+export { encodeEvict, encodeSetBudget, NO_BUDGET, type Budget } from './budget.js';
+export { chargeOf, ITEM_CHARGE_BYTES } from './charge.js';
+export type { EvictionPolicy, Evictor } from './evict-choice.js';
+export { growth, growthOf } from './growth.js';
 export { encodeReap } from './reap.js';
 export { RESULT_BYTES_MAX } from './reads.js';
 export type { ItemName } from './table.js';

@@ -17,8 +17,10 @@ import {
   type Term,
 } from '../base/index.js';
 import type { EntryResults, SnapshotLoader, SnapshotSource, StateMachine } from '../ports/index.js';
+import type { Budget } from './budget.js';
 import { isWriteOp } from './command.js';
 import { Digest } from './digest.js';
+import { createEvictor, type EvictionPolicy, type Evictor } from './evict-choice.js';
 import { malformed, readOp } from './operands.js';
 import { runRead } from './reads.js';
 import { encodeReap } from './reap.js';
@@ -73,6 +75,16 @@ export interface Kv extends StateMachine {
   encodeReap(nowMs: number, countMax: number, out: ByteWriter): number;
   /** No item expires before this (ms, log time); Infinity when none ever does. May be earlier than needed. */
   nextDueMs(): number;
+
+  /** Itself, as what a leader looks at to keep it within its budget. */
+  readonly memory: Kv;
+  /** The sum of the items' charges. */
+  readonly charge: number;
+  readonly budget: Budget;
+  /** Who knows what may go; null with policy `none`. */
+  readonly evictor: Evictor | null;
+  /** No part of the state: what it learned by then is forgotten. `seed` spreads what it draws. */
+  setEviction(policy: EvictionPolicy, seed: number): void;
 }
 
 export function createKv(options: KvOptions): Kv {
@@ -90,6 +102,8 @@ class ShardKv implements Kv {
   private applyOut = new ByteWriter(4096);
   private readonly frame = new ByteReader(new Uint8Array(0));
   private readonly digest = new Digest();
+  private policy: EvictionPolicy = 'none';
+  private evictionSeed = 0;
 
   constructor(options: KvOptions) {
     const { hashSeed, firstSlot, lastSlot, valueBytesMax } = options;
@@ -126,6 +140,7 @@ class ShardKv implements Kv {
   apply(_index: LogIndex, _term: Term, data: Uint8Array, results: EntryResults | null): void {
     if (data.length === 0) return;
     const { state } = this;
+    const { budget } = state;
     const readable = this.readFrame(data);
     // A frame that can't be read has no commands, but whoever waits for them gets answers all the same.
     const count = readable ? readU32(data, ENTRY_HEADER_BYTES - 4) : declaredCount(data);
@@ -144,6 +159,7 @@ class ShardKv implements Kv {
       }
       if (results !== null) results.onResult(position, out.buffer, 0, out.length);
     }
+    if (state.budget !== budget) this.onBudget();
     if (out.buffer.length > OUT_BYTES_KEPT_MAX) this.applyOut = new ByteWriter(4096);
   }
 
@@ -151,7 +167,9 @@ class ShardKv implements Kv {
     const { state } = this;
     const mark = out.length;
     state.needsTime = false;
+    state.isReading = true;
     this.execute(bytes, start, end, nowMs, false, out);
+    state.isReading = false;
     if (!state.needsTime) return 'done';
     out.length = mark;
     return 'needs_time';
@@ -161,7 +179,9 @@ class ShardKv implements Kv {
     const { state } = this;
     const appliedMs = state.timestampMs;
     state.timestampMs = Math.max(appliedMs, stampMs);
+    state.isReading = true;
     this.execute(bytes, start, end, state.timestampMs, false, out);
+    state.isReading = false;
     state.timestampMs = appliedMs;
   }
 
@@ -173,6 +193,37 @@ class ShardKv implements Kv {
     const items = this.dueForReap(nowMs, countMax);
     if (items.length > 0) encodeReap(out, items);
     return items.length;
+  }
+
+  get memory(): Kv {
+    return this;
+  }
+
+  get charge(): number {
+    return this.state.charge;
+  }
+
+  get budget(): Budget {
+    return this.state.budget;
+  }
+
+  get evictor(): Evictor | null {
+    return this.state.evictor;
+  }
+
+  setEviction(policy: EvictionPolicy, seed: number): void {
+    this.policy = policy;
+    this.evictionSeed = seed;
+    this.state.evictor = null;
+    this.onBudget();
+  }
+
+  /** Who would choose needs memory of its own, and is there only where there is a budget. */
+  private onBudget(): void {
+    const { policy, state } = this;
+    const { bytesMax, itemsMax } = state.budget;
+    if (policy === 'none' || (bytesMax === 0 && itemsMax === 0)) state.evictor = null;
+    else state.evictor ??= createEvictor(policy, state.table, this.evictionSeed);
   }
 
   figures(): { items: number; bytes: number } {
@@ -194,6 +245,11 @@ class ShardKv implements Kv {
     digest.integer(state.lastVersion);
     digest.integer(state.table.itemCount);
     digest.integer(state.seed.hashSeed);
+    if (state.budget.version !== 0) {
+      digest.integer(state.budget.version);
+      digest.integer(state.budget.bytesMax);
+      digest.integer(state.budget.itemsMax);
+    }
     digest.end();
     return hex32(state.table.sumA + digest.a) + hex32(state.table.sumB + digest.b);
   }
@@ -206,6 +262,7 @@ class ShardKv implements Kv {
     return new KvSnapshotLoader((state) => {
       this.state = state;
       this.run.state = state;
+      this.setEviction(this.policy, this.evictionSeed);
     });
   }
 

@@ -3,10 +3,11 @@
  *
  *   first chunk:  u8 1 (header) | u8 format version | u64 hashSeed | u16 firstSlot | u16 lastSlot | u64 timestampMs
  *                 | u64 lastVersion | u64 itemCount | u32 sum a | u32 sum b
+ *                 | (format 2) u64 budget version | u64 bytesMax | u64 itemsMax
  *   each other:   u8 2 (items) | (u64 version | u64 expiryMs | u16 key length | u32 value length | key | value)…
  *
  * Count and sums of the header must be those of the items at the end: a lost, repeated or damaged chunk is found even
- * where the transport's checks are not.
+ * where the transport's checks are not. A state that never had a budget is written in format 1.
  */
 import { assert, ByteReader, ByteWriter, SLOT_COUNT } from '../base/index.js';
 import type { SnapshotLoader, SnapshotSource } from '../ports/index.js';
@@ -16,7 +17,8 @@ import type { FrozenItems } from './table.js';
 
 const CHUNK_HEADER = 1;
 const CHUNK_ITEMS = 2;
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
+const FORMAT_WITHOUT_BUDGET = 1;
 
 /** Reads a frozen state; the living one may change meanwhile. */
 export class KvSnapshotSource implements SnapshotSource {
@@ -86,7 +88,10 @@ export class KvSnapshotLoader implements SnapshotLoader {
 
   private readHeader(reader: ByteReader): void {
     const format = reader.u8();
-    refuseIf(format !== FORMAT_VERSION, `format version ${format} is unknown`);
+    refuseIf(
+      format !== FORMAT_VERSION && format !== FORMAT_WITHOUT_BUDGET,
+      `format version ${format} is unknown`,
+    );
     const hashSeed = reader.u64();
     const firstSlot = reader.u16();
     const lastSlot = reader.u16();
@@ -95,6 +100,8 @@ export class KvSnapshotLoader implements SnapshotLoader {
     state.timestampMs = reader.u64();
     state.lastVersion = reader.u64();
     this.expected = { itemCount: reader.u64(), sumA: reader.u32(), sumB: reader.u32() };
+    if (format === FORMAT_VERSION)
+      state.budget = { version: reader.u64(), bytesMax: reader.u64(), itemsMax: reader.u64() };
     refuseIf(reader.remaining !== 0, 'header of another length');
     this.state = state;
   }
@@ -117,10 +124,10 @@ export class KvSnapshotLoader implements SnapshotLoader {
 }
 
 function encodeHeader(state: ShardState): Uint8Array {
-  const { seed, table } = state;
+  const { seed, table, budget } = state;
   const w = new ByteWriter(64);
   w.u8(CHUNK_HEADER);
-  w.u8(FORMAT_VERSION);
+  w.u8(budget.version === 0 ? FORMAT_WITHOUT_BUDGET : FORMAT_VERSION);
   w.u64(seed.hashSeed);
   w.u16(seed.firstSlot);
   w.u16(seed.lastSlot);
@@ -129,6 +136,11 @@ function encodeHeader(state: ShardState): Uint8Array {
   w.u64(table.itemCount);
   w.u32(table.sumA);
   w.u32(table.sumB);
+  if (budget.version !== 0) {
+    w.u64(budget.version);
+    w.u64(budget.bytesMax);
+    w.u64(budget.itemsMax);
+  }
   return w.take();
 }
 

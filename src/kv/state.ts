@@ -5,6 +5,9 @@
  * Invariants: `timestampMs` and `lastVersion` never go back; every item's version is at most `lastVersion`, and no
  * version is ever given twice.
  */
+import { NO_BUDGET, type Budget } from './budget.js';
+import { ITEM_CHARGE_BYTES } from './charge.js';
+import type { Evictor } from './evict-choice.js';
 import { Item } from './item.js';
 import { KeyHasher } from './key-hash.js';
 import { PagedTable } from './paged-table.js';
@@ -25,6 +28,11 @@ export class ShardState {
   timestampMs = 0;
   /** The version that the latest mutation got; 0 before the first. */
   lastVersion = 0;
+  budget: Budget = NO_BUDGET;
+  /** Told of reads and writes, so that it can tell who may go; null where nobody has to. No part of the state. */
+  evictor: Evictor | null = null;
+  /** Whether what `find` looks for is asked by a reader, whose interest counts. */
+  isReading = false;
 
   /** What the last successful `find` found, or what a scan of the table shows. */
   readonly found = new Item();
@@ -39,6 +47,11 @@ export class ShardState {
     this.hasher = new KeyHasher(seed.hashSeed);
   }
 
+  /** The sum of the items' charges. */
+  get charge(): number {
+    return this.table.contentBytes + ITEM_CHARGE_BYTES * this.table.itemCount;
+  }
+
   hash(bytes: Uint8Array, start: number, end: number): number {
     return this.hasher.hash(bytes, start, end);
   }
@@ -49,8 +62,11 @@ export class ShardState {
    * or a later leader with a slower clock could show again what this read saw as gone.
    */
   find(bytes: Uint8Array, start: number, end: number, nowMs: number): boolean {
-    const { found } = this;
-    return this.table.find(this.hash(bytes, start, end), bytes, start, end, found) && this.lives(nowMs);
+    const { found, evictor } = this;
+    const hash = this.hash(bytes, start, end);
+    const isThere = this.table.find(hash, bytes, start, end, found) && this.lives(nowMs);
+    if (evictor !== null && this.isReading) evictor.onRead(hash, isThere);
+    return isThere;
   }
 
   /** Whether the item in `found` lives; the rule of `find`, for whoever came to the item otherwise. */
@@ -67,7 +83,13 @@ export class ShardState {
     const { draft } = this;
     draft.hash = this.hash(draft.keyBytes, draft.keyStart, draft.keyEnd);
     draft.version = ++this.lastVersion;
+    if (this.evictor === null) {
+      this.table.put(draft);
+      return;
+    }
+    const before = this.table.itemCount;
     this.table.put(draft);
+    this.evictor.onWrite(draft.hash, this.table.itemCount > before);
   }
 
   /** Stores what was found again, with another expiry, under a new version. */

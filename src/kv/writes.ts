@@ -2,17 +2,17 @@
  * Commands that change the state. Each reads all of its operands first, then decides, then changes; a refusal (an
  * `error` result, or malformed operands) leaves everything as it was. Time is the applied timestamp alone.
  */
+import { runEvict, runSetBudget } from './budget.js';
 import { Op } from './command.js';
 import { runExpire, runGetEx, runPersist } from './expiry-writes.js';
 import { INT64_MAX, INT64_MIN, parseInt64, printBigInt, printInteger } from './int64.js';
 import { expectEnd, malformed, readInt64, readKey, readKeyCount, readValue } from './operands.js';
 import { findOnlyKey, putFoundValue } from './reads.js';
+import { readItemNames } from './reap.js';
 import { KvError, putBigInt, putError, putInt } from './result.js';
 import type { Run } from './run.js';
 import { runCad, runCas, runSet } from './set.js';
 import { runAppend, runSetRange } from './string-edits.js';
-
-const REAP_NAME_BYTES = 16;
 
 export function runWrite(run: Run, op: number): void {
   switch (op) {
@@ -44,6 +44,10 @@ export function runWrite(run: Run, op: number): void {
       return runGetEx(run);
     case Op.reap:
       return runReap(run);
+    case Op.evict:
+      return runEvict(run);
+    case Op.setBudget:
+      return runSetBudget(run);
     default:
       throw malformed(`op ${op} is unknown`);
   }
@@ -135,11 +139,7 @@ function runFlush(run: Run): void {
  */
 function runReap(run: Run): void {
   const { reader, state } = run;
-  const count = reader.u32();
-  if (count * REAP_NAME_BYTES !== reader.remaining) throw malformed(`reap of ${count}`);
-  const start = reader.position;
-  for (let i = 0; i < 2 * count; i++) reader.u64(); // refuses what is no safe integer, before anything is dropped
-  reader.position = start;
+  const count = readItemNames(reader, 'reap');
   let dropped = 0;
   for (let i = 0; i < count; i++) {
     const hash = reader.u64();

@@ -7,10 +7,21 @@
  *
  *   report: u8 4 | u32 group | members          (a group's configuration: kept when its version is higher)
  *
+ *   set:    u8 5 | name | value                 (a setting of the cluster; an empty value: its default)
+ *   shares: u8 6 | u64 map version | u32 count | (u32 group | u64 bytes | u64 items)…
+ *                                               (the shards' shares of memory; nothing when the map has moved since)
+ *
  * Result: u8 0 (ran; 6: malformed, and nothing follows) | u32 node id (0 where none is meant) | encoded state after the command.
  */
-import { ByteReader, ByteWriter, META_GROUP, type GroupId } from '../base/index.js';
+import { ByteReader, ByteWriter, META_GROUP, type GroupId, type MapVersion } from '../base/index.js';
 import type { NodeAddresses } from '../base/index.js';
+import {
+  encodeSettingOperands,
+  encodeSharesOperands,
+  withSetting,
+  withShares,
+  type NewShare,
+} from './memory.js';
 import {
   decodeAddresses,
   decodeAddressesV1,
@@ -24,7 +35,7 @@ import {
   type MetaState,
 } from './state.js';
 
-const Kind = { bootstrap: 1, upsertNodeV1: 2, upsertNode: 3, report: 4 } as const;
+const Kind = { bootstrap: 1, upsertNodeV1: 2, upsertNode: 3, report: 4, set: 5, shares: 6 } as const;
 
 export function encodeBootstrap(state: MetaState): Uint8Array {
   const w = new ByteWriter(1024);
@@ -47,6 +58,21 @@ export function encodeReport(group: GroupId, members: GroupMembers): Uint8Array 
   w.u8(Kind.report);
   w.u32(group);
   encodeMembers(w, members);
+  return w.take();
+}
+
+export function encodeSetting(name: string, value: string): Uint8Array {
+  const w = new ByteWriter(128);
+  w.u8(Kind.set);
+  encodeSettingOperands(w, name, value);
+  return w.take();
+}
+
+/** `seen`: the map version that they were computed from. */
+export function encodeShares(seen: MapVersion, shares: readonly NewShare[]): Uint8Array {
+  const w = new ByteWriter(1024);
+  w.u8(Kind.shares);
+  encodeSharesOperands(w, seen, shares);
   return w.take();
 }
 
@@ -76,6 +102,16 @@ export function applyMetaCommand(state: MetaState, bytes: Uint8Array): MetaOutco
     case Kind.report: {
       const group = r.u32();
       return { state: report(state, group, decodeMembers(r)), nodeId: 0 };
+    }
+    case Kind.set: {
+      const settings = withSetting(state.settings, r);
+      if (settings === state.settings) return { state, nodeId: 0 };
+      return { state: { ...state, settings, mapVersion: state.mapVersion + 1 }, nodeId: 0 };
+    }
+    case Kind.shares: {
+      const shares = withShares(state, new Set(state.shards.map(({ id }) => id)), r);
+      if (shares === state.shares) return { state, nodeId: 0 };
+      return { state: { ...state, shares, mapVersion: state.mapVersion + 1 }, nodeId: 0 };
     }
     default:
       throw new RangeError(`unknown meta command ${kind}`);

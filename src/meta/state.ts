@@ -2,7 +2,8 @@
  * What group 0 knows: the cluster, its nodes, its shards. The only truth about them (ARCHITECTURE section 11), but
  * for a group's members, which the group's own applied configuration says.
  *
- * Encoded: u8 version (3) | clusterId | u64 mapVersion | u32 nextNodeId | u32 replicas | nodes | shards | meta group.
+ * Encoded: u8 version (4) | clusterId | u64 mapVersion | u32 nextNodeId | u32 replicas | nodes | shards | meta group
+ * | settings and shares (memory.ts). With neither of these it is written as version 3, without them.
  * Versions 1 (addresses without `respMoved`) and 2 (groups without configuration versions and learners) are still read.
  */
 import {
@@ -14,6 +15,7 @@ import {
   type ReplicaId,
 } from '../base/index.js';
 import type { NodeAddresses } from '../base/index.js';
+import { decodeMemory, encodeMemory, type MemoryState } from './memory.js';
 
 export type NodeState = 'joining' | 'up' | 'draining' | 'removed';
 const NODE_STATES: readonly NodeState[] = ['joining', 'up', 'draining', 'removed'];
@@ -47,7 +49,7 @@ export interface MetaShard extends GroupMembers {
   readonly lastSlot: number;
 }
 
-export interface MetaState {
+export interface MetaState extends MemoryState {
   readonly clusterId: string;
   /** Version of the shard map: grows with every change of nodes or shards. */
   readonly mapVersion: MapVersion;
@@ -68,9 +70,12 @@ export const EMPTY_META: MetaState = {
   nodes: [],
   shards: [],
   metaGroup: { configurationVersion: 0, highestId: 0, replicas: [] },
+  settings: [],
+  shares: [],
 };
 
-const VERSION = 3;
+const VERSION = 4;
+const VERSION_WITHOUT_MEMORY = 3;
 const VERSION_WITHOUT_MEMBERS = 2;
 const VERSION_WITHOUT_RESP_MOVED = 1;
 /** Bounds what a malformed count can make us allocate. */
@@ -78,7 +83,8 @@ const COUNT_MAX = 65_536;
 
 export function encodeMetaState(state: MetaState): Uint8Array {
   const w = new ByteWriter(1024);
-  w.u8(VERSION);
+  const hasMemory = state.settings.length > 0 || state.shares.length > 0;
+  w.u8(hasMemory ? VERSION : VERSION_WITHOUT_MEMORY);
   w.string16(state.clusterId);
   w.u64(state.mapVersion);
   w.u32(state.nextNodeId);
@@ -98,6 +104,7 @@ export function encodeMetaState(state: MetaState): Uint8Array {
     encodeMembers(w, shard);
   }
   encodeMembers(w, state.metaGroup);
+  if (hasMemory) encodeMemory(w, state);
   return w.take();
 }
 
@@ -128,8 +135,20 @@ export function decodeMetaState(bytes: Uint8Array): MetaState {
     return { id, firstSlot, lastSlot, ...readMembers(r) };
   });
   const metaGroup = readMembers(r);
+  const { settings, shares: memoryShares } =
+    version > VERSION_WITHOUT_MEMORY ? decodeMemory(r) : { settings: [], shares: [] };
   if (r.remaining > 0) throw new RangeError(`meta state with ${r.remaining} bytes left over`);
-  return { clusterId, mapVersion, nextNodeId, replicas, nodes, shards, metaGroup };
+  return {
+    clusterId,
+    mapVersion,
+    nextNodeId,
+    replicas,
+    nodes,
+    shards,
+    metaGroup,
+    settings,
+    shares: memoryShares,
+  };
 }
 
 export function encodeAddresses(w: ByteWriter, addresses: NodeAddresses): void {

@@ -77,6 +77,12 @@ export const SETTINGS: Readonly<Record<SettingName, SettingDescription>> = {
     'BYTES',
     'bytes a second of checkpoints to other nodes, and as many from them',
   ),
+  'memory.max': everyday(
+    'text',
+    'SIZE',
+    'memory of the tables here, such as 512mb or 2gb; 0: no limit (default: half of the machine)',
+  ),
+  'memory.maxItems': everyday('integer', 'COUNT', 'items of the tables here; 0: no limit'),
   'disk.reserveRatio': tuning('number', 'RATIO', 'free share of the disk below which writes are refused'),
   'disk.reserveBytes': tuning('integer', 'BYTES', 'free bytes below which writes are refused'),
   'disk.ballastBytes': tuning('integer', 'BYTES', 'size of the file given up when the disk is full'),

@@ -6,6 +6,8 @@
 import { z } from 'zod';
 
 import { addressSchema } from './address-schema.js';
+import { parseByteSize } from './byte-sizes.js';
+import { MEMORY_BYTES_MIN } from './cluster-settings.js';
 import { readRespListeners } from './resp-listeners.js';
 import type { RespListener } from './resp-listeners.js';
 
@@ -24,6 +26,20 @@ const respSchema = z
     return z.NEVER;
   })
   .prefault('127.0.0.1:7379');
+
+/** A size, as a number or with a unit; `auto` follows the machine's memory. */
+const memorySchema = z
+  .unknown()
+  .transform((value, context): number | 'auto' => {
+    if (value === 'auto') return value;
+    const bytes = typeof value === 'string' ? parseByteSize(value) : value;
+    const isSize = typeof bytes === 'number' && Number.isSafeInteger(bytes);
+    if (isSize && (bytes === 0 || bytes >= MEMORY_BYTES_MIN)) return bytes;
+    const message = 'expected auto, 0 (no limit), or a size of at least 1mb such as 512mb or 2gb';
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  })
+  .prefault('auto');
 
 export const nodeSettingsSchema = z.strictObject({
   /** Data directory. */
@@ -92,6 +108,17 @@ export const nodeSettingsSchema = z.strictObject({
         .int()
         .min(64 * KIB)
         .default(32 * MIB),
+    })
+    .prefault({}),
+  memory: z
+    .strictObject({
+      /**
+       * Memory of the tables of all replicas here. `auto`: half of the machine's, where whoever starts the node says
+       * how much that is; else no limit. 0: no limit.
+       */
+      max: memorySchema,
+      /** Items of all replicas here; 0: no limit. */
+      maxItems: z.int().min(0).default(0),
     })
     .prefault({}),
   disk: z

@@ -42,6 +42,13 @@ export function incrCommand(key: string): Uint8Array {
   return build((w) => encodeIncrBy(w, 1n, encodeUtf8(key)));
 }
 
+export function delCommand(...keys: string[]): Uint8Array {
+  return build((w) => {
+    beginMany(w, Op.del, keys.length);
+    for (const key of keys) putKey(w, encodeUtf8(key));
+  });
+}
+
 export function mgetCommand(...keys: string[]): Uint8Array {
   return build((w) => {
     beginMany(w, Op.mget, keys.length);

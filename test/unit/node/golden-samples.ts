@@ -65,6 +65,8 @@ export const META_STATE: MetaState = {
     },
   ],
   metaGroup: firstMembers([{ replica: 3, node: 1 }]),
+  settings: [],
+  shares: [],
 };
 
 export const MEMBERSHIP = { clusterId: 'cluster-a', nodeId: 2, state: META_STATE };

@@ -69,9 +69,10 @@ describe('bytes of state machines and nodes, version 1', () => {
     expect(makeSamples()).toEqual(Object.fromEntries(written));
   });
 
-  it('hold, with kv-strings-v1.json, a command of every op', () => {
-    const strings = readGolden('kv-strings-v1.json');
-    const ops = new Set([...bytesOf('kv entries'), ...bytesOf('kv entries', strings)].flatMap(opsOf));
+  it('hold, with kv-strings-v1.json and kv-budget-v1.json, a command of every op', () => {
+    const strings = bytesOf('kv entries', readGolden('kv-strings-v1.json'));
+    const budget = bytesOf('entries', readGolden('kv-budget-v1.json'));
+    const ops = new Set([...bytesOf('kv entries'), ...strings, ...budget].flatMap(opsOf));
     expect([...ops].sort((a, b) => a - b)).toEqual(Object.values(Op).sort((a, b) => a - b));
   });
 

@@ -1,0 +1,322 @@
+/**
+ * Room for writes under the shard's budget, made by the leader before the append (docs/decisions/0011-budgets.md).
+ *
+ *   sealed batches -> fits? -> goes | victims are named -> goes, one `evict` first in its entry | waits | is refused
+ *
+ * Invariants: commands leave in the order in which they came, so what waits holds up what is behind it; what needs no
+ * room is never refused here; applied charge plus what is in flight stays within the budget, as far as this leader
+ * knows; a refusal is given before the append. What waits is bounded by time, count and bytes.
+ */
+import {
+  ByteReader,
+  ByteWriter,
+  ENTRY_HEADER_BYTES,
+  readU32,
+  type ErrorReason,
+  type MonoMs,
+} from '../base/index.js';
+import { encodeEvict, growth, growthOf, Tag, type Budget, type ItemName } from '../kv/index.js';
+import type { MachineMemory } from './machine.js';
+import type { CommandSink } from './sink.js';
+import { pickBatch, withFirst, type WriteBatch } from './write-batch.js';
+
+/** How long a command waits for room. */
+export const ROOM_WAIT_MS = 1000;
+const WAITING_BYTES_MAX = 8 * 1024 * 1024;
+const WAITING_COUNT_MAX = 4096;
+/** Items named by one command: bounds the work of one entry. */
+export const EVICT_COUNT_MAX = 512;
+/** Entries of nothing but evictions that one turn may add. */
+const BARE_EVICTIONS_MAX = 4;
+
+/** What a batch in flight adds at most, and what its `evict` frees. */
+export interface RoomClaim {
+  readonly leadership: number;
+  bytes: number;
+  items: number;
+  freedBytes: number;
+  freedItems: number;
+}
+
+interface Waiting {
+  readonly batch: WriteBatch;
+  readonly sinceMs: MonoMs;
+  /** The first command that has not left yet, and where it is in the batch's data. */
+  next: number;
+  at: number;
+}
+
+export interface RoomDeps {
+  /** Undefined for a state machine without items. */
+  readonly memory: MachineMemory | undefined;
+  readonly monoMs: () => MonoMs;
+  /** All that earlier leaders left in the log is applied. */
+  readonly isSettled: () => boolean;
+  readonly onEvicted: (count: number, isForItems: boolean) => void;
+  /** Room may have come free, or time is over: `pass` is to be called. */
+  readonly onDue: () => void;
+}
+
+export class Room implements CommandSink {
+  private waiting: Waiting[] = [];
+  private waitingBytes = 0;
+  private waitingCount = 0;
+  private leadership = 0;
+  private bytes = 0;
+  private items = 0;
+  private freedBytes = 0;
+  private freedItems = 0;
+  private due = false;
+  private evictionsInFlight = 0;
+  private isForItems = false;
+  private readonly names: ItemName[] = [];
+  private readonly out = new ByteWriter(256);
+
+  constructor(private readonly deps: RoomDeps) {}
+
+  get isDue(): boolean {
+    return this.due;
+  }
+
+  /** Something waits, or the shard is over its budget and can do something about it. */
+  get isBusy(): boolean {
+    if (this.waiting.length > 0 || this.evictionsInFlight > 0) return true;
+    const { memory } = this.deps;
+    return memory !== undefined && memory.evictor !== null && this.excessBytes(0) + this.excessItems(0) > 0;
+  }
+
+  /** A new leadership: what an earlier one has in flight is applied before any room is given. */
+  restart(): void {
+    this.leadership++;
+    this.bytes = this.items = this.freedBytes = this.freedItems = 0;
+    this.evictionsInFlight = 0;
+    this.due = false;
+  }
+
+  tick(): void {
+    const first = this.waiting[0];
+    const isLate = first !== undefined && this.deps.monoMs() - first.sinceMs >= ROOM_WAIT_MS;
+    const isOver = first === undefined && this.evictionsInFlight === 0 && this.isBusy;
+    if (isLate || isOver) this.wake();
+  }
+
+  /** Takes what is to be proposed, gives back what may be now. `stampMs` is the log's time. */
+  pass(batches: WriteBatch[], stampMs: number): WriteBatch[] {
+    this.due = false;
+    const { memory } = this.deps;
+    if (memory === undefined) return batches;
+    const { bytesMax, itemsMax } = memory.budget;
+    if (bytesMax === 0 && itemsMax === 0 && this.waiting.length === 0) return batches;
+    for (const batch of batches) this.add(batch);
+    const passed: WriteBatch[] = [];
+    let bare = 0;
+    for (;;) {
+      const first = this.waiting[0];
+      const ready = first === undefined ? this.bareEviction(stampMs) : this.admit(first, stampMs);
+      if (ready === null && this.waiting[0] !== first) continue; // all of it was refused
+      if (ready === null) break;
+      passed.push(ready);
+      if (ready.sinks[0] === this && ready.count === 1 && ++bare >= BARE_EVICTIONS_MAX) break;
+    }
+    return passed;
+  }
+
+  /** The batch was applied, or not appended after all. */
+  release({ claim }: WriteBatch): void {
+    if (claim === undefined || claim.leadership !== this.leadership) return;
+    this.bytes -= claim.bytes;
+    this.items -= claim.items;
+    this.freedBytes -= claim.freedBytes;
+    this.freedItems -= claim.freedItems;
+    if (claim.freedItems > 0) this.evictionsInFlight--;
+    if (this.waiting.length > 0) this.wake();
+  }
+
+  /** Earlier leaders' entries were applied. */
+  onSettled(): void {
+    if (this.waiting.length > 0) this.wake();
+  }
+
+  /** Gives up what waits: the leadership, or the replica, is at its end. */
+  takeWaiting(): WriteBatch[] {
+    const left = this.waiting.map((item) => pickBatch(item.batch, item.next, item.at));
+    this.waiting = [];
+    this.waitingBytes = this.waitingCount = 0;
+    return left;
+  }
+
+  // ---- CommandSink: the `evict` commands -----------------------------------------------------------------------
+
+  onResult(_token: number, bytes: Uint8Array, start: number, end: number): void {
+    const reader = new ByteReader(bytes, start, end);
+    if (reader.u8() !== Tag.int) return;
+    this.deps.onEvicted(reader.u64(), this.isForItems);
+    if (this.isBusy) this.wake();
+  }
+
+  onRefused(): void {
+    // Its batch was not appended: `release` has counted it out.
+  }
+
+  // ---- admission -----------------------------------------------------------------------------------------------
+
+  private add(batch: WriteBatch): void {
+    this.waiting.push({ batch, sinceMs: this.deps.monoMs(), next: 0, at: ENTRY_HEADER_BYTES });
+    this.waitingBytes += batch.data.length;
+    this.waitingCount += batch.count;
+  }
+
+  private wake(): void {
+    this.due = true;
+    this.deps.onDue();
+  }
+
+  private excessBytes(more: number): number {
+    const memory = this.deps.memory as MachineMemory;
+    const { bytesMax } = memory.budget;
+    return bytesMax === 0 ? 0 : Math.max(0, memory.charge + this.bytes - this.freedBytes + more - bytesMax);
+  }
+
+  private excessItems(more: number): number {
+    const memory = this.deps.memory as MachineMemory;
+    const { itemsMax } = memory.budget;
+    return itemsMax === 0
+      ? 0
+      : Math.max(0, memory.itemCount + this.items - this.freedItems + more - itemsMax);
+  }
+
+  /** As many commands of the first batch as may leave now; null when none may. */
+  private admit(item: Waiting, stampMs: number): WriteBatch | null {
+    const { batch } = item;
+    const claim = this.newClaim();
+    const wanted = growthFrom(item, (this.deps.memory as MachineMemory).budget);
+    if (this.excessBytes(wanted.bytes) > 0 || this.excessItems(wanted.items) > 0)
+      this.chooseFor(wanted, claim);
+    this.freedBytes += claim.freedBytes;
+    this.freedItems += claim.freedItems;
+
+    const first = item.next;
+    const firstAt = item.at;
+    let refused: number[] | null = null;
+    while (item.next < batch.count) {
+      const start = item.at + 4;
+      const end = start + readU32(batch.data, item.at);
+      const needsRoom = growthOf(batch.data, start, end);
+      const verdict = needsRoom ? this.verdictOf(item) : 'goes';
+      if (verdict === 'waits') break;
+      if (verdict === 'goes') {
+        this.bytes += growth.bytes;
+        this.items += growth.items;
+        claim.bytes += growth.bytes;
+        claim.items += growth.items;
+      } else {
+        (refused ??= []).push(item.next);
+        this.refuse(batch, item.next, verdict, start, end);
+      }
+      item.next++;
+      item.at = end;
+    }
+
+    const count = item.next - first - (refused?.length ?? 0);
+    const isDone = item.next === batch.count;
+    this.waitingCount -= item.next - first;
+    this.waitingBytes -= item.at - firstAt;
+    if (isDone) {
+      this.waiting.shift();
+      this.waitingBytes -= ENTRY_HEADER_BYTES;
+    }
+    // An entry without commands is one for the time alone: it goes.
+    if (count === 0 && this.names.length === 0 && batch.count > 0) return null;
+    const left =
+      refused === null && first === 0 && isDone
+        ? batch
+        : pickBatch(batch, first, firstAt, item.next, refused);
+    return this.complete(left, claim, stampMs);
+  }
+
+  /** For the command that `growth` tells of. */
+  private verdictOf({ sinceMs }: Waiting): 'goes' | 'waits' | ErrorReason {
+    const { memory, isSettled, monoMs } = this.deps;
+    const { budget, evictor } = memory as MachineMemory;
+    if (isGrowthTooMuch(budget)) return 'TOO_LARGE';
+    const isLimited = budget.bytesMax > 0 || budget.itemsMax > 0;
+    const settled = !isLimited || isSettled();
+    if (settled && this.excessBytes(growth.bytes) === 0 && this.excessItems(growth.items) === 0)
+      return 'goes';
+    const isOver =
+      monoMs() - sinceMs >= ROOM_WAIT_MS ||
+      this.waitingBytes > WAITING_BYTES_MAX ||
+      this.waitingCount > WAITING_COUNT_MAX;
+    return isOver || (settled && evictor === null) ? 'OUT_OF_MEMORY' : 'waits';
+  }
+
+  private refuse(batch: WriteBatch, i: number, reason: ErrorReason, start: number, end: number): void {
+    (batch.sinks[i] as CommandSink).onRefused(batch.tokens[i] as number, reason, 0, batch.data, start, end);
+  }
+
+  /** The shard is over its budget, and no write brings an `evict` along. */
+  private bareEviction(stampMs: number): WriteBatch | null {
+    if (this.excessBytes(0) === 0 && this.excessItems(0) === 0) return null;
+    const claim = this.newClaim();
+    this.chooseFor({ bytes: 0, items: 0 }, claim);
+    if (this.names.length === 0) return null;
+    this.freedBytes += claim.freedBytes;
+    this.freedItems += claim.freedItems;
+    return this.complete(EMPTY_BATCH, claim, stampMs);
+  }
+
+  private newClaim(): RoomClaim {
+    this.names.length = 0;
+    return { leadership: this.leadership, bytes: 0, items: 0, freedBytes: 0, freedItems: 0 };
+  }
+
+  /** Names victims for what is missing to `wanted`. */
+  private chooseFor(wanted: { bytes: number; items: number }, claim: RoomClaim): void {
+    const { memory, isSettled } = this.deps;
+    const { evictor } = memory as MachineMemory;
+    if (evictor === null || !isSettled()) return;
+    const bytes = this.excessBytes(wanted.bytes);
+    const items = this.excessItems(wanted.items);
+    if (bytes > 0) claim.freedBytes += evictor.choose(bytes, EVICT_COUNT_MAX, this.names);
+    const missing = Math.min(EVICT_COUNT_MAX, items) - this.names.length;
+    if (missing > 0) claim.freedBytes += evictor.choose(Number.MAX_SAFE_INTEGER, missing, this.names);
+    claim.freedItems = this.names.length;
+    this.isForItems = bytes === 0;
+  }
+
+  private complete(batch: WriteBatch, claim: RoomClaim, stampMs: number): WriteBatch {
+    if (this.names.length === 0) return withFirst(batch, null, this, stampMs, claim);
+    this.out.reset();
+    encodeEvict(this.out, this.names);
+    this.evictionsInFlight++;
+    return withFirst(batch, this.out, this, stampMs, claim);
+  }
+}
+
+const EMPTY_BATCH: WriteBatch = {
+  data: new Uint8Array(ENTRY_HEADER_BYTES),
+  count: 0,
+  sinks: [],
+  tokens: [],
+  readBarrier: 0,
+  reads: 0,
+};
+
+/** Whether the command that `growth` tells of can never have room. */
+function isGrowthTooMuch({ bytesMax, itemsMax }: Budget): boolean {
+  return (bytesMax > 0 && growth.bytes > bytesMax) || (itemsMax > 0 && growth.items > itemsMax);
+}
+
+/** What the commands that have not left yet may add, those left out that never will. */
+function growthFrom({ batch, next, at }: Waiting, budget: Budget): { bytes: number; items: number } {
+  const sum = { bytes: 0, items: 0 };
+  for (let i = next, from = at; i < batch.count; i++) {
+    const end = from + 4 + readU32(batch.data, from);
+    if (growthOf(batch.data, from + 4, end) && !isGrowthTooMuch(budget)) {
+      sum.bytes += growth.bytes;
+      sum.items += growth.items;
+    }
+    from = end;
+  }
+  return sum;
+}
