@@ -1,6 +1,7 @@
 /**
  * One item as the table takes and gives it: a reusable view, so that neither a read nor a write allocates for it.
- * Whoever holds an `Item` keeps the bytes it points to alive, and reads it before the next call that fills it.
+ * Whoever holds an `Item` keeps the bytes it points to alive, and reads it before the next call that fills it
+ * or changes the table.
  */
 import { EMPTY_BYTES } from '../base/index.js';
 
@@ -11,6 +12,10 @@ export class Item {
   version = 0;
   /** Milliseconds since the epoch at which the item is gone; 0 never. */
   expiryMs = 0;
+  /** How often it was read lately, 0 to 3; local to a replica, no part of the state. Only what a table gives has it. */
+  touches = 0;
+  /** Where the table keeps it: its own, valid until the table changes. */
+  position = 0;
   keyBytes: Uint8Array = EMPTY_BYTES;
   keyStart = 0;
   keyEnd = 0;

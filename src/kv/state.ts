@@ -8,9 +8,9 @@
 import { NO_BUDGET, type Budget } from './budget.js';
 import { ITEM_CHARGE_BYTES } from './charge.js';
 import type { Evictor } from './evict-choice.js';
+import { CompactTable } from './compact-table.js';
 import { Item } from './item.js';
 import { KeyHasher } from './key-hash.js';
-import { PagedTable } from './paged-table.js';
 import type { Table } from './table.js';
 
 /** What identifies a shard's state besides its items; kept in snapshots. */
@@ -23,7 +23,7 @@ export interface StateSeed {
 }
 
 export class ShardState {
-  readonly table: Table = new PagedTable();
+  readonly table: Table;
   /** Milliseconds stamped into the last applied entry (the highest so far). */
   timestampMs = 0;
   /** The version that the latest mutation got; 0 before the first. */
@@ -45,6 +45,7 @@ export class ShardState {
 
   constructor(readonly seed: StateSeed) {
     this.hasher = new KeyHasher(seed.hashSeed);
+    this.table = new CompactTable(this.hasher);
   }
 
   /** The sum of the items' charges. */

@@ -1,6 +1,6 @@
 /**
  * The shard's items by key: what the state machine needs of a table, so that another layout can replace the present
- * one (`paged-table.ts`) without a change elsewhere. Keys and values are bytes; nothing here knows time: an expired
+ * one (`compact-table.ts`) without a change elsewhere. Keys and values are bytes; nothing here knows time: an expired
  * item stays until it is removed.
  */
 import type { Item } from './item.js';
@@ -15,6 +15,8 @@ export interface ItemName {
 export interface FrozenItems {
   /** Fills `into` with the next item; false at the end. */
   next(into: Item): boolean;
+  /** Ends the view early: `next` gives nothing more, and what it kept goes. After the last item it has ended anyway. */
+  release(): void;
 }
 
 export interface Table {
@@ -24,6 +26,8 @@ export interface Table {
   /** Lanes of the sum of all items' digests. */
   readonly sumA: number;
   readonly sumB: number;
+  /** What the table's arrays take, items and all. */
+  readonly memoryBytes: number;
 
   /** Finds the item with this key (and its `hash`), and fills `into`. */
   find(hash: number, bytes: Uint8Array, start: number, end: number, into: Item): boolean;
@@ -34,6 +38,8 @@ export interface Table {
   /** Removes the item that a `find` has just filled in. */
   remove(item: Item): void;
   clear(): void;
+  /** Counts a read of the item that a `find` has just filled in: up to 3. An overwritten item keeps its touches. */
+  touch(item: Item): void;
   /**
    * Shows the items in the order of their hashes (those of one hash in the order of their versions), from `fromHash`
    * on: fills `into`, then calls `visit`, until that says false. The order depends on the items alone, not on the way
@@ -41,6 +47,12 @@ export interface Table {
    * and one step for each page of the table that is empty.
    */
   scan(fromHash: number, into: Item, visit: () => boolean): void;
+  /**
+   * Shows all items of the page of the index at `cursor`, a place in hash order (0 the first), in no order: fills
+   * `into`, then calls `visit`, which changes nothing. Returns the next page's place, 0 after the last. A page has about
+   * 40 items, and may have none.
+   */
+  sweep(cursor: number, into: Item, visit: () => void): number;
   /** The items of this moment, in no particular order; `put` and `remove` go on meanwhile. Costs little. */
   freeze(): FrozenItems;
 
@@ -48,4 +60,10 @@ export interface Table {
   due(nowMs: number, countMax: number): ItemName[];
   /** No item expires before this; Infinity when none ever does. May be earlier than needed. */
   readonly nextDueMs: number;
+
+  /**
+   * Tidies up while nothing else is to do: moves at most `itemsMax` items together, to give memory back. False when
+   * there was nothing to do. Changes no item.
+   */
+  maintain(itemsMax: number): boolean;
 }

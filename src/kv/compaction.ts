@@ -1,0 +1,92 @@
+/**
+ * Gives the room of dead items back: takes the segment with about the most garbage, moves its live items, a few at a
+ * time, to the segment that gathers such items, and frees it. Each write pays for so much that garbage stays within an
+ * eighth of what lives; an idle table goes on to a 64th.
+ *
+ * Nothing that a frozen view pins is emptied: it couldn't be freed.
+ */
+import { Item } from './item.js';
+import type { PageIndex } from './page-index.js';
+import { DEAD, ItemPlaces, viewItem, type Segment } from './segment.js';
+import { SEGMENT_BYTES } from './segment-pool.js';
+import type { SegmentStore } from './segment-store.js';
+
+/** Garbage beside an eighth, so that a small table isn't tidied up all the time. */
+const SLACK_BYTES = SEGMENT_BYTES / 4;
+const BUSY_SHARE = 1 / 8;
+const IDLE_SHARE = 1 / 64;
+/** What one write does at most: more than the garbage that it makes can ask for, and far below a millisecond. */
+const STEP_ITEMS_MAX = 64;
+const STEP_BYTES_MAX = 64 * 1024;
+
+export class Compaction {
+  /** Items moved so far; tests count work by it. */
+  movedItems = 0;
+  /** The segment that is being emptied, and how far that got. */
+  private victim: Segment | null = null;
+  private offset = 0;
+  private readonly item = new Item();
+  private readonly places = new ItemPlaces();
+
+  constructor(
+    private readonly store: SegmentStore,
+    private readonly index: PageIndex,
+    private readonly hash: (bytes: Uint8Array, start: number, end: number) => number,
+  ) {}
+
+  /** After a write. */
+  step(): void {
+    const { store } = this;
+    const live = store.usedBytes - store.deadBytes;
+    if (store.deadBytes > live * BUSY_SHARE + SLACK_BYTES) this.run(STEP_ITEMS_MAX, STEP_BYTES_MAX);
+  }
+
+  /** While nothing else is to do. False when there is nothing left that is worth it. */
+  idleStep(itemsMax: number): boolean {
+    const { store } = this;
+    const live = store.usedBytes - store.deadBytes;
+    if (this.victim === null && store.deadBytes <= live * IDLE_SHARE) return false;
+    return this.run(itemsMax, STEP_BYTES_MAX);
+  }
+
+  /** A view was frozen that may pin the segment that is being emptied. */
+  onFreeze(): void {
+    if (this.victim === null) return;
+    this.store.putBack(this.victim);
+    this.victim = null;
+  }
+
+  /** Looks at no more than `itemsMax` items; false when there is no segment to empty. */
+  private run(itemsMax: number, bytesMax: number): boolean {
+    if (this.victim === null) {
+      this.victim = this.store.takeVictim();
+      this.offset = 0;
+      if (this.victim === null) return false;
+    }
+    const { victim, places } = this;
+    const end = Math.min(victim.used, this.offset + bytesMax);
+    for (let left = itemsMax; left > 0 && this.offset < end && victim.live > 0; left--) {
+      const offset = this.offset;
+      places.read(victim, offset);
+      this.offset = places.valueEnd;
+      if (((victim.bytes[offset] as number) & DEAD) === 0) this.move(victim, offset);
+    }
+    if (victim.live === 0) {
+      this.victim = null;
+      this.store.free(victim);
+    }
+    return true;
+  }
+
+  private move(victim: Segment, offset: number): void {
+    const { item, index, store } = this;
+    const position = victim.number * SEGMENT_BYTES + offset;
+    viewItem(victim, offset, this.places, item);
+    const hash = this.hash(item.keyBytes, item.keyStart, item.keyEnd);
+    index.open(hash);
+    const slot = index.slotOf(hash, position);
+    index.setPosition(slot, store.gather(item, item.touches));
+    store.kill(position);
+    this.movedItems++;
+  }
+}

@@ -1,0 +1,309 @@
+/**
+ * The table's items: small ones in segments, large ones by themselves. An item has a position of 32 bits, its number of
+ * segment and its offset there, or from `LARGE_FROM` on its number among the large ones.
+ *
+ * Two segments are open: the one that writes go to, and the one that compaction gathers items in, so that what has just
+ * been written isn't mixed with what stayed. All others are full, and stand in the lists by garbage, but for the one
+ * that is being emptied (`compaction.ts`) and those that were found pinned by a frozen view (`parked`).
+ */
+import { assert } from '../base/index.js';
+import type { Digest } from './digest.js';
+import { FrozenSegments } from './frozen-segments.js';
+import { GarbageLists } from './garbage-lists.js';
+import type { Item } from './item.js';
+import { LargeItems, viewLarge } from './large-items.js';
+import { DEAD, ItemPlaces, Segment, TOUCHES_MASK, TOUCHES_MAX, viewItem } from './segment.js';
+import { SEGMENT_BITS, SEGMENT_BYTES, type SegmentMemory, type SegmentPool } from './segment-pool.js';
+
+/** Positions from here on name large items. */
+export const LARGE_FROM = 0xf0000000;
+const SEGMENTS_MAX = LARGE_FROM / SEGMENT_BYTES;
+/** Bytes of one table's small items, garbage included, at most. A shard's budget stays below. */
+export const SMALL_ITEMS_BYTES_MAX = SEGMENTS_MAX * SEGMENT_BYTES;
+/** Key and value together, above which an item is large: an eighth of a segment, which bounds what is left at its end. */
+const SMALL_BYTES_MAX = SEGMENT_BYTES / 8;
+const OFFSET_MASK = SEGMENT_BYTES - 1;
+
+export class SegmentStore {
+  readonly large = new LargeItems();
+  /** Bytes of dead items in segments. */
+  deadBytes = 0;
+  /** Bytes written in segments, dead ones included. */
+  usedBytes = 0;
+  segmentCount = 0;
+  readonly garbage: GarbageLists;
+  /** Full segments that a frozen view pinned when compaction came to them. */
+  private readonly parked: Segment[] = [];
+  /** The parked one that is looked at next. */
+  private parkedAt = 0;
+
+  private readonly segments: (Segment | null)[] = [];
+  private readonly freeNumbers: number[] = [];
+  private writing: Segment | null = null;
+  private gathering: Segment | null = null;
+  private epoch = 0;
+  private readonly views: FrozenSegments[] = [];
+  private readonly places = new ItemPlaces();
+
+  constructor(private readonly pool: SegmentPool) {
+    this.garbage = new GarbageLists(this.segments);
+  }
+
+  /** Appends a new item; returns its position. */
+  add(item: Item, digest: Digest, touches: number): number {
+    const contentBytes = item.keyEnd - item.keyStart + item.valueEnd - item.valueStart;
+    if (contentBytes > SMALL_BYTES_MAX) return LARGE_FROM + this.large.add(item, digest, touches);
+    let segment = (this.writing ??= this.begin());
+    let before = segment.used;
+    let offset = segment.append(item, touches);
+    if (offset < 0) {
+      this.close(segment);
+      segment = this.writing = this.begin();
+      before = 0;
+      offset = segment.append(item, touches);
+    }
+    this.usedBytes += segment.used - before;
+    return segment.number * SEGMENT_BYTES + offset;
+  }
+
+  /** Appends a small item that is moved; returns its position. */
+  gather(item: Item, touches: number): number {
+    let segment = (this.gathering ??= this.begin());
+    let before = segment.used;
+    let offset = segment.append(item, touches);
+    if (offset < 0) {
+      this.close(segment);
+      segment = this.gathering = this.begin();
+      before = 0;
+      offset = segment.append(item, touches);
+    }
+    this.usedBytes += segment.used - before;
+    return segment.number * SEGMENT_BYTES + offset;
+  }
+
+  hasKey(position: number, bytes: Uint8Array, start: number, end: number): boolean {
+    let own: Uint8Array;
+    let at: number;
+    if (position >= LARGE_FROM) {
+      const large = this.large.at(position - LARGE_FROM);
+      if (large.keyLength !== end - start) return false;
+      own = large.bytes;
+      at = 0;
+    } else {
+      const segment = this.segments[position >>> SEGMENT_BITS] as Segment;
+      const { places } = this;
+      places.read(segment, position & OFFSET_MASK);
+      if (places.keyEnd - places.keyStart !== end - start) return false;
+      own = segment.bytes;
+      at = places.keyStart;
+    }
+    for (let i = start; i < end; i++) if (own[at++] !== bytes[i]) return false;
+    return true;
+  }
+
+  versionOf(position: number): number {
+    if (position >= LARGE_FROM) return this.large.at(position - LARGE_FROM).version;
+    return (this.segments[position >>> SEGMENT_BITS] as Segment).versionAt(position & OFFSET_MASK);
+  }
+
+  expiryMsOf(position: number): number {
+    if (position >= LARGE_FROM) return this.large.at(position - LARGE_FROM).expiryMs;
+    const segment = this.segments[position >>> SEGMENT_BITS] as Segment;
+    this.places.read(segment, position & OFFSET_MASK);
+    return this.places.expiryMs(segment.bytes);
+  }
+
+  /** Fills the view, all but the hash. */
+  view(position: number, into: Item): void {
+    into.position = position;
+    if (position >= LARGE_FROM) {
+      viewLarge(this.large.at(position - LARGE_FROM), into);
+    } else {
+      const segment = this.segments[position >>> SEGMENT_BITS] as Segment;
+      this.places.read(segment, position & OFFSET_MASK);
+      viewItem(segment, position & OFFSET_MASK, this.places, into);
+    }
+  }
+
+  touch(position: number): void {
+    if (position >= LARGE_FROM) {
+      const large = this.large.at(position - LARGE_FROM);
+      if (large.touches < TOUCHES_MAX) large.touches++;
+      return;
+    }
+    const { bytes } = this.segments[position >>> SEGMENT_BITS] as Segment;
+    const head = bytes[position & OFFSET_MASK] as number;
+    if ((head & TOUCHES_MASK) < TOUCHES_MAX) bytes[position & OFFSET_MASK] = head + 1;
+  }
+
+  /** The item is no longer in the index. Its bytes stay until the segment is emptied, or the large one's views are gone. */
+  kill(position: number): void {
+    if (position >= LARGE_FROM) return this.large.remove(position - LARGE_FROM);
+    const segment = this.segments[position >>> SEGMENT_BITS] as Segment;
+    const offset = position & OFFSET_MASK;
+    const head = segment.bytes[offset] as number;
+    assert((head & DEAD) === 0, `item at ${position} died twice`);
+    this.places.read(segment, offset);
+    const bytes = this.places.valueEnd - offset;
+    segment.bytes[offset] = head | DEAD;
+    segment.dead += bytes;
+    this.deadBytes += bytes;
+    if (this.views.length > 0 && this.isPinned(segment)) (segment.deaths ??= []).push(offset, this.epoch);
+    else segment.deaths = null;
+    if (segment.list >= 0) {
+      if (segment.live > 0 || this.isPinned(segment)) this.garbage.update(segment);
+      else {
+        this.garbage.remove(segment);
+        this.free(segment);
+      }
+    }
+  }
+
+  segmentAt(number: number): Segment | null {
+    return this.segments[number] ?? null;
+  }
+
+  /** Numbers in use are below this. */
+  get numberEnd(): number {
+    return this.segments.length;
+  }
+
+  isPinned(segment: Segment): boolean {
+    for (const view of this.views) {
+      if (segment.born < view.epoch && segment.number >= view.cursor) return true;
+    }
+    return false;
+  }
+
+  freeze(): FrozenSegments {
+    this.epoch++;
+    const ends = new Map<number, number>();
+    for (const open of [this.writing, this.gathering]) if (open !== null) ends.set(open.number, open.used);
+    const view = new FrozenSegments(this, this.epoch, this.segments.length, ends);
+    this.views.push(view);
+    return view;
+  }
+
+  /** For the view alone: it needs nothing any more. */
+  unfreeze(view: FrozenSegments): void {
+    const index = this.views.indexOf(view);
+    if (index < 0) return;
+    this.views.splice(index, 1);
+  }
+
+  /** For the view alone: it has read the segment. */
+  onPassed(number: number): void {
+    const segment = this.segmentAt(number);
+    if (segment === null || this.isPinned(segment)) return;
+    segment.deaths = null;
+    if (segment.list >= 0 && segment.live === 0) {
+      this.garbage.remove(segment);
+      this.free(segment);
+    }
+  }
+
+  /** Takes out of the lists the segment with about the most garbage that nothing pins; null when there is none. */
+  takeVictim(): Segment | null {
+    this.unpark();
+    for (let segment = this.garbage.most(); segment !== null; segment = this.garbage.most()) {
+      this.garbage.remove(segment);
+      if (!this.isPinned(segment)) return segment;
+      this.parked.push(segment);
+    }
+    return null;
+  }
+
+  /** Puts back what `takeVictim` took. */
+  putBack(segment: Segment): void {
+    this.garbage.insert(segment);
+  }
+
+  /** The segment has no live item and stands in no list. */
+  free(segment: Segment): void {
+    assert(segment.live === 0, `segment ${segment.number} has ${segment.live} live bytes`);
+    this.usedBytes -= segment.used;
+    this.deadBytes -= segment.dead;
+    this.segmentCount--;
+    this.segments[segment.number] = null;
+    this.freeNumbers.push(segment.number);
+    this.pool.give(segment.memory);
+  }
+
+  /** Gives all memory back in constant time; the store must not be used again, but by views of it that are open. */
+  retire(): void {
+    if (this.views.length > 0) return; // then the collector takes it after them
+    const memories: SegmentMemory[] = [];
+    for (const segment of this.segments) if (segment !== null) memories.push(segment.memory);
+    this.pool.retire(memories);
+  }
+
+  /** What segments and large items take. */
+  get memoryBytes(): number {
+    let bytes = this.segmentCount * SEGMENT_BYTES + this.large.contentBytes;
+    for (const open of [this.writing, this.gathering]) {
+      if (open !== null) bytes -= SEGMENT_BYTES - Math.max(open.memory.dirtyBytes, open.used);
+    }
+    return bytes;
+  }
+
+  /** Gives back the pages behind the ends of the open segments. */
+  trim(): void {
+    for (const open of [this.writing, this.gathering]) if (open !== null) open.memory.trim(open.used);
+  }
+
+  /** Checks the counts against all bytes, and that exactly the items at `positions` live; for tests. */
+  check(positions: ReadonlySet<number>): void {
+    let [used, dead, count, live] = [0, 0, 0, 0];
+    for (const segment of this.segments) {
+      if (segment === null) continue;
+      let deadHere = 0;
+      for (let offset = 0; offset < segment.used; offset = this.places.valueEnd) {
+        this.places.read(segment, offset);
+        if ((segment.bytes[offset] as number) & DEAD) deadHere += this.places.valueEnd - offset;
+        else {
+          live++;
+          const position = segment.number * SEGMENT_BYTES + offset;
+          assert(positions.has(position), `the item at ${position} lives, but is not in the index`);
+        }
+      }
+      assert(deadHere === segment.dead, `segment ${segment.number}: ${deadHere} dead bytes, not ${segment.dead}`);
+      used += segment.used;
+      dead += deadHere;
+      count++;
+    }
+    assert(used === this.usedBytes && dead === this.deadBytes, 'bytes of segments are counted wrongly');
+    assert(count === this.segmentCount, `${count} segments, ${this.segmentCount} counted`);
+    const inAll = live + this.large.count;
+    assert(inAll === positions.size, `${inAll} items live, ${positions.size} are in the index`);
+  }
+
+  private begin(): Segment {
+    const number = this.freeNumbers.pop() ?? this.segments.length;
+    assert(number < SEGMENTS_MAX, `more than ${SMALL_ITEMS_BYTES_MAX} bytes in one table`);
+    const segment = new Segment(this.pool.take(), number, this.epoch);
+    this.segments[number] = segment;
+    this.segmentCount++;
+    return segment;
+  }
+
+  private close(segment: Segment): void {
+    this.garbage.insert(segment);
+    if (segment.live > 0 || this.isPinned(segment)) return;
+    this.garbage.remove(segment);
+    this.free(segment);
+  }
+
+  /** Looks again at one of the parked. */
+  private unpark(): void {
+    const { parked } = this;
+    if (parked.length === 0) return;
+    this.parkedAt = (this.parkedAt + 1) % parked.length;
+    const segment = parked[this.parkedAt] as Segment;
+    if (this.isPinned(segment)) return;
+    parked[this.parkedAt] = parked[parked.length - 1] as Segment;
+    parked.pop();
+    segment.deaths = null;
+    if (segment.live === 0) this.free(segment);
+    else this.garbage.insert(segment);
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * A segment: items written one behind the other, like a log, and never changed but for the first byte of each, which
+ * counts touches and tells the dead.
+ *
+ *   u8 head: bits 0-1 touches | 2 dead | 3 has expiry | 4 key length follows | 5 value length follows | 6-7 version's form
+ *   version (2, 3 or 4 bytes: the difference to the segment's base, offset binary; or 7: the version itself)
+ *   [key length] [value length]   1 byte below 128, else 2; absent when equal to the first item's of the segment
+ *   [expiry in ms]                6 bytes; from 0xff0000000000 on 8, the first of them 0xff
+ *   key | value
+ *
+ * So an item of the usual length, recent and without expiry, has 3 bytes besides key and value.
+ */
+import type { Item } from './item.js';
+import type { SegmentMemory } from './segment-pool.js';
+
+export const TOUCHES_MASK = 3;
+export const TOUCHES_MAX = 3;
+export const DEAD = 4;
+const HAS_EXPIRY = 8;
+const HAS_KEY_LENGTH = 16;
+const HAS_VALUE_LENGTH = 32;
+const FORM_SHIFT = 6;
+
+/** Bytes of the version by its form, and the limit of the difference that fits. */
+const FORM_BYTES = [2, 3, 4, 7] as const;
+const BIAS_2 = 2 ** 15;
+const BIAS_3 = 2 ** 23;
+const BIAS_4 = 2 ** 31;
+const LONG_EXPIRY = 0xff;
+const LONG_EXPIRY_MIN = 0xff * 2 ** 40;
+/** Below this a byte loop beats the view that `set(subarray)` allocates. */
+const LOOP_COPY_MAX = 64;
+
+export class Segment {
+  readonly bytes: Uint8Array;
+  /** Bytes written; items stand in [0, used). */
+  used = 0;
+  /** Bytes of dead items. At most `used`. */
+  dead = 0;
+  /** Lengths and version of the first item. */
+  keyLength = -1;
+  valueLength = -1;
+  baseVersion = 0;
+  /** Offsets of items that died while a frozen view pinned the segment, each followed by the epoch of then. */
+  deaths: number[] | null = null;
+  /** Neighbours in the list of segments with as much garbage; -1 none. Moved by `GarbageLists` alone. */
+  previous = -1;
+  next = -1;
+  /** List that it stands in; -1 none: it is being written or emptied, or waits for a frozen view. */
+  list = -1;
+
+  constructor(
+    readonly memory: SegmentMemory,
+    readonly number: number,
+    /** Freezes before it began: it is in the views of later ones only. */
+    readonly born: number,
+  ) {
+    this.bytes = memory.bytes;
+  }
+
+  get live(): number {
+    return this.used - this.dead;
+  }
+
+  /** Appends the item; returns its offset, or -1 when it doesn't fit. */
+  append(item: Item, touches: number): number {
+    const keyLength = item.keyEnd - item.keyStart;
+    const valueLength = item.valueEnd - item.valueStart;
+    if (this.used === 0) {
+      this.keyLength = keyLength;
+      this.valueLength = valueLength;
+      this.baseVersion = item.version;
+    }
+    const { bytes } = this;
+    const start = this.used;
+    const form = formOf(item.version - this.baseVersion);
+    const expiryBytes = item.expiryMs === 0 ? 0 : item.expiryMs < LONG_EXPIRY_MIN ? 6 : 8;
+    const keyLengthBytes = keyLength === this.keyLength ? 0 : keyLength < 128 ? 1 : 2;
+    const valueLengthBytes = valueLength === this.valueLength ? 0 : valueLength < 128 ? 1 : 2;
+    let at = start + 1 + (FORM_BYTES[form] as number);
+    const end = at + keyLengthBytes + valueLengthBytes + expiryBytes + keyLength + valueLength;
+    if (end > bytes.length) return -1;
+    bytes[start] =
+      touches |
+      (expiryBytes > 0 ? HAS_EXPIRY : 0) |
+      (keyLengthBytes > 0 ? HAS_KEY_LENGTH : 0) |
+      (valueLengthBytes > 0 ? HAS_VALUE_LENGTH : 0) |
+      (form << FORM_SHIFT);
+    putVersion(bytes, start + 1, form, item.version, this.baseVersion);
+    if (keyLengthBytes > 0) at = putLength(bytes, at, keyLength);
+    if (valueLengthBytes > 0) at = putLength(bytes, at, valueLength);
+    if (expiryBytes > 0) at = putExpiry(bytes, at, item.expiryMs);
+    copy(bytes, at, item.keyBytes, item.keyStart, item.keyEnd);
+    copy(bytes, at + keyLength, item.valueBytes, item.valueStart, item.valueEnd);
+    this.used = end;
+    return start;
+  }
+
+  versionAt(offset: number): number {
+    const { bytes } = this;
+    const high = ((bytes[offset + 1] as number) << 8) | (bytes[offset + 2] as number);
+    const form = (bytes[offset] as number) >>> FORM_SHIFT;
+    if (form === 0) return this.baseVersion + high - BIAS_2;
+    const b3 = bytes[offset + 3] as number;
+    if (form === 1) return this.baseVersion + high * 256 + b3 - BIAS_3;
+    const b4 = bytes[offset + 4] as number;
+    const first = high * 65536 + b3 * 256 + b4;
+    if (form === 2) return this.baseVersion + first - BIAS_4;
+    return (
+      first * 2 ** 24 +
+      (bytes[offset + 5] as number) * 65536 +
+      (bytes[offset + 6] as number) * 256 +
+      (bytes[offset + 7] as number)
+    );
+  }
+}
+
+/** Where the parts of an item stand; reused for one after the other. */
+export class ItemPlaces {
+  /** Of the expiry, 0 when there is none. */
+  expiryAt = 0;
+  keyStart = 0;
+  keyEnd = 0;
+  valueEnd = 0;
+
+  read(segment: Segment, offset: number): void {
+    const { bytes } = segment;
+    const head = bytes[offset] as number;
+    let at = offset + 1 + (FORM_BYTES[head >>> FORM_SHIFT] as number);
+    let keyLength = segment.keyLength;
+    let valueLength = segment.valueLength;
+    if (head & HAS_KEY_LENGTH) {
+      keyLength = bytes[at++] as number;
+      if (keyLength >= 128) keyLength = ((keyLength & 127) << 8) | (bytes[at++] as number);
+    }
+    if (head & HAS_VALUE_LENGTH) {
+      valueLength = bytes[at++] as number;
+      if (valueLength >= 128) valueLength = ((valueLength & 127) << 8) | (bytes[at++] as number);
+    }
+    this.expiryAt = 0;
+    if (head & HAS_EXPIRY) {
+      this.expiryAt = at;
+      at += bytes[at] === LONG_EXPIRY ? 8 : 6;
+    }
+    this.keyStart = at;
+    this.keyEnd = at + keyLength;
+    this.valueEnd = at + keyLength + valueLength;
+  }
+
+  expiryMs(bytes: Uint8Array): number {
+    let at = this.expiryAt;
+    if (at === 0) return 0;
+    let top = bytes[at] as number;
+    if (top === LONG_EXPIRY) {
+      top = (bytes[at + 1] as number) * 256 + (bytes[at + 2] as number);
+      at += 2;
+    }
+    return (
+      (top * 256 + (bytes[at + 1] as number)) * 2 ** 32 +
+      (bytes[at + 2] as number) * 2 ** 24 +
+      (((bytes[at + 3] as number) << 16) | ((bytes[at + 4] as number) << 8) | (bytes[at + 5] as number))
+    );
+  }
+}
+
+/** Fills the view, all but the hash, which isn't kept. */
+export function viewItem(segment: Segment, offset: number, places: ItemPlaces, into: Item): void {
+  const { bytes } = segment;
+  into.version = segment.versionAt(offset);
+  into.expiryMs = places.expiryAt === 0 ? 0 : places.expiryMs(bytes);
+  into.touches = (bytes[offset] as number) & TOUCHES_MASK;
+  into.setKey(bytes, places.keyStart, places.keyEnd);
+  into.setValue(bytes, places.keyEnd, places.valueEnd);
+}
+
+function formOf(difference: number): number {
+  if (difference >= -BIAS_2 && difference < BIAS_2) return 0;
+  if (difference >= -BIAS_3 && difference < BIAS_3) return 1;
+  return difference >= -BIAS_4 && difference < BIAS_4 ? 2 : 3;
+}
+
+function putVersion(bytes: Uint8Array, at: number, form: number, version: number, base: number): void {
+  if (form === 0) {
+    const field = version - base + BIAS_2;
+    bytes[at] = field >>> 8;
+    bytes[at + 1] = field;
+  } else if (form === 1) {
+    const field = version - base + BIAS_3;
+    bytes[at] = field >>> 16;
+    bytes[at + 1] = field >>> 8;
+    bytes[at + 2] = field;
+  } else if (form === 2) {
+    putU32(bytes, at, version - base + BIAS_4);
+  } else {
+    const high = Math.floor(version / 2 ** 24);
+    putU32(bytes, at, high);
+    const low = version - high * 2 ** 24;
+    bytes[at + 4] = low >>> 16;
+    bytes[at + 5] = low >>> 8;
+    bytes[at + 6] = low;
+  }
+}
+
+function putExpiry(bytes: Uint8Array, at: number, expiryMs: number): number {
+  let end = at;
+  const high = Math.floor(expiryMs / 2 ** 32);
+  if (expiryMs >= LONG_EXPIRY_MIN) {
+    bytes[end++] = LONG_EXPIRY;
+    bytes[end++] = high >>> 16;
+  }
+  bytes[end++] = high >>> 8;
+  bytes[end++] = high;
+  putU32(bytes, end, expiryMs - high * 2 ** 32);
+  return end + 4;
+}
+
+function putLength(bytes: Uint8Array, at: number, length: number): number {
+  if (length < 128) {
+    bytes[at] = length;
+    return at + 1;
+  }
+  bytes[at] = 128 | (length >>> 8);
+  bytes[at + 1] = length;
+  return at + 2;
+}
+
+function putU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+}
+
+function copy(target: Uint8Array, at: number, source: Uint8Array, start: number, end: number): void {
+  if (end - start > LOOP_COPY_MAX) target.set(source.subarray(start, end), at);
+  else for (let i = start, j = at; i < end; i++, j++) target[j] = source[i] as number;
+}
