@@ -9,21 +9,12 @@ import { loadPackageDefinition } from '@grpc/grpc-js';
 import type { ServiceClientConstructor } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 
-import { QuorateError } from '../base/index.js';
 import type { NodeAddresses } from '../base/index.js';
-import type { ControlMethod, ControlMethods, Instance } from '../ports/index.js';
+import type { ControlMethod, Instance } from '../ports/index.js';
+import { VERIFY_CODECS } from './grpc-verify-schema.js';
+import { bytes, integer, list, malformed, message, text, type MethodCodec } from './wire-message.js';
 
 const PROTO = 'quorate/v1/control.proto';
-
-/** A message as proto-loader gives and takes it: camelCase fields, enums by name, unset messages null. */
-export type WireMessage = Readonly<Record<string, unknown>>;
-
-interface MethodCodec<M extends ControlMethod> {
-  readonly encodeRequest: (request: ControlMethods[M]['request']) => WireMessage;
-  readonly decodeRequest: (wire: WireMessage) => ControlMethods[M]['request'];
-  readonly encodeResponse: (response: ControlMethods[M]['response']) => WireMessage;
-  readonly decodeResponse: (wire: WireMessage) => ControlMethods[M]['response'];
-}
 
 let controlService: ServiceClientConstructor | null = null;
 
@@ -153,6 +144,7 @@ export const CONTROL_CODECS: { readonly [M in ControlMethod]: MethodCodec<M> } =
     encodeResponse: ({ leader, tookMs }) => ({ leader, tookMs: Math.round(tookMs) }),
     decodeResponse: (wire) => ({ leader: integer(wire['leader']), tookMs: integer(wire['tookMs']) }),
   },
+  ...VERIFY_CODECS,
   status: {
     encodeRequest: () => ({}),
     decodeRequest: () => ({}),
@@ -166,31 +158,6 @@ export const CONTROL_CODECS: { readonly [M in ControlMethod]: MethodCodec<M> } =
     }),
   },
 };
-
-function malformed(what: string): never {
-  throw new QuorateError('INVALID_ARGUMENT', `malformed control message: ${what}`);
-}
-
-function message(value: unknown): WireMessage {
-  if (typeof value !== 'object' || value === null) malformed('a part is missing');
-  return value as WireMessage;
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : malformed('expected text');
-}
-
-function integer(value: unknown): number {
-  return typeof value === 'number' && Number.isSafeInteger(value) ? value : malformed('expected an integer');
-}
-
-function bytes(value: unknown): Uint8Array {
-  return value instanceof Uint8Array ? value : malformed('expected bytes');
-}
-
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : malformed('expected a list');
-}
 
 function addresses(value: unknown): NodeAddresses {
   const wire = message(value);

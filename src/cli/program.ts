@@ -9,6 +9,7 @@ import { exitCodeOf } from './control-call.js';
 import { addDevCommand } from './dev/index.js';
 import { addInitCommand } from './init-command.js';
 import { addServerCommand } from './server-command.js';
+import { addShardCommand } from './shard-command.js';
 import { addStatusCommand } from './status-command.js';
 import type { Terminal } from './terminal.js';
 
@@ -32,6 +33,7 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
   addServerCommand(program, terminal, done);
   addInitCommand(program, terminal, done);
   addStatusCommand(program, terminal, done);
+  addShardCommand(program, terminal, done);
   try {
     await program.parseAsync(words, { from: 'user' });
     return exitCode;

@@ -101,7 +101,7 @@ export class Replica implements EntryResults {
   private wasLeader = false;
   private leadsSinceMs = 0;
   private knownLeader: ReplicaId = 0;
-  private readonly reaper = new Reaper(this);
+  private readonly reaper: Reaper;
   private readonly room: Room;
   /** What earlier leaders left in the log ends here, when this one leads. */
   private settledIndex: LogIndex = 0;
@@ -117,6 +117,7 @@ export class Replica implements EntryResults {
     this.logger = options.logger;
     this.appliedIndex = options.appliedIndex;
     this.usesLeases = options.usesLeases === true;
+    this.reaper = new Reaper(this, options.host.metrics.expired);
     this.desk = new ReadDesk(this.group, this.raft, this.reads, this.host, this.usesLeases);
     this.members = new ConfigurationSteps(this, options.host);
     this.room = new Room({
@@ -409,7 +410,8 @@ export class Replica implements EntryResults {
   }
 
   private nowMs(): number {
-    return this.clock.now(this.host.clock.monoMs(), this.host.trustedWallMs());
+    const { clock } = this.host;
+    return this.clock.now(clock.monoMs(), this.host.trustedWallMs(), this.machine.timestampMs());
   }
 
   /** Index of the appended entry, or 0 when it was refused. */

@@ -16,7 +16,7 @@ import { LeaderBalance, SuspectRepair } from '../coordinator/index.js';
 import { decodeForwardFrame, MalformedFrame, type ForwardVisitor } from '../codec/index.js';
 import type { Machine } from '../group/index.js';
 import { Host } from '../host/index.js';
-import { APPLY_VALUE_BYTES_MAX, createKv } from '../kv/index.js';
+import { APPLY_VALUE_BYTES_MAX, type createKv } from '../kv/index.js';
 import {
   decodeMetaState,
   encodeBootstrap,
@@ -46,6 +46,7 @@ import { MetaClient } from './meta-client.js';
 import { MetaReplicaMachine } from './meta-adapter.js';
 import { Readiness } from './readiness.js';
 import { recoverGroup } from './recovery.js';
+import { ShardVerifier } from './shard-verify.js';
 
 /** How often slow things are looked after: leader balance, address changes, the bootstrap of group 0. */
 const HOUSEKEEPING_MS = 250;
@@ -58,6 +59,8 @@ export interface MemberOptions {
   readonly store: LogStore;
   readonly checkpoints: CheckpointStore;
   readonly createRaft: typeof createRaft;
+  /** Another one in tests alone. */
+  readonly createKv: typeof createKv;
   readonly clusterId: string;
   readonly nodeId: NodeId;
   /** This process: its instance id, and the addresses it advertises now. */
@@ -89,6 +92,7 @@ export class Member implements PeerHandlers {
   private readonly balance: LeaderBalance;
   private readonly repair: SuspectRepair;
   private readonly lifecycle: Lifecycle;
+  readonly verifier: ShardVerifier;
   private closersOfResp: CloseListener[] = [];
   private stopped = false;
   private bootstrapping = false;
@@ -208,6 +212,8 @@ export class Member implements PeerHandlers {
       limits: settings.limits,
     });
     this.meta = new MetaClient(this.host, this.view, ports.controlClient);
+    const { clock, timers, controlClient: client } = ports;
+    this.verifier = new ShardVerifier({ host: this.host, view: this.view, clock, timers, client });
     this.balance = new LeaderBalance(this.host, (group) => this.view.preferredLeader(group));
     this.repair = new SuspectRepair(this.host, ports.logger);
     this.lifecycle = new Lifecycle({
@@ -275,6 +281,7 @@ export class Member implements PeerHandlers {
   stop(done: () => void): void {
     if (this.stopped) return;
     this.stopped = true;
+    this.verifier.stop();
     this.gossip.stop();
     this.directory.stop();
     // What waits is answered first, then connections close; the host stops in between, so that nothing new runs.
@@ -334,7 +341,7 @@ export class Member implements PeerHandlers {
   private machineOf(group: GroupId): Machine {
     if (group === META_GROUP) return new MetaReplicaMachine((state) => this.view.update(state));
     const shard = this.view.map.shard(group);
-    return createKv({
+    return this.options.createKv({
       hashSeed: hashSeed(this.options.clusterId, group),
       valueBytesMax: APPLY_VALUE_BYTES_MAX,
       firstSlot: shard?.firstSlot ?? 0,

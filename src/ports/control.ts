@@ -1,6 +1,14 @@
 import type { ErrorReason, GroupId, NodeAddresses, NodeId, ReplicaId } from '../base/index.js';
 import type { CacheHandler } from './cache-calls.js';
 import type { CloseListener } from './listeners.js';
+import type {
+  AuditRequest,
+  AuditResponse,
+  MarkRequest,
+  MarkResponse,
+  VerifyRequest,
+  VerifyResponse,
+} from './verify-calls.js';
 
 /**
  * The control calls between nodes before they share a cluster, and from the CLI: gRPC in production
@@ -110,6 +118,9 @@ export interface ControlMethods {
   found: { request: FoundRequest; response: FoundResponse };
   report: { request: ReportRequest; response: ReportResponse };
   transfer: { request: TransferRequest; response: TransferResponse };
+  verify: { request: VerifyRequest; response: VerifyResponse };
+  mark: { request: MarkRequest; response: MarkResponse };
+  audit: { request: AuditRequest; response: AuditResponse };
   status: { request: Record<string, never>; response: StatusResponse };
 }
 export type ControlMethod = keyof ControlMethods;
