@@ -3,8 +3,8 @@
  * to the forwarder, and give the answer back to the front end (ARCHITECTURE section 14).
  *
  * Invariants: exactly one answer per command, by its deadline, never from inside `submit`; a command is sent again
- * only after a refusal that came before any append; what was sent as a write and can't be accounted for is
- * OUTCOME_UNKNOWN. Order per shard: shard-route.ts.
+ * only after a refusal that came before any append, or under the node's session, which has it applied once; what else
+ * was sent as a write and can't be accounted for is OUTCOME_UNKNOWN. Order per shard: shard-route.ts.
  */
 import {
   ByteWriter,
@@ -17,13 +17,15 @@ import {
 } from '../base/index.js';
 import { Freshness, isForAnyReplica, type CommandSink } from '../group/index.js';
 import type { Host } from '../host/index.js';
-import { isWriteOp, putFailed } from '../kv/index.js';
+import { appendWithoutSession, hasSession, isWriteOp, putFailed } from '../kv/index.js';
 import type { Clock, PeerNetwork, Timers } from '../ports/index.js';
 import type { LeaderHints, ShardMap } from '../topology/index.js';
-import { Forwarder, HopFlag } from './forwarder.js';
+import { Forwarder, HopFlag, isSessionRefusal } from './forwarder.js';
 import type { GatewayMetrics } from './gateway-metrics.js';
 import type { CommandGateway, ResultSink, ShardRange } from './gateway-port.js';
+import { NodeSession } from './node-session.js';
 import { PendingState, PendingTable } from './pending-table.js';
+import type { SessionGrants } from './session-grants.js';
 import { ShardRoute } from './shard-route.js';
 
 /** How long answers of an old target are waited for before the shard's commands go to the new one. */
@@ -31,6 +33,8 @@ const REROUTE_GRACE_MS = 1000;
 /** A target that refused is not asked again for this long, unless another node or a newer hint points to it. */
 const AVOID_MS = 25;
 const SWEEP_MS = 20;
+/** Of a command; what is shorter is malformed, and goes as it is. */
+const COMMAND_BYTES_MIN = 4;
 /** Period of the gateway's own timer, which runs only while commands wait for an answer. */
 const POLL_MS = 10;
 
@@ -49,6 +53,8 @@ export interface GatewayDeps {
   readonly inflightBytesMax: number;
   /** Why client writes are refused just now (disk reserve), or null. */
   readonly writeRefusal: () => ErrorReason | null;
+  /** For the node's own session. */
+  readonly sessions: SessionGrants;
 }
 
 export class Gateway implements CommandGateway, CommandSink {
@@ -56,6 +62,7 @@ export class Gateway implements CommandGateway, CommandSink {
   private readonly routes = new Map<GroupId, ShardRoute>();
   private readonly forwarder: Forwarder;
   private readonly scratch = new ByteWriter(256);
+  private readonly session: NodeSession;
   /** Answers owed from inside `submit`. */
   private failures: { handle: number; reason: ErrorReason; message: string }[] = [];
   private roomListeners: (() => void)[] = [];
@@ -66,6 +73,7 @@ export class Gateway implements CommandGateway, CommandSink {
   private stopped = false;
 
   constructor(private readonly deps: GatewayDeps) {
+    this.session = new NodeSession(deps.sessions);
     this.forwarder = new Forwarder({
       peers: deps.peers,
       timers: deps.timers,
@@ -75,6 +83,8 @@ export class Gateway implements CommandGateway, CommandSink {
       firstBatch: deps.firstBatch,
       latency: deps.metrics.forwardLatency,
       onLost: (handle, command, start, end) => this.onLost(handle, command, start, end),
+      onUnknown: (handle, command, start, end) => this.sendAgain(handle, command, start, end),
+      onSessionRefused: (handle, command, start, end) => this.goWithoutSession(handle, command, start, end),
     });
     deps.metrics.registerForwardPending(() => this.forwarder.pending);
   }
@@ -149,7 +159,7 @@ export class Gateway implements CommandGateway, CommandSink {
     for (let slot = unanswered.firstSlot; slot >= 0; slot = unanswered.firstSlot) {
       // What was sent keeps its place in the route's count until it is answered; nobody listens any more.
       if (this.table.stateOf(slot) === PendingState.sent) this.routeOf(this.table.shardOf(slot)).settle();
-      this.table.free(slot);
+      this.free(slot);
     }
     this.announceRoom();
   }
@@ -241,14 +251,110 @@ export class Gateway implements CommandGateway, CommandSink {
         (afterReads ? HopFlag.afterReads : 0) |
         (byQuorum ? HopFlag.byQuorum : 0);
       this.deps.metrics.forwards.inc();
-      this.forwarder.send(target, handle, route.shard, hops, this.table.deadlineOf(slot), bytes, start, end);
+      this.forward(slot, target, hops, bytes, start, end);
     }
     return true;
+  }
+
+  /** A write without a session gets a place in the node's, if there is one: then it may be sent again. */
+  private forward(
+    slot: number,
+    target: NodeId,
+    hops: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const { table, session } = this;
+    const handle = table.handleOf(slot);
+    const shard = table.shardOf(slot);
+    const deadline = table.deadlineOf(slot);
+    const mayBeWrapped = table.isWrite(slot) && end - start >= COMMAND_BYTES_MIN && !hasSession(bytes, start);
+    if (mayBeWrapped && session.wrap(shard, this.deps.clock.monoMs(), bytes, start, end)) {
+      table.setSessionSequence(slot, session.sequence);
+      const { wrapped } = session;
+      this.forwarder.send(target, handle, shard, hops, deadline, wrapped.buffer, 0, wrapped.length);
+    } else this.forwarder.send(target, handle, shard, hops, deadline, bytes, start, end);
+  }
+
+  /**
+   * Holds a write of the node's session whose attempt is unaccounted for, to be sent again. False: it is none, or others
+   * of its connection are under way on the shard, which it might overtake or be overtaken by.
+   */
+  private sendAgain(handle: number, command: Uint8Array, start: number, end: number): boolean {
+    const { table } = this;
+    const slot = table.slotOf(handle);
+    if (slot < 0 || this.stopped || table.stateOf(slot) !== PendingState.sent) return false;
+    const shard = table.shardOf(slot);
+    if (table.sessionSequenceOf(slot) === 0 || table.sinkOf(slot).unanswered.orderedOf(shard) > 1)
+      return false;
+    if (this.deps.clock.monoMs() >= table.deadlineOf(slot)) return false;
+    table.setInDoubt(slot);
+    this.deps.metrics.forwardsRepeated.inc();
+    this.holdAgain(slot, handle, 0, command, start, end);
+    return true;
+  }
+
+  /** The shard has no room for the node's session, or sees it as ended: nothing of this attempt was applied. */
+  private goWithoutSession(handle: number, command: Uint8Array, start: number, end: number): boolean {
+    const { table } = this;
+    const slot = table.slotOf(handle);
+    if (slot < 0 || table.sessionSequenceOf(slot) === 0) return false;
+    this.session.onRefused(this.deps.clock.monoMs());
+    if (table.isInDoubt(slot)) {
+      this.fail(handle, 'OUTCOME_UNKNOWN', 'the session of the node ended', 0);
+      return true;
+    }
+    this.settleSession(slot);
+    const plain = new ByteWriter(end - start);
+    appendWithoutSession(plain, command, start, end);
+    this.holdAgain(slot, handle, this.table.targetOf(slot), plain.buffer, 0, plain.length);
+    return true;
+  }
+
+  /** A command comes back that is to be sent again. */
+  private holdAgain(
+    slot: number,
+    handle: number,
+    suggestion: NodeId,
+    command: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const { table } = this;
+    const route = this.routeOf(table.shardOf(slot));
+    this.reroute(route); // before it settles: what overtook this command must be remembered
+    route.settle();
+    table.setHeld(slot);
+    route.holdRefused(handle, table.sequenceOf(slot), command, start, end);
+    route.avoid = table.targetOf(slot);
+    route.avoidUntilMs = this.deps.clock.monoMs() + AVOID_MS;
+    route.suggestion = suggestion;
+  }
+
+  private settleSession(slot: number): void {
+    const { table } = this;
+    const sequence = table.sessionSequenceOf(slot);
+    if (sequence === 0) return;
+    this.session.settle(table.shardOf(slot), sequence);
+    table.setSessionSequence(slot, 0);
+  }
+
+  private free(slot: number): void {
+    this.settleSession(slot);
+    this.table.free(slot);
   }
 
   private reroute(route: ShardRoute): void {
     route.beginReroute(this.deps.clock.monoMs());
     this.moving.add(route);
+  }
+
+  /** Another node leads than the one that owes answers: it gets no more than the usual grace for them. */
+  private wasLeft(route: ShardRoute): boolean {
+    if (route.outstanding === 0 || route.rerouting || route.target === this.deps.nodeId) return false;
+    const leader = this.leaderOf(route);
+    return leader !== 0 && leader !== route.target;
   }
 
   /** Lets what was held leave, once the old target has answered and a new one is known. */
@@ -294,6 +400,12 @@ export class Gateway implements CommandGateway, CommandSink {
 
   /** The old target is silent: writes sent there are of unknown outcome, reads may go elsewhere. */
   private giveUpOutstanding(route: ShardRoute): void {
+    this.forwarder.recall(route.target, (handle, command, start, end) => {
+      const slot = this.table.slotOf(handle);
+      return (
+        slot >= 0 && this.table.shardOf(slot) === route.shard && this.sendAgain(handle, command, start, end)
+      );
+    });
     // A write of unknown outcome may have run: what was refused before it must not come after it.
     for (let slot = 0; slot < this.table.slots; slot++) {
       if (this.table.stateOf(slot) !== PendingState.sent || this.table.shardOf(slot) !== route.shard)
@@ -314,6 +426,10 @@ export class Gateway implements CommandGateway, CommandSink {
     if (slot < 0) return;
     if (this.table.stateOf(slot) === PendingState.local) {
       this.answer(slot, bytes, start, end);
+      return;
+    }
+    if (this.table.isInDoubt(slot) && isSessionRefusal(bytes, start)) {
+      this.fail(handle, 'OUTCOME_UNKNOWN', 'the session of the node ended', 0);
       return;
     }
     const route = this.routeOf(this.table.shardOf(slot));
@@ -345,13 +461,7 @@ export class Gateway implements CommandGateway, CommandSink {
       this.leaveHere(slot, handle, command, start, end);
       return;
     }
-    this.reroute(route); // before it settles: what overtook this command must be remembered
-    route.settle();
-    this.table.setHeld(slot);
-    route.holdRefused(handle, this.table.sequenceOf(slot), command, start, end);
-    route.avoid = target;
-    route.avoidUntilMs = nowMs + AVOID_MS;
-    route.suggestion = leaderNode;
+    this.holdAgain(slot, handle, leaderNode, command, start, end);
   }
 
   private onLost(handle: number, command: Uint8Array, start: number, end: number): void {
@@ -359,6 +469,7 @@ export class Gateway implements CommandGateway, CommandSink {
     if (slot < 0) return;
     if (this.table.isWrite(slot)) {
       this.deps.metrics.forwardFailures('link_lost').inc();
+      if (this.sendAgain(handle, command, start, end)) return;
       const route = this.routeOf(this.table.shardOf(slot));
       this.reroute(route);
       route.noteRan(this.table.sinkOf(slot), this.table.sequenceOf(slot));
@@ -395,6 +506,7 @@ export class Gateway implements CommandGateway, CommandSink {
     for (const route of this.moving) this.advance(route, nowMs);
     if (nowMs - this.lastSweepMs < SWEEP_MS) return;
     this.lastSweepMs = nowMs;
+    for (const route of this.routes.values()) if (this.wasLeft(route)) this.reroute(route);
     this.sweepDeadlines(nowMs);
     this.forwarder.sweep(nowMs);
   }
@@ -458,8 +570,9 @@ export class Gateway implements CommandGateway, CommandSink {
   private fail(handle: number, reason: ErrorReason, message: string, leader: NodeId): void {
     const slot = this.table.slotOf(handle);
     if (slot < 0) return;
+    const isUnknown = this.table.isInDoubt(slot) && ERROR_REASONS[reason].definite;
     this.scratch.reset();
-    putFailed(this.scratch, reason, message, leader);
+    putFailed(this.scratch, isUnknown ? 'OUTCOME_UNKNOWN' : reason, message, leader);
     this.answer(slot, this.scratch.buffer, 0, this.scratch.length);
   }
 
@@ -467,7 +580,7 @@ export class Gateway implements CommandGateway, CommandSink {
     const sink = this.table.sinkOf(slot);
     const token = this.table.tokenOf(slot);
     if (this.table.stateOf(slot) === PendingState.sent) this.routeOf(this.table.shardOf(slot)).settle();
-    this.table.free(slot);
+    this.free(slot);
     sink.onResult(token, bytes, start, end);
     if (!this.hadRoom) this.announceRoom();
   }

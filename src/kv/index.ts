@@ -10,6 +10,7 @@ export { encodeReap } from './reap.js';
 export { SESSION_WINDOW } from './session.js';
 export { SESSION_LIFETIME_MS_MAX } from './sessions.js';
 export {
+  appendWithoutSession,
   appendWithSession,
   hasSession,
   putSessionFields,

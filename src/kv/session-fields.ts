@@ -82,6 +82,14 @@ export function appendWithSession(
   putSessionFields(w, commandStart, fields);
 }
 
+/** Appends the command `bytes[start, end)` without the fields of its session. */
+export function appendWithoutSession(w: ByteWriter, bytes: Uint8Array, start: number, end: number): void {
+  const commandStart = w.length;
+  w.bytes(bytes, start, start + COMMAND_HEADER_BYTES);
+  w.buffer[commandStart + 1] = (bytes[start + 1] as number) & ~HeaderFlag.session;
+  w.bytes(bytes, start + COMMAND_HEADER_BYTES + SESSION_FIELDS_BYTES, end);
+}
+
 /** Whether the command that begins there, of which four bytes are there, has the fields of a session. */
 export function hasSession(bytes: Uint8Array, commandStart: number): boolean {
   return ((bytes[commandStart + 1] as number) & HeaderFlag.session) !== 0;
