@@ -448,7 +448,6 @@ export class Gateway implements CommandGateway, CommandSink {
   ): void {
     const slot = this.table.slotOf(handle);
     if (slot < 0) return;
-    const route = this.routeOf(this.table.shardOf(slot));
     const nowMs = this.deps.clock.monoMs();
     const again = ERROR_REASONS[reason].retry === 'redirect' || reason === 'UNAVAILABLE';
     const target = this.table.targetOf(slot);
