@@ -22,6 +22,7 @@ import { SdkViolation, type SdkEngine } from './sdk-client.js';
 
 const PAUSE_MS = 15;
 const TIMEOUT_MS = 3_000;
+const IDLE_MS = 1_000;
 
 /** Of all engines of a run. */
 export class CountTotals {
@@ -36,6 +37,8 @@ export class CountingEngine implements SdkEngine {
   private acknowledged = 0;
   private unknown = 0;
   private isClosed = false;
+  private lastSubmitMs = 0;
+  private isCounting = false;
 
   constructor(
     private readonly ports: ClientEnginePorts,
@@ -52,10 +55,11 @@ export class CountingEngine implements SdkEngine {
 
   start(onReady: () => void): void {
     this.inner.start(onReady);
-    this.count();
+    this.goOn();
   }
 
   submit(operation: ClientOperation, timeoutMs: number): number {
+    this.goOn();
     return this.inner.submit(operation, timeoutMs);
   }
 
@@ -68,8 +72,20 @@ export class CountingEngine implements SdkEngine {
     this.inner.close();
   }
 
+  /** Counts as long as its client asks: a run waits at its end until nobody writes. */
+  private goOn(): void {
+    this.lastSubmitMs = this.ports.clock.monoMs();
+    if (this.isCounting) return;
+    this.isCounting = true;
+    this.ports.timers.after(PAUSE_MS, () => this.count());
+  }
+
   private count(): void {
-    if (this.isClosed) return;
+    const isIdle = this.inner.pendingCount === 0 && this.ports.clock.monoMs() > this.lastSubmitMs + IDLE_MS;
+    if (this.isClosed || isIdle) {
+      this.isCounting = false;
+      return;
+    }
     const next = (): void => void this.ports.timers.after(PAUSE_MS, () => this.count());
     const increment: ClientOperation = {
       ...NOTHING,

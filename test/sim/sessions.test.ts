@@ -39,7 +39,6 @@ test(
       expect([seed, play(seed, true, withSessions).failure]).toEqual([seed, null]);
       expect([seed, play(seed, false, without).failure]).toEqual([seed, null]);
     }
-    console.log(withSessions, without);
     expect(withSessions.acknowledged).toBeGreaterThan(500);
     expect(without.unknown).toBeGreaterThan(5);
     const share = ({ unknown, acknowledged }: CountTotals): number => unknown / acknowledged;
