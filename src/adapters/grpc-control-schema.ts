@@ -55,6 +55,14 @@ const FOUND_STEPS = {
 } as const;
 type FoundStep = keyof typeof FOUND_STEPS;
 
+const CONFIG_ACTIONS = {
+  get: 'CONFIG_ACTION_GET',
+  list: 'CONFIG_ACTION_LIST',
+  set: 'CONFIG_ACTION_SET',
+  reset: 'CONFIG_ACTION_RESET',
+} as const;
+type ConfigAction = keyof typeof CONFIG_ACTIONS;
+
 export const CONTROL_CODECS: { readonly [M in ControlMethod]: MethodCodec<M> } = {
   hello: {
     encodeRequest: (request) => ({ ...request }),
@@ -144,6 +152,31 @@ export const CONTROL_CODECS: { readonly [M in ControlMethod]: MethodCodec<M> } =
     encodeResponse: ({ leader, tookMs }) => ({ leader, tookMs: Math.round(tookMs) }),
     decodeResponse: (wire) => ({ leader: integer(wire['leader']), tookMs: integer(wire['tookMs']) }),
   },
+  config: {
+    encodeRequest: (request) => ({ ...request, action: CONFIG_ACTIONS[request.action] }),
+    decodeRequest: (wire) => ({
+      action: configAction(wire['action']),
+      name: text(wire['name']),
+      value: text(wire['value']),
+    }),
+    encodeResponse: ({ settings, state }) => ({
+      state,
+      settings: settings.map(({ isDefault, ...setting }) => ({ ...setting, default: isDefault })),
+    }),
+    decodeResponse: (wire) => ({
+      settings: list(wire['settings']).map((item) => {
+        const setting = message(item);
+        return {
+          name: text(setting['name']),
+          value: text(setting['value']),
+          isDefault: setting['default'] === true,
+          accepts: text(setting['accepts']),
+          help: text(setting['help']),
+        };
+      }),
+      state: bytes(wire['state']),
+    }),
+  },
   ...VERIFY_CODECS,
   status: {
     encodeRequest: () => ({}),
@@ -179,4 +212,10 @@ function foundStep(value: unknown): FoundStep {
   const steps = Object.keys(FOUND_STEPS) as FoundStep[];
   const step = steps.find((candidate) => FOUND_STEPS[candidate] === value);
   return step ?? malformed('unknown founding step');
+}
+
+function configAction(value: unknown): ConfigAction {
+  const actions = Object.keys(CONFIG_ACTIONS) as ConfigAction[];
+  const action = actions.find((candidate) => CONFIG_ACTIONS[candidate] === value);
+  return action ?? malformed('unknown action on a setting');
 }

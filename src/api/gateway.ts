@@ -17,7 +17,7 @@ import {
 } from '../base/index.js';
 import { Freshness, isForAnyReplica, type CommandSink } from '../group/index.js';
 import type { Host } from '../host/index.js';
-import { appendWithoutSession, hasSession, isWriteOp, putFailed } from '../kv/index.js';
+import { isWriteOp, putFailed } from '../kv/index.js';
 import type { Clock, PeerNetwork, Timers } from '../ports/index.js';
 import type { LeaderHints, ShardMap } from '../topology/index.js';
 import { Forwarder, HopFlag, isSessionRefusal } from './forwarder.js';
@@ -25,6 +25,7 @@ import type { GatewayMetrics } from './gateway-metrics.js';
 import type { CommandGateway, ResultSink, ShardRange } from './gateway-port.js';
 import { NodeSession } from './node-session.js';
 import { PendingState, PendingTable } from './pending-table.js';
+import { SessionForwards } from './session-forwards.js';
 import type { SessionGrants } from './session-grants.js';
 import { ShardRoute } from './shard-route.js';
 
@@ -32,9 +33,12 @@ import { ShardRoute } from './shard-route.js';
 const REROUTE_GRACE_MS = 1000;
 /** A target that refused is not asked again for this long, unless another node or a newer hint points to it. */
 const AVOID_MS = 25;
+/**
+ * So many times in a row commands follow a refusal's hint at once. Two nodes that each take the other for the leader are
+ * asked again at the timer's pace.
+ */
+const HURRIED_REROUTES_MAX = 3;
 const SWEEP_MS = 20;
-/** Of a command; what is shorter is malformed, and goes as it is. */
-const COMMAND_BYTES_MIN = 4;
 /** Period of the gateway's own timer, which runs only while commands wait for an answer. */
 const POLL_MS = 10;
 
@@ -62,7 +66,7 @@ export class Gateway implements CommandGateway, CommandSink {
   private readonly routes = new Map<GroupId, ShardRoute>();
   private readonly forwarder: Forwarder;
   private readonly scratch = new ByteWriter(256);
-  private readonly session: NodeSession;
+  private readonly repeats: SessionForwards;
   /** Answers owed from inside `submit`. */
   private failures: { handle: number; reason: ErrorReason; message: string }[] = [];
   private roomListeners: (() => void)[] = [];
@@ -70,10 +74,10 @@ export class Gateway implements CommandGateway, CommandSink {
   private lastSweepMs: MonoMs = 0;
   private readonly moving = new Set<ShardRoute>();
   private polling = false;
+  private hurrying = false;
   private stopped = false;
 
   constructor(private readonly deps: GatewayDeps) {
-    this.session = new NodeSession(deps.sessions);
     this.forwarder = new Forwarder({
       peers: deps.peers,
       timers: deps.timers,
@@ -83,8 +87,19 @@ export class Gateway implements CommandGateway, CommandSink {
       firstBatch: deps.firstBatch,
       latency: deps.metrics.forwardLatency,
       onLost: (handle, command, start, end) => this.onLost(handle, command, start, end),
-      onUnknown: (handle, command, start, end) => this.sendAgain(handle, command, start, end),
-      onSessionRefused: (handle, command, start, end) => this.goWithoutSession(handle, command, start, end),
+      onUnknown: (handle, command, start, end) => this.repeats.sendAgain(handle, command, start, end),
+      onSessionRefused: (handle, command, start, end) => this.repeats.goWithout(handle, command, start, end),
+    });
+    this.repeats = new SessionForwards({
+      table: this.table,
+      forwarder: this.forwarder,
+      session: new NodeSession(deps.sessions),
+      repeated: deps.metrics.forwardsRepeated,
+      now: () => deps.clock.monoMs(),
+      isStopped: () => this.stopped,
+      hold: (slot, suggestion, command, start, end) =>
+        this.holdAgain(slot, this.table.handleOf(slot), suggestion, command, start, end),
+      fail: (handle) => this.fail(handle, 'OUTCOME_UNKNOWN', 'the session of the node ended', 0),
     });
     deps.metrics.registerForwardPending(() => this.forwarder.pending);
   }
@@ -178,7 +193,7 @@ export class Gateway implements CommandGateway, CommandSink {
   /** The node that leads the shard as far as this one knows, or 0. */
   private leaderOf(route: ShardRoute): NodeId {
     const replica = this.deps.host.replica(route.shard);
-    if (replica?.serves === true) return this.deps.nodeId;
+    if (replica?.accepts === true) return this.deps.nodeId;
     let node = replica !== null ? replica.leaderNode : 0;
     if (node === 0) node = this.deps.hints.nodeOf(route.shard);
     const avoiding = this.deps.clock.monoMs() < route.avoidUntilMs;
@@ -197,7 +212,7 @@ export class Gateway implements CommandGateway, CommandSink {
   ): boolean {
     const replica = this.deps.host.replica(shard);
     // A leader's reads keep their place among its commands.
-    if (replica === null || replica.serves || !replica.servesAnyReads) return false;
+    if (replica === null || replica.accepts || !replica.servesAnyReads) return false;
     this.table.setLocal(this.table.slotOf(handle), this.deps.nodeId);
     replica.submitRead(bytes, start, end, this, handle, freshness);
     return true;
@@ -251,64 +266,8 @@ export class Gateway implements CommandGateway, CommandSink {
         (afterReads ? HopFlag.afterReads : 0) |
         (byQuorum ? HopFlag.byQuorum : 0);
       this.deps.metrics.forwards.inc();
-      this.forward(slot, target, hops, bytes, start, end);
+      this.repeats.forward(slot, target, hops, bytes, start, end);
     }
-    return true;
-  }
-
-  /** A write without a session gets a place in the node's, if there is one: then it may be sent again. */
-  private forward(
-    slot: number,
-    target: NodeId,
-    hops: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-  ): void {
-    const { table, session } = this;
-    const handle = table.handleOf(slot);
-    const shard = table.shardOf(slot);
-    const deadline = table.deadlineOf(slot);
-    const mayBeWrapped = table.isWrite(slot) && end - start >= COMMAND_BYTES_MIN && !hasSession(bytes, start);
-    if (mayBeWrapped && session.wrap(shard, this.deps.clock.monoMs(), bytes, start, end)) {
-      table.setSessionSequence(slot, session.sequence);
-      const { wrapped } = session;
-      this.forwarder.send(target, handle, shard, hops, deadline, wrapped.buffer, 0, wrapped.length);
-    } else this.forwarder.send(target, handle, shard, hops, deadline, bytes, start, end);
-  }
-
-  /**
-   * Holds a write of the node's session whose attempt is unaccounted for, to be sent again. False: it is none, or others
-   * of its connection are under way on the shard, which it might overtake or be overtaken by.
-   */
-  private sendAgain(handle: number, command: Uint8Array, start: number, end: number): boolean {
-    const { table } = this;
-    const slot = table.slotOf(handle);
-    if (slot < 0 || this.stopped || table.stateOf(slot) !== PendingState.sent) return false;
-    const shard = table.shardOf(slot);
-    if (table.sessionSequenceOf(slot) === 0 || table.sinkOf(slot).unanswered.orderedOf(shard) > 1)
-      return false;
-    if (this.deps.clock.monoMs() >= table.deadlineOf(slot)) return false;
-    table.setInDoubt(slot);
-    this.deps.metrics.forwardsRepeated.inc();
-    this.holdAgain(slot, handle, 0, command, start, end);
-    return true;
-  }
-
-  /** The shard has no room for the node's session, or sees it as ended: nothing of this attempt was applied. */
-  private goWithoutSession(handle: number, command: Uint8Array, start: number, end: number): boolean {
-    const { table } = this;
-    const slot = table.slotOf(handle);
-    if (slot < 0 || table.sessionSequenceOf(slot) === 0) return false;
-    this.session.onRefused(this.deps.clock.monoMs());
-    if (table.isInDoubt(slot)) {
-      this.fail(handle, 'OUTCOME_UNKNOWN', 'the session of the node ended', 0);
-      return true;
-    }
-    this.settleSession(slot);
-    const plain = new ByteWriter(end - start);
-    appendWithoutSession(plain, command, start, end);
-    this.holdAgain(slot, handle, this.table.targetOf(slot), plain.buffer, 0, plain.length);
     return true;
   }
 
@@ -330,18 +289,11 @@ export class Gateway implements CommandGateway, CommandSink {
     route.avoid = table.targetOf(slot);
     route.avoidUntilMs = this.deps.clock.monoMs() + AVOID_MS;
     route.suggestion = suggestion;
-  }
-
-  private settleSession(slot: number): void {
-    const { table } = this;
-    const sequence = table.sessionSequenceOf(slot);
-    if (sequence === 0) return;
-    this.session.settle(table.shardOf(slot), sequence);
-    table.setSessionSequence(slot, 0);
+    this.hurry(route);
   }
 
   private free(slot: number): void {
-    this.settleSession(slot);
+    this.repeats.settle(slot);
     this.table.free(slot);
   }
 
@@ -355,6 +307,21 @@ export class Gateway implements CommandGateway, CommandSink {
     if (route.outstanding === 0 || route.rerouting || route.target === this.deps.nodeId) return false;
     const leader = this.leaderOf(route);
     return leader !== 0 && leader !== route.target;
+  }
+
+  /** The old target has answered everything: who waits for that need not wait for the timer, too. */
+  private hurry(route: ShardRoute): void {
+    if (this.hurrying || route.outstanding > 0 || route.waiting === 0) return;
+    if (route.reroutesInRow > HURRIED_REROUTES_MAX) return;
+    this.hurrying = true;
+    this.deps.timers.soon(() => {
+      this.hurrying = false;
+      if (!this.stopped) this.advanceAll(this.deps.clock.monoMs());
+    });
+  }
+
+  private advanceAll(nowMs: MonoMs): void {
+    for (const moving of this.moving) this.advance(moving, nowMs);
   }
 
   /** Lets what was held leave, once the old target has answered and a new one is known. */
@@ -403,7 +370,9 @@ export class Gateway implements CommandGateway, CommandSink {
     this.forwarder.recall(route.target, (handle, command, start, end) => {
       const slot = this.table.slotOf(handle);
       return (
-        slot >= 0 && this.table.shardOf(slot) === route.shard && this.sendAgain(handle, command, start, end)
+        slot >= 0 &&
+        this.table.shardOf(slot) === route.shard &&
+        this.repeats.sendAgain(handle, command, start, end)
       );
     });
     // A write of unknown outcome may have run: what was refused before it must not come after it.
@@ -434,6 +403,7 @@ export class Gateway implements CommandGateway, CommandSink {
     }
     const route = this.routeOf(this.table.shardOf(slot));
     route.noteRan(this.table.sinkOf(slot), this.table.sequenceOf(slot));
+    route.reroutesInRow = 0;
     if (this.table.targetOf(slot) !== this.deps.nodeId) this.deps.metrics.forwardSuccess.inc();
     this.answer(slot, bytes, start, end);
   }
@@ -468,7 +438,7 @@ export class Gateway implements CommandGateway, CommandSink {
     if (slot < 0) return;
     if (this.table.isWrite(slot)) {
       this.deps.metrics.forwardFailures('link_lost').inc();
-      if (this.sendAgain(handle, command, start, end)) return;
+      if (this.repeats.sendAgain(handle, command, start, end)) return;
       const route = this.routeOf(this.table.shardOf(slot));
       this.reroute(route);
       route.noteRan(this.table.sinkOf(slot), this.table.sequenceOf(slot));
@@ -502,7 +472,7 @@ export class Gateway implements CommandGateway, CommandSink {
   /** Looks after deadlines and routes; also called after every change of a leader hint. */
   poll(): void {
     const nowMs = this.deps.clock.monoMs();
-    for (const route of this.moving) this.advance(route, nowMs);
+    this.advanceAll(nowMs);
     if (nowMs - this.lastSweepMs < SWEEP_MS) return;
     this.lastSweepMs = nowMs;
     for (const route of this.routes.values()) if (this.wasLeft(route)) this.reroute(route);
@@ -578,7 +548,11 @@ export class Gateway implements CommandGateway, CommandSink {
   private answer(slot: number, bytes: Uint8Array, start: number, end: number): void {
     const sink = this.table.sinkOf(slot);
     const token = this.table.tokenOf(slot);
-    if (this.table.stateOf(slot) === PendingState.sent) this.routeOf(this.table.shardOf(slot)).settle();
+    if (this.table.stateOf(slot) === PendingState.sent) {
+      const route = this.routeOf(this.table.shardOf(slot));
+      route.settle();
+      if (route.rerouting) this.hurry(route);
+    }
     this.free(slot);
     sink.onResult(token, bytes, start, end);
     if (!this.hadRoom) this.announceRoom();

@@ -83,7 +83,6 @@ export class ClockWatch {
     const wallMs = clock.wallMs();
     const askedAtMs = this.askedAtMs.get(group);
     if (askedAtMs !== undefined && monoMs - askedAtMs < AGAIN_MS) return false;
-    this.askedAtMs.set(group, monoMs);
     const { followers, lastIndex, configuration } = raft.status();
     const heir = followers.find(
       (f) =>
@@ -95,6 +94,7 @@ export class ClockWatch {
         !offsets.isPeerOff(nodeOf(group, f.id), wallMs, monoMs),
     );
     if (heir === undefined || !raft.transferLeader(heir.id)) return false;
+    this.askedAtMs.set(group, monoMs);
     this.givenUp.inc();
     return true;
   }

@@ -80,7 +80,7 @@ export const Op = {
   /** bytes, the new value: the sum as decimal text (decimal.ts). The expiry stays. */
   incrByFloat: 77,
   reap: 192,
-  /** int: items dropped. 193 is taken by a mark of the log. */
+  /** int: items dropped. */
   evict: 194,
   /** int: the version of the budget in force. */
   setBudget: 195,

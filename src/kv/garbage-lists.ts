@@ -1,11 +1,11 @@
 /**
- * Full segments by their share of garbage: 64 doubly linked lists, so that one with nearly the most garbage is found,
+ * Full segments by their share of garbage: 128 doubly linked lists, so that one with nearly the most garbage is found,
  * and moved when an item of it dies, in constant time.
  */
 import { assert } from '../base/index.js';
 import type { Segment } from './segment.js';
 
-const LIST_COUNT = 64;
+const LIST_COUNT = 128;
 const NONE = -1;
 
 export class GarbageLists {
@@ -15,7 +15,7 @@ export class GarbageLists {
   constructor(private readonly segments: readonly (Segment | null)[]) {}
 
   insert(segment: Segment): void {
-    assert(segment.list === NONE, `segment ${segment.number} is in a list already`);
+    assert(segment.list === NONE, 'a segment is in two lists');
     const list = listOf(segment);
     const next = this.first[list] as number;
     segment.list = list;
@@ -27,7 +27,7 @@ export class GarbageLists {
 
   remove(segment: Segment): void {
     const { list, previous, next } = segment;
-    assert(list !== NONE, `segment ${segment.number} is in no list`);
+    assert(list !== NONE, 'a segment is in no list');
     if (previous === NONE) this.first[list] = next;
     else this.at(previous).next = next;
     if (next !== NONE) this.at(next).previous = previous;
@@ -41,7 +41,7 @@ export class GarbageLists {
     this.insert(segment);
   }
 
-  /** A segment with about the most garbage; null when none has a 64th. */
+  /** A segment with about the most garbage; null when none has a 128th. */
   most(): Segment | null {
     for (let list = LIST_COUNT - 1; list > 0; list--) {
       const number = this.first[list] as number;
@@ -56,5 +56,6 @@ export class GarbageLists {
 }
 
 function listOf(segment: Segment): number {
-  return Math.min(LIST_COUNT - 1, Math.floor((segment.dead * LIST_COUNT) / segment.used));
+  const list = ((segment.dead * LIST_COUNT) / segment.used) | 0;
+  return list < LIST_COUNT ? list : LIST_COUNT - 1;
 }

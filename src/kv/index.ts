@@ -4,7 +4,7 @@ export * from './result.js';
 export { createKv, type Kv, type KvOptions } from './kv.js';
 export { encodeEvict, encodeSetBudget, NO_BUDGET, type Budget } from './budget.js';
 export { chargeOf, ITEM_CHARGE_BYTES } from './charge.js';
-export type { EvictionPolicy, Evictor } from './evict-choice.js';
+export type { EvictionPolicy, Evictor } from './evictor.js';
 export { growth, growthOf } from './growth.js';
 export { encodeReap } from './reap.js';
 export { SESSION_WINDOW } from './session.js';

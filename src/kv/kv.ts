@@ -26,7 +26,7 @@ import type {
 import type { Budget } from './budget.js';
 import { isWriteOp } from './command.js';
 import { Digest } from './digest.js';
-import { createEvictor, type EvictionPolicy, type Evictor } from './evict-choice.js';
+import { createEvictor, type EvictionPolicy, type Evictor } from './evictor.js';
 import { hashText, NotedSums } from './noted-sums.js';
 import { malformed, readOp } from './operands.js';
 import { runRead } from './reads.js';
@@ -87,6 +87,8 @@ export interface Kv extends StateMachine {
 
   /** Itself, as what a leader looks at to keep it within its budget. */
   readonly memory: Kv;
+  /** Of the table, and of who chooses what goes. */
+  readonly memoryBytes: number;
   /** The sum of the items' charges. */
   readonly charge: number;
   readonly budget: Budget;
@@ -100,6 +102,8 @@ export interface Kv extends StateMachine {
   notedUpTo(index: LogIndex): Uint8Array;
   /** Of the present items. */
   rehash(): StateRehash;
+  /** Moves at most `itemsMax` items of the table together, to give memory back; false when nothing was to do. */
+  maintain(itemsMax: number): boolean;
 }
 
 export function createKv(options: KvOptions): Kv {
@@ -222,6 +226,11 @@ class ShardKv implements Kv {
     return this;
   }
 
+  get memoryBytes(): number {
+    const { table, evictor } = this.state;
+    return table.memoryBytes + (evictor?.memoryBytes ?? 0);
+  }
+
   get charge(): number {
     return this.state.charge;
   }
@@ -256,6 +265,11 @@ class ShardKv implements Kv {
 
   nextDueMs(): number {
     return this.state.table.nextDueMs;
+  }
+
+  maintain(itemsMax: number): boolean {
+    this.state.found.forget(); // the item that was looked at last must not keep memory alive
+    return this.state.table.maintain(itemsMax);
   }
 
   timestampMs(): number {

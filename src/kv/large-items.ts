@@ -7,7 +7,7 @@
  */
 import { assert } from '../base/index.js';
 import type { Digest } from './digest.js';
-import { Item } from './item.js';
+import type { Item } from './item.js';
 
 const PART_BITS = 8;
 const PART_ITEMS = 2 ** PART_BITS;
@@ -63,7 +63,7 @@ export class LargeItems {
 
   at(number: number): LargeItem {
     const item = this.parts[number >>> PART_BITS]?.items[number & (PART_ITEMS - 1)];
-    assert(item, `large item ${number} is not there`);
+    assert(item, 'a large item is not there');
     return item;
   }
 

@@ -7,8 +7,8 @@
  */
 import { NO_BUDGET, type Budget } from './budget.js';
 import { ITEM_CHARGE_BYTES } from './charge.js';
-import type { Evictor } from './evict-choice.js';
 import { CompactTable } from './compact-table.js';
+import type { Evictor } from './evictor.js';
 import { Item } from './item.js';
 import { KeyHasher } from './key-hash.js';
 import { Sessions } from './sessions.js';
@@ -68,7 +68,10 @@ export class ShardState {
     const { found, evictor } = this;
     const hash = this.hash(bytes, start, end);
     const isThere = this.table.find(hash, bytes, start, end, found) && this.lives(nowMs);
-    if (evictor !== null && this.isReading) evictor.onRead(hash, isThere);
+    if (evictor !== null && this.isReading) {
+      evictor.onRead(hash, isThere);
+      if (isThere) this.table.touch(found);
+    }
     return isThere;
   }
 

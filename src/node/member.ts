@@ -40,9 +40,10 @@ import type { NodePorts } from './api.js';
 import { ClusterView } from './cluster-view.js';
 import { Directory } from './directory.js';
 import { Gossip } from './gossip.js';
-import { infoFacts, configRows } from './info.js';
+import { infoFacts, configRows, memoryLimits } from './info.js';
 import { transferLeadership } from './leadership.js';
 import { Lifecycle } from './lifecycle.js';
+import { Memory } from './memory.js';
 import { MetaClient } from './meta-client.js';
 import { MetaReplicaMachine } from './meta-adapter.js';
 import { Readiness } from './readiness.js';
@@ -83,6 +84,7 @@ export class Member implements PeerHandlers {
   readonly view: ClusterView;
   readonly gossip: Gossip;
   readonly meta: MetaClient;
+  readonly memory: Memory;
   readonly directory: Directory;
   private readonly gateway: Gateway;
   private readonly forwardServer: ForwardServer;
@@ -130,6 +132,7 @@ export class Member implements PeerHandlers {
       nodeOf: (group, replica) => this.view.nodeOf(group, replica),
       mapVersion: () => this.view.version,
       onRoleChange: (replica, change) => {
+        this.memory.onRole(replica);
         this.onRoutesChanged();
         this.lifecycle.onConfiguration(replica);
         this.repair.onConfiguration(replica);
@@ -205,7 +208,7 @@ export class Member implements PeerHandlers {
       metrics: ports.metrics,
       limits: settings.limits,
       info: () => infoFacts(this, ports.clock.monoMs() - this.startedAtMs),
-      config: configRows(settings),
+      config: () => configRows(settings, this.memory),
     });
     this.cache = createCacheServer({
       gateway: this.gateway,
@@ -218,6 +221,18 @@ export class Member implements PeerHandlers {
       sessions,
     });
     this.meta = new MetaClient(this.host, this.view, ports.controlClient);
+    this.memory = new Memory({
+      nodeId: options.nodeId,
+      host: this.host,
+      view: this.view,
+      peers: ports.peers,
+      logger: ports.logger,
+      metrics: ports.metrics,
+      leaderOf: (group) => this.leaderOf(group),
+      limits: memoryLimits(settings),
+      seed: ports.entropy.u32(),
+      proposeShares: (seen, shares, done) => this.meta.proposeShares(seen, shares, done),
+    });
     const { clock, timers, controlClient: client } = ports;
     this.verifier = new ShardVerifier({ host: this.host, view: this.view, clock, timers, client });
     this.balance = new LeaderBalance(this.host, (group) => this.view.preferredLeader(group));
@@ -347,12 +362,14 @@ export class Member implements PeerHandlers {
   private machineOf(group: GroupId): Machine {
     if (group === META_GROUP) return new MetaReplicaMachine((state) => this.view.update(state));
     const shard = this.view.map.shard(group);
-    return this.options.createKv({
+    const kv = this.options.createKv({
       hashSeed: hashSeed(this.options.clusterId, group),
       valueBytesMax: APPLY_VALUE_BYTES_MAX,
       firstSlot: shard?.firstSlot ?? 0,
       lastSlot: shard?.lastSlot ?? 0,
     });
+    this.memory.equip(kv);
+    return kv;
   }
 
   /**
@@ -404,6 +421,7 @@ export class Member implements PeerHandlers {
 
   private onMap(state: MetaState): void {
     this.lifecycle.onMap(state);
+    this.memory.onMap(state);
     this.options.remember(state);
     this.announceAddresses();
     this.onRoutesChanged();
@@ -427,6 +445,7 @@ export class Member implements PeerHandlers {
     if (this.options.writeRefusal() === null) this.balance.poll(this.options.ports.clock.monoMs());
     this.repair.poll();
     this.lifecycle.poll(this.options.ports.clock.monoMs());
+    this.memory.poll(this.options.ports.clock.monoMs());
     this.bootstrapMeta();
     this.tellOwnAddresses();
     this.options.ports.timers.after(HOUSEKEEPING_MS, () => this.housekeeping());
@@ -490,6 +509,8 @@ export class Member implements PeerHandlers {
     onGossipGroup: (group, term, configurationVersion, leader) =>
       this.gossip.onHint(group, term, configurationVersion, leader),
     onMapRequest: (known) => this.gossip.onMapRequest(this.frameFrom, known),
+    onMemory: (report) => this.memory.onReport(this.frameFrom, report),
+    onTouches: (group, hashes) => this.memory.onTouches(group, hashes),
     onMap: (_version, bytes, start, end) => this.gossip.onMap(this.frameFrom, copyBytes(bytes, start, end)),
   };
 

@@ -101,6 +101,26 @@ export interface TransferResponse {
   readonly tookMs: number;
 }
 
+/** Looks at, or changes, settings of the cluster. With `get` and `list` nothing changes; `reset` goes back to the default. */
+export interface ConfigRequest {
+  readonly action: 'get' | 'list' | 'set' | 'reset';
+  /** Empty with `list`. */
+  readonly name: string;
+  readonly value: string;
+}
+export interface ConfigResponse {
+  readonly settings: readonly {
+    readonly name: string;
+    readonly value: string;
+    /** Nobody has set it. */
+    readonly isDefault: boolean;
+    readonly accepts: string;
+    readonly help: string;
+  }[];
+  /** Encoded cluster state after it (meta/ decides the bytes). */
+  readonly state: Uint8Array;
+}
+
 export interface StatusResponse {
   readonly clusterId: string;
   readonly nodeId: NodeId;
@@ -118,6 +138,7 @@ export interface ControlMethods {
   found: { request: FoundRequest; response: FoundResponse };
   report: { request: ReportRequest; response: ReportResponse };
   transfer: { request: TransferRequest; response: TransferResponse };
+  config: { request: ConfigRequest; response: ConfigResponse };
   verify: { request: VerifyRequest; response: VerifyResponse };
   mark: { request: MarkRequest; response: MarkResponse };
   audit: { request: AuditRequest; response: AuditResponse };

@@ -48,6 +48,15 @@ const SAMPLES: {
     },
     response: { state: STATE },
   },
+  config: {
+    request: { action: 'set', name: 'eviction.policy', value: 'lru' },
+    response: {
+      settings: [
+        { name: 'eviction.policy', value: 'lru', isDefault: false, accepts: 'none, lru', help: 'who goes' },
+      ],
+      state: STATE,
+    },
+  },
   transfer: { request: { group: 2, node: 3, forwarded: true }, response: { leader: 3, tookMs: 12 } },
   verify: {
     request: { group: 3, timeoutMs: 60_000 },

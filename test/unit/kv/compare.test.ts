@@ -181,7 +181,16 @@ describe('a result wrapped with its key’s version', () => {
     }
     const wrapped = new Set(rows.map(([command]) => command[0]));
     const without = Object.values(Op).filter((op) => !wrapped.has(op));
-    expect(without).toEqual([Op.dbsize, Op.scan, Op.randomKey, Op.flush, Op.reap, Op.evict, Op.setBudget, Op.mark]);
+    expect(without).toEqual([
+      Op.dbsize,
+      Op.scan,
+      Op.randomKey,
+      Op.flush,
+      Op.reap,
+      Op.evict,
+      Op.setBudget,
+      Op.mark,
+    ]);
   });
 
   test('an error stays as it is', () => {

@@ -1,0 +1,70 @@
+/** Rows of the hit-rate table, and what is judged in them. Pure. */
+
+export interface Rate {
+  readonly name: string;
+  readonly percent: number;
+  /** Held at the end. */
+  readonly items: number;
+}
+
+export interface Cell {
+  readonly stream: string;
+  /** Size of the cache in percent of the keys. */
+  readonly share: number;
+  readonly room: number;
+  readonly optimum: number;
+  readonly gapMax: number | null;
+  readonly rates: readonly Rate[];
+}
+
+const COLUMNS = ['quorate s3fifo', 'quorate lru', 'lru-cache', 'redis lru', 'redis lfu'];
+const OURS = 'quorate s3fifo';
+const OURS_LRU = 'quorate lru';
+const REDIS_LRU = 'redis lru';
+/** Points that Quorate may be under the best of the others. */
+const BEHIND_MAX = 1;
+/** What is asked of Zipf 1.1 with room for 10 %. */
+const ZIPF_11_MIN = 90;
+/** Redis may hold so much more or less than it should before the cell says so. */
+const ITEMS_OFF_MAX = 0.02;
+
+export const HEAD = [
+  `| stream | room | optimum | ${COLUMNS.join(' | ')} | verdict |`,
+  `|---|---|---|${COLUMNS.map(() => '---|').join('')}---|`,
+].join('\n');
+
+export interface Verdict {
+  readonly missed: readonly string[];
+  readonly notes: readonly string[];
+}
+
+export function judge(cell: Cell): Verdict {
+  const missed: string[] = [];
+  const percentOf = (name: string): number | null =>
+    cell.rates.find((rate) => rate.name === name)?.percent ?? null;
+  const ours = percentOf(OURS) ?? 0;
+  const others = cell.rates.filter(({ name }) => name !== OURS && name !== OURS_LRU);
+  const best = Math.max(...others.map(({ percent }) => percent));
+  const expect = (what: string, least: number, value: number): void => {
+    if (value < least) missed.push(`${what} missed by ${(least - value).toFixed(2)}`);
+  };
+  expect('best of the others', best - BEHIND_MAX, ours);
+  if (cell.gapMax !== null) expect('optimum', cell.optimum - cell.gapMax, ours);
+  if (cell.stream === 'zipf 1.1' && cell.share === 10) expect('90 %', ZIPF_11_MIN, ours);
+  const redisLru = percentOf(REDIS_LRU);
+  if (redisLru !== null) expect("lru beside Redis' lru", redisLru - BEHIND_MAX, percentOf(OURS_LRU) ?? 0);
+  const notes = others
+    .filter(({ items }) => Math.abs(items - cell.room) > cell.room * ITEMS_OFF_MAX)
+    .map(({ name, items }) => `${name} holds ${items} of ${cell.room}`);
+  return { missed, notes };
+}
+
+export function cellLine(cell: Cell): string {
+  const { missed, notes } = judge(cell);
+  const rates = COLUMNS.map((name) => {
+    const rate = cell.rates.find((other) => other.name === name);
+    return rate === undefined ? '-' : rate.percent.toFixed(2);
+  });
+  const words = [...(missed.length === 0 ? ['reached'] : missed), ...notes].join('; ');
+  return `| ${cell.stream} | ${cell.share} % | ${cell.optimum.toFixed(2)} | ${rates.join(' | ')} | ${words} |`;
+}
