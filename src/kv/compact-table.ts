@@ -116,7 +116,7 @@ export class CompactTable implements Table {
 
   clear(): void {
     this.store.retire();
-    this.index.clear();
+    this.index.retire();
     this.store = new SegmentStore(SHARED_ARENAS);
     this.index = this.createIndex();
     this.compaction = this.createCompaction();
@@ -176,9 +176,10 @@ export class CompactTable implements Table {
   maintain(itemsMax: number): boolean {
     this.other.forget();
     this.hashed.forget();
+    this.index.close();
     // What is empty begins anew, rather than hold the ends of what it had.
     if (this.itemCount === 0 && this.store.segmentCount > 0) this.clear();
-    return this.compaction.idleStep(itemsMax) || SHARED_ARENAS.tidy();
+    return this.compaction.idleStep(itemsMax) || SHARED_FRAMES.tidy() || SHARED_ARENAS.tidy();
   }
 
   get memoryBytes(): number {
@@ -246,7 +247,9 @@ export class CompactTable implements Table {
 
   private afterWrite(): void {
     this.compaction.step();
-    if (++this.writes % RELAX_WRITES === 0) SHARED_ARENAS.relaxBusy();
+    if (++this.writes % RELAX_WRITES !== 0) return;
+    SHARED_FRAMES.relax();
+    SHARED_ARENAS.relaxBusy();
   }
 
   private split(): void {

@@ -1,7 +1,7 @@
 /**
  * Gives the room of dead items back: takes the segment with about the most garbage, moves its live items, a few at a
  * time, to the segment that gathers such items, and frees it. Each write pays for so much that garbage stays within an
- * eighth of what lives. An idle table begins at a 32nd and goes on to a 128th: the two are apart, since the last garbage
+ * eighth of what lives. An idle table begins at a 32nd and goes on to a 256th: the two are apart, since the last garbage
  * is the most expensive, and a table with a few writes now and then must not be rewritten for each of them.
  *
  * Nothing that a frozen view pins is emptied: it couldn't be freed.
@@ -15,7 +15,7 @@ import type { SegmentStore } from './segment-store.js';
 const SLACK_BYTES = SEGMENT_BYTES / 4;
 const BUSY_SHARE = 1 / 8;
 const IDLE_BEGIN_SHARE = 1 / 32;
-const IDLE_END_SHARE = 1 / 128;
+const IDLE_END_SHARE = 1 / 256;
 /** What one write does at most: more than the garbage that it makes can ask for, and far below a millisecond. */
 const STEP_ITEMS_MAX = 64;
 const STEP_BYTES_MAX = 64 * 1024;

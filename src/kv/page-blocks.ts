@@ -1,6 +1,6 @@
 /**
  * The index's memory: a block for each page that has items. A block has one of some thirty sizes, each an eighth or so
- * larger than the last, and blocks of a size stand without a gap in frames of their own: when one is freed, the last of
+ * larger than the last and such that whole ones fill a frame, and blocks of a size stand without a gap in frames of their own: when one is freed, the last of
  * its size moves into its place. So there is never more waste than one frame per size.
  *
  * An address is a word's place in all arenas, as a signed 32-bit integer.
@@ -8,20 +8,27 @@
  *   block: page number | tags, four a word | positions, one a word
  *
  * A block moves when another of its size is freed: nobody keeps an address across a call that frees. Pages of more than
- * 512 items, which only equal hashes can make, have an array of their own.
+ * 800 items, which only equal hashes can make, have an array of their own.
  */
 import { assert } from '../base/index.js';
-import { FRAME_WORDS, FRAME_BYTES, type FramePool } from './page-frames.js';
+import { FRAME_WORDS, FRAME_BYTES, type FrameArena, type FrameOwner, type FramePool } from './page-frames.js';
 
-/** Block sizes in items, by class; class 0 is a page without a block. Multiples of 4. */
+/** Classes differ by at least so many items: fewer would be as many moves from block to block. */
+const CLASS_STEP_MIN = 3;
+/** Block sizes in items, by class; class 0 is a page without a block. */
 export const CAPACITIES = capacities();
 export const SINGLE = CAPACITIES.length;
 const CAPACITY_MAX = CAPACITIES[SINGLE - 1] as number;
 const ARENA_BITS = 14;
 const ARENA_MASK = 2 ** ARENA_BITS - 1;
 
+/** Words that the tags take. */
+export function tagWords(capacity: number): number {
+  return (capacity + 3) >> 2;
+}
+
 export function blockWords(capacity: number): number {
-  return 1 + capacity / 4 + capacity;
+  return 1 + tagWords(capacity) + capacity;
 }
 
 /** Smallest class for so many items. */
@@ -32,7 +39,7 @@ export function classFor(count: number): number {
   return size;
 }
 
-export class PageBlocks {
+export class PageBlocks implements FrameOwner {
   private readonly frames: number[][] = CAPACITIES.map(() => []);
   /** Blocks of each class. */
   private readonly counts = CAPACITIES.map(() => 0);
@@ -50,7 +57,7 @@ export class PageBlocks {
   /** The words in which the block at an address of a class stands, from `offsetOf` on. */
   wordsOf(size: number, address: number): Int32Array {
     if (size === SINGLE) return this.singles[address] as Int32Array;
-    return this.pool.arenas[address >>> ARENA_BITS] as Int32Array;
+    return (this.pool.arenas[address >>> ARENA_BITS] as FrameArena).words;
   }
 
   offsetOf(size: number, address: number): number {
@@ -66,7 +73,7 @@ export class PageBlocks {
     const perFrame = blocksPerFrame(size);
     const frame = Math.floor(index / perFrame);
     if (frame === frames.length) {
-      frames.push(this.pool.take());
+      frames.push(this.pool.take(this));
       this.frameCount++;
     }
     const address = this.addressOf(size, index);
@@ -100,17 +107,29 @@ export class PageBlocks {
     }
   }
 
-  /** Gives all frames back. */
-  clear(): void {
-    for (const frames of this.frames) {
-      for (const frame of frames) this.pool.give(frame);
-      frames.length = 0;
+  /** Gives all frames back, later and in steps; the blocks must not be used again. */
+  retire(): void {
+    for (const frames of this.frames) this.pool.retire(frames);
+  }
+
+  /** For the pool alone, which wants the frame back: moves its blocks to another. */
+  moveFrame(frame: number): void {
+    const size = this.frames.findIndex((frames) => frames.includes(frame));
+    const frames = this.frames[size];
+    assert(frames, `frame ${frame} is another's`);
+    const index = frames.indexOf(frame);
+    const from = this.pool.wordsOf(frame);
+    const start = (frame * FRAME_WORDS) & ARENA_MASK;
+    const to = this.pool.take(this);
+    this.pool.wordsOf(to).set(from.subarray(start, start + FRAME_WORDS), (to * FRAME_WORDS) & ARENA_MASK);
+    frames[index] = to;
+    const first = index * blocksPerFrame(size);
+    const end = Math.min(this.counts[size] as number, first + blocksPerFrame(size));
+    for (let at = first; at < end; at++) {
+      const address = this.addressOf(size, at);
+      this.onMoved(this.wordsOf(size, address)[this.offsetOf(size, address)] as number, address);
     }
-    this.counts.fill(0);
-    this.singles.length = 0;
-    this.freeSingles.length = 0;
-    this.frameCount = 0;
-    this.singleBytes = 0;
+    this.pool.give(frame);
   }
 
   get memoryBytes(): number {
@@ -143,7 +162,7 @@ export class PageBlocks {
   }
 }
 
-/** What a single block has room for. */
+/** What a single block has room for: a multiple of 4. */
 export function capacityOfSingle(words: Int32Array): number {
   return ((words.length - 1) * 4) / 5;
 }
@@ -156,9 +175,13 @@ function blocksPerFrame(size: number): number {
 
 function capacities(): number[] {
   const list = [0];
-  for (let capacity = 4; capacity <= 512;) {
-    list.push(capacity);
-    capacity += capacity < 64 ? 4 : 2 ** (Math.floor(Math.log2(capacity)) - 3);
+  for (let perFrame = Math.floor(FRAME_WORDS / blockWords(4)); perFrame >= 1; perFrame--) {
+    const words = Math.floor(FRAME_WORDS / perFrame);
+    // The most that fits: a word of every five is for tags.
+    let capacity = Math.floor(((words - 1) * 4) / 5);
+    while (blockWords(capacity + 1) <= words) capacity++;
+    while (blockWords(capacity) > words) capacity--;
+    if (capacity >= (list.at(-1) as number) + CLASS_STEP_MIN) list.push(capacity);
   }
   return list;
 }

@@ -6,7 +6,7 @@
  * Works on one page at a time, the one that was opened last. Keys are not known here: a split asks for hashes.
  */
 import { assert } from '../base/index.js';
-import { CAPACITIES, capacityOfSingle, classFor, PageBlocks, SINGLE } from './page-blocks.js';
+import { CAPACITIES, capacityOfSingle, classFor, PageBlocks, SINGLE, tagWords } from './page-blocks.js';
 import { countIn, PageDirectory, PAGES_MAX, sizeIn } from './page-directory.js';
 import type { FramePool } from './page-frames.js';
 
@@ -64,7 +64,7 @@ export class PageIndex {
     const capacity = (this.capacity =
       size === SINGLE ? capacityOfSingle(words) : (CAPACITIES[size] as number));
     this.tagsAt = blocks.offsetOf(size, address) + 1;
-    this.positionsAt = this.tagsAt + (capacity >> 2);
+    this.positionsAt = this.tagsAt + tagWords(capacity);
   }
 
   /** First slot of the open page from `slot` on whose tag is that of `hash`, or perhaps not; -1 when there is none. */
@@ -181,9 +181,17 @@ export class PageIndex {
     return this.page;
   }
 
-  /** Gives the memory back; the index must not be used again. */
-  clear(): void {
-    this.blocks.clear();
+  /** Closes the open page: its words would keep memory alive that was moved elsewhere since. */
+  close(): void {
+    this.words = NO_WORDS;
+    this.count = 0;
+    this.size = 0;
+    this.capacity = 0;
+  }
+
+  /** Gives the memory back, later and in steps; the index must not be used again. */
+  retire(): void {
+    this.blocks.retire();
   }
 
   get memoryBytes(): number {

@@ -1,5 +1,5 @@
 /**
- * The memory that segments are made of: slots of 64 KiB in arenas of 33 MiB, shared by all tables of the process.
+ * The memory that segments and the index are made of: slots of 64 KiB in arenas of 33 MiB, shared by all tables of the process.
  *
  * Why so large: the C library takes what is above 32 MiB from the system by itself, untouched, and gives it back when it
  * is freed, whereas smaller pieces come from its heap, which keeps what is freed between what is not. Untouched slots take
@@ -16,10 +16,12 @@ const ARENA_SLOTS = 528;
 /** Slots of dropped tables that one `relax` takes back: microseconds. */
 const RELAX_SLOTS = 64;
 /** An arena is moved when so much of what it takes is waste, and at least so many bytes. */
-const WASTE_SHARE = 1 / 64;
-/** While tables are written to, so many free slots, and a quarter of what is held, are no waste: they will be used. */
+const WASTE_SHARE = 1 / 256;
+/** While tables are written to, so many free slots, and a quarter of what is held, are no waste: they will be used,
+ * and while an arena is moved it is there twice. */
 const BUSY_FREE_SLOTS = 32;
-const WASTE_BYTES_MIN = 4 * SEGMENT_BYTES;
+const BUSY_FREE_SHARE = 1 / 4;
+const WASTE_BYTES_MIN = 2 * SEGMENT_BYTES;
 
 /** Whoever holds a slot. Its bytes may move between any two calls: it is told by way of these fields. */
 export interface SlotHolder {
@@ -29,6 +31,8 @@ export interface SlotHolder {
   start: number;
   /** Bytes from there on that count. */
   readonly used: number;
+  /** The fields above were set. */
+  onPlaced?(): void;
 }
 
 interface Arena {
@@ -51,7 +55,7 @@ export class SegmentArenas {
   /** Slot of `leaving` that is moved next. */
   private leavingSlot = 0;
   /** What tables that were cleared held. */
-  private readonly retired: SlotHolder[][] = [];
+  private readonly retired: (SlotHolder | null)[][] = [];
 
   /** Gives the holder a slot, of any content. */
   take(holder: SlotHolder): void {
@@ -81,7 +85,7 @@ export class SegmentArenas {
   }
 
   /** Takes back all these slots, at once as far as the caller can tell; `relax` does it. */
-  retire(holders: SlotHolder[]): void {
+  retire(holders: (SlotHolder | null)[]): void {
     if (holders.length > 0) this.retired.push(holders);
   }
 
@@ -95,12 +99,12 @@ export class SegmentArenas {
         this.retired.pop();
         break;
       }
-      this.give(holder);
+      if (holder !== null) this.give(holder);
     }
     return true;
   }
 
-  /** Now and then while tables are written to: as `relax`, and as `tidy` when a fifth of all slots is free. */
+  /** Now and then while tables are written to: as `relax`, and as `tidy` when many slots are free. */
   relaxBusy(): void {
     if (this.relax()) return;
     let held = 0;
@@ -109,7 +113,7 @@ export class SegmentArenas {
       held += arena.heldCount;
       free += arena.free.length;
     }
-    if (this.leaving !== null || free > held / 4 + BUSY_FREE_SLOTS) this.tidy();
+    if (this.leaving !== null || free > held * BUSY_FREE_SHARE + BUSY_FREE_SLOTS) this.tidy();
   }
 
   /** One step of giving memory back, for a table that is idle: at most one segment is copied. False: nothing to do. */
@@ -194,6 +198,7 @@ function place(holder: SlotHolder, arena: Arena, slot: number): void {
   holder.bytes = arena.bytes;
   holder.view = arena.view;
   holder.start = slot * SEGMENT_BYTES;
+  holder.onPlaced?.();
 }
 
 function dirtyBytesOf(arena: Arena, slot: number, holder: SlotHolder): number {

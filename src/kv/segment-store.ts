@@ -45,6 +45,7 @@ export class SegmentStore {
   private gathering: Segment | null = null;
   private epoch = 0;
   private readonly views: FrozenSegments[] = [];
+  private isRetired = false;
   private readonly places = new ItemPlaces();
 
   constructor(private readonly arenas: SegmentArenas) {
@@ -188,6 +189,7 @@ export class SegmentStore {
     const index = this.views.indexOf(view);
     if (index < 0) return;
     this.views.splice(index, 1);
+    if (this.isRetired && this.views.length === 0) this.retire();
   }
 
   /** For the view alone: it has read the segment. */
@@ -228,10 +230,11 @@ export class SegmentStore {
     this.arenas.give(segment);
   }
 
-  /** Gives all memory back in constant time; the store must not be used again, but by views of it that are open. */
+  /** Gives all memory back in constant time, after its views: they alone may use the store from here on. */
   retire(): void {
-    if (this.views.length > 0) return; // then the collector takes it after them
-    this.arenas.retire(this.segments.filter((segment) => segment !== null));
+    this.isRetired = true;
+    if (this.views.length > 0) return;
+    this.arenas.retire(this.segments);
   }
 
   /** What segments and large items take. */

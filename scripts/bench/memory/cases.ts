@@ -5,11 +5,13 @@ export type Case = (typeof CASES)[number];
 
 export const KEY_BYTES = 16;
 export const VALUE_BYTES = 32;
-/** Bytes a key over key and value, by what the system said that it takes (`resident`) and by what the table counts. */
+/** Bytes a key over key and value, by what the system said that it takes (`resident`) and by what the table counts (of a Map: its heap's). */
 export interface MemoryFigures {
   readonly freshBytes: number;
   /** After as many overwrites as there are keys, a fifth of them deleted, and the tables tidied up. */
   readonly usedBytes: number;
+  /** As `usedBytes`, before they were tidied up. */
+  readonly busyBytes: number;
   readonly countedFreshBytes: number;
   readonly countedUsedBytes: number;
 }
@@ -21,8 +23,22 @@ export interface SpeedFigures {
   readonly setNs: number;
 }
 
-/** The longest single operations of each kind, in milliseconds of CPU and of the clock. */
-export type StepFigures = Readonly<Record<string, { readonly cpuMs: number; readonly wallMs: number }>>;
+/** The longest single operations of a kind, in milliseconds. */
+export interface StepRow {
+  /** Of those during which the collector didn't run: CPU time, or the clock's if that is less. */
+  readonly ms: number;
+  /** The second longest. */
+  readonly second: number;
+  /** How many took 1 ms or more. */
+  readonly above: number;
+  /** By the clock: with whatever else ran on the machine. */
+  readonly wallMs: number;
+  /** By the clock, of those during which the collector ran. */
+  readonly withCollection: number;
+  readonly count: number;
+}
+
+export type StepFigures = Readonly<Record<string, StepRow>>;
 
 /** Writes the name of key `n`, `key:` and twelve digits. */
 export function writeKey(key: Uint8Array, n: number): void {
