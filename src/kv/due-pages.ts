@@ -62,7 +62,11 @@ export class DuePages {
 
   /** First page from `from` on with an item due by `nowMs`, as far as is known; -1 when there is none. */
   nextPage(from: number, nowMs: number): number {
-    for (let part = from >>> PART_BITS, at = from & (PART_PAGES - 1); part < this.parts.length; part++, at = 0) {
+    for (
+      let part = from >>> PART_BITS, at = from & (PART_PAGES - 1);
+      part < this.parts.length;
+      part++, at = 0
+    ) {
       if ((this.leasts[part] as number) > nowMs) continue;
       const bounds = this.parts[part] as Float64Array;
       for (; at < PART_PAGES; at++) if ((bounds[at] as number) <= nowMs) return part * PART_PAGES + at;

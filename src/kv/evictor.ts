@@ -83,6 +83,8 @@ class HandEvictor implements Evictor {
   /** Places on the page of those who go, from `nextSpare` on. */
   private readonly spares: number[] = [];
   private nextSpare = 0;
+  /** The part of an item that the pages so far owe. */
+  private carry = 0;
 
   constructor(
     private readonly policy: Exclude<EvictionPolicy, 'none'>,
@@ -166,12 +168,17 @@ class HandEvictor implements Evictor {
     this.spares.length = this.nextSpare = 0;
     this.cursor = this.source.sweep(this.cursor, this.item, this.visit);
     const { scale, scores, spares } = this;
-    const below = scale.quantile(share);
-    // At most twice the page's share: where all are equal, no page is to be emptied at once.
-    const most = Math.ceil(this.count * Math.min(1, 2 * share + 0.15));
-    while (spares.length < most) {
+    scale.cut(share);
+    let most = this.carry;
+    for (let i = 0; i < this.count; i++) {
+      const score = scores[i] as number;
+      if (score < scale.below) most++;
+      else if (score < scale.upTo) most += scale.part;
+    }
+    this.carry = most - Math.floor(most);
+    while (spares.length < Math.floor(most)) {
       const lowest = this.lowest();
-      if (lowest < 0 || (scores[lowest] as number) >= below) return;
+      if (lowest < 0) return;
       scores[lowest] = SCORE_LIMIT;
       spares.push(lowest);
     }

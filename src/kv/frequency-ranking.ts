@@ -18,26 +18,33 @@ const WINDOW_PER_ITEM = 100;
 /** The first window after a hot set moved; each is twice as long as the one before. */
 const SHORT_WINDOW_PER_ITEM = 2;
 const UNREAD_HANDICAP = 1;
+/** A power of two. */
+const MISSED_SLOTS = 512;
 /** Youth stays below one count. */
 const AGE_WEIGHT = 0.999;
 /** Reads of known keys, for each item, that make one reading of the share of hits. */
 const READING_PER_ITEM = 1;
 const READING_MIN = 256;
 /** How far the share falls below its mean before the hot set is taken for another. */
-const FALL_MIN = 0.1;
+const FALL_MIN = 0.15;
+const DEVIATIONS_MIN = 3;
+const READINGS_OF_MEAN = 16;
+const DEVIATION_FIRST = 0.05;
 /** A reading of so few known keys says nothing. */
 const KNOWN_SHARE_MIN = 0.05;
 
 export class FrequencyRanking implements Ranking {
   private sketch: FrequencySketch;
   private size: number;
-  /** Touches from another replica came in since this one chose last: it sees no reads, so writes stand for them. */
-  private isFollowing = false;
+  /** Hashes of keys that were asked for in vain and not written since; newer ones take their place. */
+  private readonly missed = new Uint32Array(MISSED_SLOTS);
   private reads = 0;
   private hits = 0;
   private knownMisses = 0;
   /** Mean share of hits among reads of known keys; below 0 while unknown. */
   private meanShare = -1;
+  /** How far readings are off that mean, on the whole. */
+  private deviation = 0;
 
   constructor(itemCount: number, seed: number) {
     this.size = Math.max(64, itemCount);
@@ -49,7 +56,6 @@ export class FrequencyRanking implements Ranking {
   }
 
   fit(itemCount: number): void {
-    this.isFollowing = false;
     const size = refit(this.size, itemCount);
     if (size === 0) return;
     this.size = size;
@@ -60,14 +66,20 @@ export class FrequencyRanking implements Ranking {
   onRead(hash: number, hit: boolean): void {
     const before = this.sketch.add(hash);
     if (this.sketch.advance(1)) this.widen();
-    if (hit) this.hits++;
-    else if (before > 0) this.knownMisses++;
+    if (hit) {
+      this.hits++;
+    } else {
+      this.missed[hash & (MISSED_SLOTS - 1)] = hash;
+      if (before > 0) this.knownMisses++;
+    }
     if (++this.reads >= Math.max(READING_MIN, this.size * READING_PER_ITEM)) this.takeReading();
   }
 
-  /** A new item is mostly one that was just asked for in vain, and counted then. */
+  /** A new item is mostly one that was just asked for in vain, and counted then: it is not counted again. */
   onWrite(hash: number, isNew: boolean): void {
-    if (!isNew || this.isFollowing || this.sketch.estimate(hash) === 0) this.sketch.add(hash);
+    const slot = hash & (MISSED_SLOTS - 1);
+    if (isNew && this.missed[slot] === hash) this.missed[slot] = 0;
+    else this.sketch.add(hash);
   }
 
   score(item: Item, youth: number): number {
@@ -81,7 +93,6 @@ export class FrequencyRanking implements Ranking {
   }
 
   learn(hash: number, level: number): void {
-    this.isFollowing = true;
     this.sketch.learn(hash, Math.min(level, COUNT_MAX));
   }
 
@@ -95,13 +106,22 @@ export class FrequencyRanking implements Ranking {
 
   private takeReading(): void {
     const known = this.hits + this.knownMisses;
-    if (known > this.reads * KNOWN_SHARE_MIN) {
-      const share = this.hits / known;
-      if (this.meanShare < 0) this.meanShare = share;
-      else if (share < this.meanShare - FALL_MIN) this.onOtherHotSet();
-      else this.meanShare += (share - this.meanShare) / (share > this.meanShare ? 4 : 8);
-    }
+    if (known > this.reads * KNOWN_SHARE_MIN) this.compare(this.hits / known);
     this.reads = this.hits = this.knownMisses = 0;
+  }
+
+  /** Where the share goes up and down anyway, as in a loop, a fall has to be the larger. */
+  private compare(share: number): void {
+    const rise = this.meanShare < 0 ? 0 : share - this.meanShare;
+    if (this.meanShare < 0) {
+      this.meanShare = share;
+      this.deviation = DEVIATION_FIRST;
+    } else if (-rise > Math.max(FALL_MIN, DEVIATIONS_MIN * this.deviation)) {
+      this.onOtherHotSet();
+    } else {
+      this.deviation += (Math.abs(rise) - this.deviation) / READINGS_OF_MEAN;
+      this.meanShare += rise / READINGS_OF_MEAN;
+    }
   }
 
   private onOtherHotSet(): void {

@@ -252,8 +252,12 @@ export class PageIndex {
     for (let page = 0; page < this.directory.pageCount; page++) {
       this.openPage(page);
       assert(this.count <= this.capacity, `page ${page} has ${this.count} items in ${this.capacity} places`);
-      assert((this.count === 0) === (this.size === 0), `page ${page} of ${this.count} has class ${this.size}`);
-      if (this.size !== 0) assert(this.words[this.tagsAt - 1] === page, `the block of page ${page} is another's`);
+      assert(
+        (this.count === 0) === (this.size === 0),
+        `page ${page} of ${this.count} has class ${this.size}`,
+      );
+      if (this.size !== 0)
+        assert(this.words[this.tagsAt - 1] === page, `the block of page ${page} is another's`);
       items += this.count;
       for (let slot = 0; slot < this.count; slot++) visit(this.positionAt(slot), this.tagAt(slot), page);
     }

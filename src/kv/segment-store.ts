@@ -266,7 +266,10 @@ export class SegmentStore {
           assert(positions.has(position), `the item at ${position} lives, but is not in the index`);
         }
       }
-      assert(deadHere === segment.dead, `segment ${segment.number}: ${deadHere} dead bytes, not ${segment.dead}`);
+      assert(
+        deadHere === segment.dead,
+        `segment ${segment.number}: ${deadHere} dead bytes, not ${segment.dead}`,
+      );
       used += segment.used;
       dead += deadHere;
       count++;

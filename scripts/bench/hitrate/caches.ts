@@ -1,13 +1,7 @@
 /** Caches in this process, as a client beside them uses them: get, and set what was missing. */
 import { LRUCache } from 'lru-cache';
 
-import {
-  appendCommand,
-  beginEntry,
-  ByteReader,
-  ByteWriter,
-  finishEntry,
-} from '../../../src/base/index.js';
+import { appendCommand, beginEntry, ByteReader, ByteWriter, finishEntry } from '../../../src/base/index.js';
 import {
   beginSet,
   createKv,

@@ -14,8 +14,7 @@ export interface HitrateOptions {
 }
 
 export type ParsedHitrateOptions =
-  | { readonly ok: true; readonly options: HitrateOptions }
-  | { readonly ok: false; readonly problem: string };
+  { readonly ok: true; readonly options: HitrateOptions } | { readonly ok: false; readonly problem: string };
 
 export const HITRATE_HELP = `npm run bench:hitrate -- [options]
 
@@ -24,8 +23,8 @@ Hit rates of Quorate (its state machine with table and policies, in this process
 them what the best fixed choice of keys would hit, and a verdict for each.
 
   --keys N        keys (default 1000000)
-  --requests N    requests to warm up, and as many again that count (default 20 for each key)
-  --quick         20000 keys and 20 requests for each: about a minute
+  --requests N    requests to warm up, and as many again that count (default 10 for each key)
+  --quick         20000 keys: some minutes
   --shares LIST   sizes in percent, separated by commas (default 1,10,50)
   --only WORDS    streams by name, separated by commas: --only zipf,leaders
   --no-redis      without redis-server
@@ -36,7 +35,7 @@ Exit codes: 0 measured, whatever the verdicts; 2 usage.`;
 
 const KEYS_DEFAULT = 1_000_000;
 const KEYS_QUICK = 20_000;
-const REQUESTS_PER_KEY = 20;
+const REQUESTS_PER_KEY = 10;
 
 export function parseHitrateOptions(words: readonly string[]): ParsedHitrateOptions {
   let keys = KEYS_DEFAULT;
