@@ -28,7 +28,7 @@ const READING_MIN = 256;
 /** How far the share falls below its mean before the hot set is taken for another. */
 const FALL_MIN = 0.15;
 const DEVIATIONS_MIN = 3;
-const READINGS_OF_MEAN = 16;
+const READINGS_OF_MEAN = 8;
 const DEVIATION_FIRST = 0.05;
 /** A reading of so few known keys says nothing. */
 const KNOWN_SHARE_MIN = 0.05;
@@ -44,7 +44,7 @@ export class FrequencyRanking implements Ranking {
   /** Mean share of hits among reads of known keys; below 0 while unknown. */
   private meanShare = -1;
   /** How far readings are off that mean, on the whole. */
-  private deviation = 0;
+  private deviation = DEVIATION_FIRST;
 
   constructor(itemCount: number, seed: number) {
     this.size = Math.max(64, itemCount);
@@ -113,15 +113,10 @@ export class FrequencyRanking implements Ranking {
   /** Where the share goes up and down anyway, as in a loop, a fall has to be the larger. */
   private compare(share: number): void {
     const rise = this.meanShare < 0 ? 0 : share - this.meanShare;
-    if (this.meanShare < 0) {
-      this.meanShare = share;
-      this.deviation = DEVIATION_FIRST;
-    } else if (-rise > Math.max(FALL_MIN, DEVIATIONS_MIN * this.deviation)) {
-      this.onOtherHotSet();
-    } else {
-      this.deviation += (Math.abs(rise) - this.deviation) / READINGS_OF_MEAN;
-      this.meanShare += rise / READINGS_OF_MEAN;
-    }
+    const isFall = -rise > Math.max(FALL_MIN, DEVIATIONS_MIN * this.deviation);
+    this.deviation += (Math.abs(rise) - this.deviation) / READINGS_OF_MEAN;
+    if (isFall) this.onOtherHotSet();
+    else this.meanShare = this.meanShare < 0 ? share : this.meanShare + rise / READINGS_OF_MEAN;
   }
 
   private onOtherHotSet(): void {
