@@ -109,11 +109,12 @@ async function measureCell(
   let optimum = 0;
   for (const open of openers) {
     const stream = kind.create(options.keys, room, SEED);
-    optimum = stream.optimum;
     const cache = await open();
     await ask(cache, stream, options.requests);
     if (cache instanceof RedisCache) cache.settle();
+    stream.begin?.();
     const hits = await ask(cache, stream, options.requests);
+    optimum = stream.optimum;
     rates.push({
       name: cache.name,
       percent: (100 * hits) / options.requests,

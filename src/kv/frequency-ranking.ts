@@ -30,8 +30,8 @@ const FALL_MIN = 0.15;
 const DEVIATIONS_MIN = 3;
 const READINGS_OF_MEAN = 8;
 const DEVIATION_FIRST = 0.05;
-/** A reading of so few known keys says nothing. */
-const KNOWN_SHARE_MIN = 0.05;
+/** A reading in which fewer of the keys are known says nothing: a scan, or the part of a loop that has no room. */
+const KNOWN_SHARE_MIN = 0.3;
 
 export class FrequencyRanking implements Ranking {
   private sketch: FrequencySketch;

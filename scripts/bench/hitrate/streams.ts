@@ -8,6 +8,8 @@ export interface Stream {
   next(): number;
   /** Share of hits, in percent, of a cache that always holds the keys asked for most often. */
   readonly optimum: number;
+  /** From here on it counts: where the optimum depends on which part of the stream is looked at. */
+  begin?(): void;
 }
 
 export interface StreamKind {
@@ -92,14 +94,25 @@ const bursts: StreamKind = {
   gapMax: 2,
   create: (keys, room, seed) => {
     const draw = zipf(keys, MIXED_EXPONENT, new Prng(seed));
+    const drawn = zipfOptimum(keys, MIXED_EXPONENT, room);
     let fresh = keys;
     let at = 0;
+    let draws = 0;
+    let count = 0;
     return {
       next: () => {
+        count++;
         if (at === 30 * room) at = 0;
-        return at++ < 20 * room ? draw() : fresh++;
+        if (at++ >= 20 * room) return fresh++;
+        draws++;
+        return draw();
       },
-      optimum: (zipfOptimum(keys, MIXED_EXPONENT, room) * 2) / 3,
+      begin: () => {
+        draws = count = 0;
+      },
+      get optimum() {
+        return count === 0 ? 0 : (drawn * draws) / count;
+      },
     };
   },
 };

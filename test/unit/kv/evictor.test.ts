@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Prng } from '../../../src/base/index.js';
 import { chargeOf } from '../../../src/kv/charge.js';
 import { createEvictor, type EvictionPolicy, type Evictor } from '../../../src/kv/evictor.js';
-import { Item } from '../../../src/kv/item.js';
+import type { Item } from '../../../src/kv/item.js';
 import type { ItemName } from '../../../src/kv/table.js';
 
 type Policy = Exclude<EvictionPolicy, 'none'>;
