@@ -47,6 +47,8 @@ const SHARE = 0.05;
 const SHARE_MAX = 0.5;
 /** Pages looked at in one call, each of about 40 items. */
 const PAGES_MAX = 128;
+/** Items named by a call that found too few so, each the lowest of its page. */
+const MORE_MAX = 64;
 /** Items of one page that are ranked: as many as a page has, unless hashes collide. */
 const PAGE_ITEMS_MAX = 512;
 /** Named ahead, to be given out by the next calls; dropped when so many reads and writes came in between. */
@@ -125,7 +127,13 @@ class HandEvictor implements Evictor {
       if (pages++ === PAGES_MAX) break;
       this.turn(share);
     }
-    if (into.length === first) charge = this.nameAnyone(into);
+    for (let more = 0; more < MORE_MAX && charge < chargeMin && into.length - first < countMax; more++) {
+      const found = this.nameAnyone(into);
+      if (found === 0) break;
+      charge += found;
+    }
+    // Those that were named are still there: whoever named them lost the leadership, or their command.
+    if (into.length === first) this.named.clear();
     return charge;
   }
 
@@ -218,7 +226,7 @@ class HandEvictor implements Evictor {
     return lowest;
   }
 
-  /** None was among the lowest, or all are on their way out: then the lowest that is left goes, whoever it is. */
+  /** Too few were among the lowest: then the lowest of a page that is not on its way out goes, whoever it is. */
   private nameAnyone(into: ItemName[]): number {
     for (let pages = 0; pages < PAGES_MAX; pages++) {
       this.turn(0);
@@ -228,8 +236,6 @@ class HandEvictor implements Evictor {
       this.spares.push(lowest);
       return this.giveSpares(1, 1, into);
     }
-    // Those that were named are still there: whoever named them lost the leadership, or their command.
-    this.named.clear();
     return 0;
   }
 }
