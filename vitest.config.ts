@@ -16,6 +16,9 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/sim/**', 'test/integration/**', 'test/structure/breaking/**'],
           pool: 'threads',
+          // Files share a worker's modules: loading them anew for each file costs more than the tests. No test may
+          // leave something behind in a module.
+          isolate: false,
           maxWorkers: 2,
           testTimeout: 20_000,
           sequence: { groupOrder: 0 },

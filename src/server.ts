@@ -17,6 +17,7 @@ import {
   fatalReasonOf,
   httpListeners,
   lz4Compressor,
+  machineMemoryBytes,
   nodeFiles,
   onAskedToEnd,
   openLevelStore,
@@ -27,10 +28,10 @@ import {
   systemTimers,
   tcpStreams,
 } from './adapters/index.js';
-import { EXIT_CODES, MetricsRegistry } from './base/index.js';
+import { EXIT_CODES, MetricsRegistry, VERSION } from './base/index.js';
 import type { Fatal } from './base/index.js';
 import type { ServerRequest } from './cli/index.js';
-import { createNode, VERSION } from './node/index.js';
+import { createNode } from './node/index.js';
 import type { NodePorts } from './node/index.js';
 import type { Logger } from './ports/index.js';
 import { describeRespListener } from './settings/index.js';
@@ -50,7 +51,7 @@ export function runServer(request: ServerRequest): Promise<number> {
 }
 
 function runNode(loaded: LoadedSettings, watchParent: boolean, ended: (exitCode: number) => void): void {
-  const { settings } = loaded;
+  const settings = withMemory(loaded.settings);
   const logger = createPinoLogger({ level: settings.logLevel, fields: { pid: process.pid } });
   const fatal = createFatal(logger);
   endOnUncaught(fatal);
@@ -92,6 +93,16 @@ function runNode(loaded: LoadedSettings, watchParent: boolean, ended: (exitCode:
       http: settings.http,
     });
   });
+}
+
+/** What `auto` means here: half of the machine, or of this node's part of it where several run side by side. */
+function withMemory(settings: NodeSettings): NodeSettings {
+  if (settings.memory.max !== 'auto') return settings;
+  const nodesHere = Math.max(1, Number(process.env['QUORATE_NODES_HERE']) || 1);
+  return {
+    ...settings,
+    memory: { ...settings.memory, max: Math.floor(machineMemoryBytes() / 2 / nodesHere) },
+  };
 }
 
 function createPorts(settings: NodeSettings, logger: Logger, fatal: Fatal): NodePorts {

@@ -9,21 +9,12 @@ import { loadPackageDefinition } from '@grpc/grpc-js';
 import type { ServiceClientConstructor } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 
-import { QuorateError } from '../base/index.js';
 import type { NodeAddresses } from '../base/index.js';
-import type { ControlMethod, ControlMethods, Instance } from '../ports/index.js';
+import type { ControlMethod, Instance } from '../ports/index.js';
+import { VERIFY_CODECS } from './grpc-verify-schema.js';
+import { bytes, integer, list, malformed, message, text, type MethodCodec } from './wire-message.js';
 
 const PROTO = 'quorate/v1/control.proto';
-
-/** A message as proto-loader gives and takes it: camelCase fields, enums by name, unset messages null. */
-export type WireMessage = Readonly<Record<string, unknown>>;
-
-interface MethodCodec<M extends ControlMethod> {
-  readonly encodeRequest: (request: ControlMethods[M]['request']) => WireMessage;
-  readonly decodeRequest: (wire: WireMessage) => ControlMethods[M]['request'];
-  readonly encodeResponse: (response: ControlMethods[M]['response']) => WireMessage;
-  readonly decodeResponse: (wire: WireMessage) => ControlMethods[M]['response'];
-}
 
 let controlService: ServiceClientConstructor | null = null;
 
@@ -63,6 +54,14 @@ const FOUND_STEPS = {
   release: 'FOUND_STEP_RELEASE',
 } as const;
 type FoundStep = keyof typeof FOUND_STEPS;
+
+const CONFIG_ACTIONS = {
+  get: 'CONFIG_ACTION_GET',
+  list: 'CONFIG_ACTION_LIST',
+  set: 'CONFIG_ACTION_SET',
+  reset: 'CONFIG_ACTION_RESET',
+} as const;
+type ConfigAction = keyof typeof CONFIG_ACTIONS;
 
 export const CONTROL_CODECS: { readonly [M in ControlMethod]: MethodCodec<M> } = {
   hello: {
@@ -153,6 +152,32 @@ export const CONTROL_CODECS: { readonly [M in ControlMethod]: MethodCodec<M> } =
     encodeResponse: ({ leader, tookMs }) => ({ leader, tookMs: Math.round(tookMs) }),
     decodeResponse: (wire) => ({ leader: integer(wire['leader']), tookMs: integer(wire['tookMs']) }),
   },
+  config: {
+    encodeRequest: (request) => ({ ...request, action: CONFIG_ACTIONS[request.action] }),
+    decodeRequest: (wire) => ({
+      action: configAction(wire['action']),
+      name: text(wire['name']),
+      value: text(wire['value']),
+    }),
+    encodeResponse: ({ settings, state }) => ({
+      state,
+      settings: settings.map(({ isDefault, ...setting }) => ({ ...setting, default: isDefault })),
+    }),
+    decodeResponse: (wire) => ({
+      settings: list(wire['settings']).map((item) => {
+        const setting = message(item);
+        return {
+          name: text(setting['name']),
+          value: text(setting['value']),
+          isDefault: setting['default'] === true,
+          accepts: text(setting['accepts']),
+          help: text(setting['help']),
+        };
+      }),
+      state: bytes(wire['state']),
+    }),
+  },
+  ...VERIFY_CODECS,
   status: {
     encodeRequest: () => ({}),
     decodeRequest: () => ({}),
@@ -166,31 +191,6 @@ export const CONTROL_CODECS: { readonly [M in ControlMethod]: MethodCodec<M> } =
     }),
   },
 };
-
-function malformed(what: string): never {
-  throw new QuorateError('INVALID_ARGUMENT', `malformed control message: ${what}`);
-}
-
-function message(value: unknown): WireMessage {
-  if (typeof value !== 'object' || value === null) malformed('a part is missing');
-  return value as WireMessage;
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : malformed('expected text');
-}
-
-function integer(value: unknown): number {
-  return typeof value === 'number' && Number.isSafeInteger(value) ? value : malformed('expected an integer');
-}
-
-function bytes(value: unknown): Uint8Array {
-  return value instanceof Uint8Array ? value : malformed('expected bytes');
-}
-
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : malformed('expected a list');
-}
 
 function addresses(value: unknown): NodeAddresses {
   const wire = message(value);
@@ -212,4 +212,10 @@ function foundStep(value: unknown): FoundStep {
   const steps = Object.keys(FOUND_STEPS) as FoundStep[];
   const step = steps.find((candidate) => FOUND_STEPS[candidate] === value);
   return step ?? malformed('unknown founding step');
+}
+
+function configAction(value: unknown): ConfigAction {
+  const actions = Object.keys(CONFIG_ACTIONS) as ConfigAction[];
+  const action = actions.find((candidate) => CONFIG_ACTIONS[candidate] === value);
+  return action ?? malformed('unknown action on a setting');
 }

@@ -18,7 +18,7 @@ import { ERROR_REASONS, QuorateError } from '../base/index.js';
 import type { ErrorReason } from '../base/index.js';
 import type { ControlClient, ControlFailure, ControlHandler, ControlMethod } from '../ports/index.js';
 import { CONTROL_CODECS, loadControlService } from './grpc-control-schema.js';
-import type { WireMessage } from './grpc-control-schema.js';
+import type { WireMessage } from './wire-message.js';
 
 const REASON_KEY = 'quorate-reason';
 const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;

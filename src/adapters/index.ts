@@ -22,3 +22,4 @@ export { readSettings, storeSettings } from './settings-files.js';
 export { createTcpPeers } from './tcp-peers.js';
 export { tcpStreams } from './tcp-streams.js';
 export { systemTimers } from './timers.js';
+export { machineMemoryBytes } from './machine-memory.js';

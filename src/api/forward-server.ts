@@ -168,7 +168,7 @@ export class ForwardServer {
     if (end - start < 4) return 'INVALID_ARGUMENT';
     const replica = this.deps.host.replica(shard);
     if (replica === null) return 'SHARD_NOT_LOCAL';
-    if (!replica.serves) return 'NOT_LEADER';
+    if (!replica.accepts) return 'NOT_LEADER';
     const isBehind = answers.heldBytes > HELD_BYTES_MAX / 2;
     // One command may be larger than the limit, when nothing else waits.
     const isFull =

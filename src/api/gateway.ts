@@ -30,6 +30,11 @@ import { ShardRoute } from './shard-route.js';
 const REROUTE_GRACE_MS = 1000;
 /** A target that refused is not asked again for this long, unless another node or a newer hint points to it. */
 const AVOID_MS = 25;
+/**
+ * So many times in a row commands follow a refusal's hint at once. Two nodes that each take the other for the leader are
+ * asked again at the timer's pace.
+ */
+const HURRIED_REROUTES_MAX = 3;
 const SWEEP_MS = 20;
 /** Period of the gateway's own timer, which runs only while commands wait for an answer. */
 const POLL_MS = 10;
@@ -63,6 +68,7 @@ export class Gateway implements CommandGateway, CommandSink {
   private lastSweepMs: MonoMs = 0;
   private readonly moving = new Set<ShardRoute>();
   private polling = false;
+  private hurrying = false;
   private stopped = false;
 
   constructor(private readonly deps: GatewayDeps) {
@@ -168,7 +174,7 @@ export class Gateway implements CommandGateway, CommandSink {
   /** The node that leads the shard as far as this one knows, or 0. */
   private leaderOf(route: ShardRoute): NodeId {
     const replica = this.deps.host.replica(route.shard);
-    if (replica?.serves === true) return this.deps.nodeId;
+    if (replica?.accepts === true) return this.deps.nodeId;
     let node = replica !== null ? replica.leaderNode : 0;
     if (node === 0) node = this.deps.hints.nodeOf(route.shard);
     const avoiding = this.deps.clock.monoMs() < route.avoidUntilMs;
@@ -187,7 +193,7 @@ export class Gateway implements CommandGateway, CommandSink {
   ): boolean {
     const replica = this.deps.host.replica(shard);
     // A leader's reads keep their place among its commands.
-    if (replica === null || replica.serves || !replica.servesAnyReads) return false;
+    if (replica === null || replica.accepts || !replica.servesAnyReads) return false;
     this.table.setLocal(this.table.slotOf(handle), this.deps.nodeId);
     replica.submitRead(bytes, start, end, this, handle, freshness);
     return true;
@@ -249,6 +255,21 @@ export class Gateway implements CommandGateway, CommandSink {
   private reroute(route: ShardRoute): void {
     route.beginReroute(this.deps.clock.monoMs());
     this.moving.add(route);
+  }
+
+  /** The old target has answered everything: who waits for that need not wait for the timer, too. */
+  private hurry(route: ShardRoute): void {
+    if (this.hurrying || route.outstanding > 0 || route.waiting === 0) return;
+    if (route.reroutesInRow > HURRIED_REROUTES_MAX) return;
+    this.hurrying = true;
+    this.deps.timers.soon(() => {
+      this.hurrying = false;
+      if (!this.stopped) this.advanceAll(this.deps.clock.monoMs());
+    });
+  }
+
+  private advanceAll(nowMs: MonoMs): void {
+    for (const moving of this.moving) this.advance(moving, nowMs);
   }
 
   /** Lets what was held leave, once the old target has answered and a new one is known. */
@@ -318,6 +339,7 @@ export class Gateway implements CommandGateway, CommandSink {
     }
     const route = this.routeOf(this.table.shardOf(slot));
     route.noteRan(this.table.sinkOf(slot), this.table.sequenceOf(slot));
+    route.reroutesInRow = 0;
     if (this.table.targetOf(slot) !== this.deps.nodeId) this.deps.metrics.forwardSuccess.inc();
     this.answer(slot, bytes, start, end);
   }
@@ -352,6 +374,7 @@ export class Gateway implements CommandGateway, CommandSink {
     route.avoid = target;
     route.avoidUntilMs = nowMs + AVOID_MS;
     route.suggestion = leaderNode;
+    this.hurry(route);
   }
 
   private onLost(handle: number, command: Uint8Array, start: number, end: number): void {
@@ -392,7 +415,7 @@ export class Gateway implements CommandGateway, CommandSink {
   /** Looks after deadlines and routes; also called after every change of a leader hint. */
   poll(): void {
     const nowMs = this.deps.clock.monoMs();
-    for (const route of this.moving) this.advance(route, nowMs);
+    this.advanceAll(nowMs);
     if (nowMs - this.lastSweepMs < SWEEP_MS) return;
     this.lastSweepMs = nowMs;
     this.sweepDeadlines(nowMs);
@@ -466,7 +489,11 @@ export class Gateway implements CommandGateway, CommandSink {
   private answer(slot: number, bytes: Uint8Array, start: number, end: number): void {
     const sink = this.table.sinkOf(slot);
     const token = this.table.tokenOf(slot);
-    if (this.table.stateOf(slot) === PendingState.sent) this.routeOf(this.table.shardOf(slot)).settle();
+    if (this.table.stateOf(slot) === PendingState.sent) {
+      const route = this.routeOf(this.table.shardOf(slot));
+      route.settle();
+      if (route.rerouting) this.hurry(route);
+    }
     this.table.free(slot);
     sink.onResult(token, bytes, start, end);
     if (!this.hadRoom) this.announceRoom();

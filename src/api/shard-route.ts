@@ -27,6 +27,8 @@ export class ShardRoute {
   private hasRan = false;
   rerouting = false;
   reroutingSinceMs: MonoMs = 0;
+  /** Since a command last ran. */
+  reroutesInRow = 0;
   /** A target that refused, and until when it is not asked again unless a newer hint names it. */
   avoid: NodeId = 0;
   avoidUntilMs: MonoMs = 0;
@@ -86,6 +88,7 @@ export class ShardRoute {
   beginReroute(nowMs: MonoMs): void {
     if (this.rerouting) return;
     this.rerouting = true;
+    this.reroutesInRow++;
     this.reroutingSinceMs = nowMs;
   }
 

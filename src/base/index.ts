@@ -10,3 +10,4 @@ export type * from './node-addresses.js';
 export * from './fatal.js';
 export * from './glob.js';
 export * from './entry-frame.js';
+export * from './version.js';

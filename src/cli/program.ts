@@ -6,9 +6,11 @@ import { Command, CommanderError } from 'commander';
 
 import { EXIT_CODES, QuorateError } from '../base/index.js';
 import { exitCodeOf } from './control-call.js';
+import { addConfigCommand } from './config-command.js';
 import { addDevCommand } from './dev/index.js';
 import { addInitCommand } from './init-command.js';
 import { addServerCommand } from './server-command.js';
+import { addShardCommand } from './shard-command.js';
 import { addStatusCommand } from './status-command.js';
 import type { Terminal } from './terminal.js';
 
@@ -32,6 +34,8 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
   addServerCommand(program, terminal, done);
   addInitCommand(program, terminal, done);
   addStatusCommand(program, terminal, done);
+  addConfigCommand(program, terminal, done);
+  addShardCommand(program, terminal, done);
   try {
     await program.parseAsync(words, { from: 'user' });
     return exitCode;

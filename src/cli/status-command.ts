@@ -86,7 +86,7 @@ function cell(value: unknown): string {
   return value === undefined || value === null ? '-' : String(value as string | number | boolean);
 }
 
-function alignColumns(rows: readonly (readonly string[])[]): string[] {
+export function alignColumns(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
   return rows.map((row) =>
     row

@@ -7,6 +7,7 @@
  *   gossip       u32 node | u64 mapVersion | u32 count | (u32 group | u64 term | u32 configuration | u32 leader)…
  *   map request  u64 the version that the asker has
  *   map          u64 version | u32 length | encoded map
+ *   memory, touches   memory-frames.ts
  *
  * Deadlines travel as the time that is left, since nodes share no clock. A leader hint is inside a result (the
  * `failed` tag). Writers are reused and visitors get plain numbers and ranges of the frame: no object per item.
@@ -30,8 +31,15 @@ import {
   readCount,
   restart,
 } from './malformed.js';
+import {
+  FORWARD_VERSION,
+  MemoryKind,
+  readMemoryReport,
+  readTouches,
+  type MemoryVisitor,
+} from './memory-frames.js';
 
-const VERSION = 1;
+const VERSION = FORWARD_VERSION;
 const Kind = { request: 1, response: 2, gossip: 3, mapRequest: 4, map: 5 } as const;
 
 const COUNT_AT = 10;
@@ -43,7 +51,7 @@ const RESPONSE_BYTES_MIN = 8;
 const GOSSIP_BYTES = 20;
 
 /** What a decoder tells. `bytes[start, end)` is a part of the frame: valid during the call. */
-export interface ForwardVisitor {
+export interface ForwardVisitor extends MemoryVisitor {
   /** Before the requests of a frame. */
   onRequests(mapVersion: MapVersion, count: number): void;
   onRequest(
@@ -224,6 +232,15 @@ export function decodeForwardFrame(frame: Uint8Array, visitor: ForwardVisitor): 
       }
       case Kind.map:
         readMap(reader, visitor);
+        break;
+      case MemoryKind.memory: {
+        const report = readMemoryReport(reader);
+        expectEnd(reader, 'memory');
+        visitor.onMemory(report);
+        break;
+      }
+      case MemoryKind.touches:
+        readTouches(reader, visitor);
         break;
       default:
         throw new MalformedFrame(`forward frame: unknown kind ${kind}`);

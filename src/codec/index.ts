@@ -7,3 +7,4 @@ export * from './framing.js';
 export * from './handshake.js';
 export { MalformedFrame } from './malformed.js';
 export * from './messages.js';
+export { encodeMemoryReport, encodeTouches, type MemoryReport, type MemoryRow } from './memory-frames.js';

@@ -83,7 +83,8 @@ export class LeaderBalance {
     if (nowMs - since <= this.tenureMs(replica.group) || mustWait) return;
     const wanted = this.preferred(replica.group);
     if (wanted === 0 || wanted === replica.id) return;
-    if (this.host.isNodeDown(this.host.nodeOf(replica.group, wanted))) return;
+    const home = this.host.nodeOf(replica.group, wanted);
+    if (this.host.isNodeDown(home) || this.host.isClockOff(home)) return;
     const status = replica.raft.status();
     const follower = status.followers.find((f) => f.id === wanted);
     if (follower === undefined || follower.state !== 'replicate' || !follower.recentlyActive) return;

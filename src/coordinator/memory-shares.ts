@@ -143,7 +143,7 @@ function divide(inputs: ShareInputs, d: Dimension): Map<GroupId, number> {
 
 /** What each shard is to have in the end: the least that its nodes give it; 0 for no limit; absent where nothing is known. */
 function targetsOf(
-  { shards, limits, uses }: ShareInputs,
+  { limits, uses }: ShareInputs,
   d: Dimension,
   onNode: ReadonlyMap<NodeId, readonly GroupId[]>,
   present: (group: GroupId) => number,

@@ -10,6 +10,7 @@ const KINDS: Readonly<Record<ReadWay, string>> = {
   [ReadWay.leader]: 'follower',
   [ReadWay.stale]: 'follower',
   [ReadWay.known]: 'stale',
+  [ReadWay.awaited]: 'stale',
 };
 
 /** Figures shared by all replicas of a node; bumped in place. */

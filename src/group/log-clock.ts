@@ -23,8 +23,11 @@ export class LogClock {
 
   /**
    * Milliseconds now. `trustedWallMs` is the wall clock, or the peers' median when the own one is ahead of it.
+   * `appliedStampMs`: entries that were in the log when leadership was won may be applied only now, and the time in
+   * them counts as the last stamp.
    */
-  now(monoMs: MonoMs, trustedWallMs: WallMs): number {
+  now(monoMs: MonoMs, trustedWallMs: WallMs, appliedStampMs = 0): number {
+    if (appliedStampMs > this.currentMs) this.currentMs = appliedStampMs;
     const elapsedMs = Math.max(0, monoMs - this.lastMonoMs);
     this.lastMonoMs = monoMs;
     const aheadMs = this.currentMs + elapsedMs - trustedWallMs;

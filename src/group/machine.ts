@@ -1,6 +1,6 @@
-import type { ByteWriter } from '../base/index.js';
 import type { Budget, EvictionPolicy, Evictor } from '../kv/index.js';
-import type { StateMachine } from '../ports/index.js';
+import type { ByteWriter, LogIndex } from '../base/index.js';
+import type { StateMachine, StateRehash } from '../ports/index.js';
 
 /** What a replica needs of a state machine besides applying: reads at the applied state, and expired items to reap. */
 export interface Machine extends StateMachine {
@@ -12,6 +12,12 @@ export interface Machine extends StateMachine {
   nextDueMs(): number;
   /** Items and bytes held, for metrics; absent where there are none to count. */
   figures?(): { readonly items: number; readonly bytes: number };
+  /** The state's hash after the entry of this index; null when it is not (or no longer) noted. */
+  hashAt?(index: LogIndex): string | null;
+  /** Hashes noted up to this index, oldest first: u64 index | u64 hash each. */
+  notedUpTo?(index: LogIndex): Uint8Array;
+  /** Of the state as it is now; absent where there is nothing to hash. */
+  rehash?(): StateRehash;
   /** Writes one command that drops up to `countMax` items expired at `nowMs`; returns how many it names. */
   encodeReap(nowMs: number, countMax: number, out: ByteWriter): number;
   /** Absent where nothing is kept that could be evicted. */
@@ -23,6 +29,9 @@ export interface MachineMemory {
   /** The sum of the items' charges. */
   readonly charge: number;
   readonly itemCount: number;
+  /** Bytes of keys and values, and all bytes that are held for them. */
+  readonly bytes: number;
+  readonly memoryBytes: number;
   readonly budget: Budget;
   /** Null where nothing is to be evicted: writes are refused then. */
   readonly evictor: Evictor | null;

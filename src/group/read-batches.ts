@@ -24,8 +24,10 @@ export const ReadWay = {
   leader: 2,
   /** As `leader`; a read that fails here was too stale. */
   stale: 3,
-  /** One that was asked for not too long ago. */
+  /** One that was asked for not too long ago, and is applied. */
   known: 4,
+  /** As `known`, and not applied yet. */
+  awaited: 5,
 } as const;
 export type ReadWay = (typeof ReadWay)[keyof typeof ReadWay];
 
@@ -35,7 +37,13 @@ const WAYS: readonly ReadWay[] = [
   ReadWay.leader,
   ReadWay.stale,
   ReadWay.known,
+  ReadWay.awaited,
 ];
+
+/** Whether a batch's index was a leader's word to one that does not lead, whose entries may be long in coming. */
+export function isWordOfLeader(way: ReadWay): boolean {
+  return way === ReadWay.leader || way === ReadWay.stale || way === ReadWay.awaited;
+}
 
 export class ReadBatch {
   readonly commands = new ByteWriter(256);
@@ -47,7 +55,7 @@ export class ReadBatch {
   askedAtMs: MonoMs = 0;
   /** `lease`: the term of the leader that holds it. */
   term: Term = 0;
-  /** `known`: its answers are of that time or later. */
+  /** `known` and `awaited`: its answers are of that time or later. */
   asOfMs: MonoMs = 0;
   /** Its reads wait for time: later reads of their connections wait for them. */
   isLate = false;
@@ -197,6 +205,14 @@ export class ReadBatches {
     if (first === undefined || first.index > applied) return null;
     this.confirmed.shift();
     return first;
+  }
+
+  /** A batch asked for before that time whose index, a leader's word, is still not applied; null when there is none. */
+  takeStuck(askedBeforeMs: MonoMs, applied: LogIndex): ReadBatch | null {
+    const at = this.confirmed.findIndex(
+      (batch) => batch.askedAtMs < askedBeforeMs && batch.index > applied && isWordOfLeader(batch.way),
+    );
+    return at < 0 ? null : (this.confirmed.splice(at, 1)[0] as ReadBatch);
   }
 
   /**

@@ -1,5 +1,6 @@
 /** The leader's removal of expired items: a replicated command, one in flight, so that all replicas drop the same. */
-import { ByteWriter, type WallMs } from '../base/index.js';
+import { ByteReader, ByteWriter, type Counter, type WallMs } from '../base/index.js';
+import { Tag } from '../kv/index.js';
 import type { Replica } from './replica.js';
 import type { CommandSink } from './sink.js';
 
@@ -9,8 +10,12 @@ const REAP_COUNT_MAX = 256;
 export class Reaper implements CommandSink {
   private inFlight = false;
   private readonly out = new ByteWriter(1024);
+  private readonly result = new ByteReader(new Uint8Array(0));
 
-  constructor(private readonly replica: Replica) {}
+  constructor(
+    private readonly replica: Replica,
+    private readonly dropped: Counter,
+  ) {}
 
   get isBusy(): boolean {
     return this.inFlight;
@@ -30,8 +35,11 @@ export class Reaper implements CommandSink {
     replica.submitWrite(out.buffer, 0, out.length, false, this, 0);
   }
 
-  onResult(): void {
+  /** The result is how many items were dropped; a failure is none. */
+  onResult(_token: number, bytes: Uint8Array, start: number, end: number): void {
     this.inFlight = false;
+    this.result.reset(bytes, start, end);
+    if (this.result.u8() === Tag.int) this.dropped.inc(this.result.u64());
   }
 
   onRefused(): void {

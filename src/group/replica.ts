@@ -12,12 +12,12 @@
 import {
   assert,
   ByteWriter,
-  entryStampMs,
   type ErrorReason,
   type GroupId,
   type LogIndex,
   type NodeId,
   type ReplicaId,
+  type WallMs,
 } from '../base/index.js';
 import type { EntryResults, Logger } from '../ports/index.js';
 import {
@@ -34,22 +34,21 @@ import {
 } from '../raft/index.js';
 import { Freshness } from './freshness.js';
 import { CheckpointPolicy, type CheckpointLimits } from './checkpoint-policy.js';
+import { ClientWork } from './client-work.js';
 import { LogClock } from './log-clock.js';
 import { ConfigurationSteps } from './configuration-steps.js';
 import type { Machine } from './machine.js';
 import { Proposals } from './proposals.js';
-import { ReadBatch, ReadBatches, ReadWay } from './read-batches.js';
+import { ReadBatches } from './read-batches.js';
 import { ReadDesk } from './read-desk.js';
+import { ReadRunner } from './read-runner.js';
 import { Reaper } from './reaper.js';
 import { Quietness } from './quietness.js';
 import { Room } from './room.js';
 import type { ReplicaHost } from './replica-host.js';
 import { ReplicationLag } from './replication-lag.js';
 import type { CommandSink } from './sink.js';
-import { refuseBatch, WriteBatchBuilder, type WriteBatch } from './write-batch.js';
-
-/** Commit may run this many entries ahead of apply before new work is refused (as etcd does). */
-const APPLY_BACKLOG_MAX = 5000;
+import type { WriteBatch } from './write-batch.js';
 
 export interface ReplicaOptions {
   readonly group: GroupId;
@@ -77,15 +76,13 @@ export class Replica implements EntryResults {
   private readonly host: ReplicaHost;
   private readonly logger: Logger;
   private readonly clock = new LogClock();
-  private readonly open = new WriteBatchBuilder();
-  /** Batches closed because they were full, waiting for the turn. */
-  private sealed: WriteBatch[] = [];
   private readonly proposals = new Proposals();
   private readonly reads = new ReadBatches();
   private readonly desk: ReadDesk;
   private readonly usesLeases: boolean;
-  /** Reads whose answer depends on time that the log has not reached: they wait for a time entry. */
-  private timeReads: ReadBatch[] = [];
+  private readonly room: Room;
+  private readonly work: ClientWork;
+  private readonly runner: ReadRunner;
   private applyQueue: Entry[] = [];
   private applyHead = 0;
   private readonly out = new ByteWriter(1024);
@@ -101,10 +98,7 @@ export class Replica implements EntryResults {
   private wasLeader = false;
   private leadsSinceMs = 0;
   private knownLeader: ReplicaId = 0;
-  private readonly reaper = new Reaper(this);
-  private readonly room: Room;
-  /** What earlier leaders left in the log ends here, when this one leads. */
-  private settledIndex: LogIndex = 0;
+  private readonly reaper: Reaper;
   readonly quietness: Quietness;
 
   constructor(options: ReplicaOptions) {
@@ -117,24 +111,30 @@ export class Replica implements EntryResults {
     this.logger = options.logger;
     this.appliedIndex = options.appliedIndex;
     this.usesLeases = options.usesLeases === true;
-    this.desk = new ReadDesk(this.group, this.raft, this.reads, this.host, this.usesLeases);
+    const applied = (): LogIndex => this.appliedIndex;
+    this.desk = new ReadDesk(this.group, this.raft, this.reads, this.host, this.usesLeases, applied);
+    const nowMs = (): WallMs => this.nowMs();
+    this.room = new Room(this, options.host);
+    this.work = new ClientWork(this, this.host, this.proposals, this.reads, nowMs, this.room);
+    this.runner = new ReadRunner(this, this.host, this.reads, this.desk, this.work, nowMs, this.out);
+    this.reaper = new Reaper(this, options.host.metrics.expired);
     this.members = new ConfigurationSteps(this, options.host);
-    this.room = new Room({
-      memory: options.machine.memory,
-      monoMs: () => this.host.clock.monoMs(),
-      isSettled: () => this.appliedIndex >= this.settledIndex,
-      onEvicted: (count, isForItems) => this.host.metrics.evicted(isForItems ? 'items' : 'memory').inc(count),
-      onDue: () => this.host.markDirty(this),
-    });
     const isBusy = (): boolean =>
       this.reads.waiting || this.applyQueue.length > 0 || this.reaper.isBusy || this.room.isBusy;
-    this.quietness = new Quietness(this, options.host, isBusy, () => this.nowMs());
+    this.quietness = new Quietness(this, options.host, isBusy, nowMs);
     this.policy = new CheckpointPolicy(this, options.host, options.logger, options.checkpointLimits);
   }
 
-  /** Leads, and has committed an entry of its own term: reads and writes may be handed in. */
+  /** Leads, and has committed an entry of its own term. */
   get serves(): boolean {
     return this.raft.leaderReady && !this.installing && !this.stopped;
+  }
+
+  /** Leads: reads and writes may be handed in. They may have to wait for the first entry of its term (client-work.ts). */
+  get accepts(): boolean {
+    // `wasLeader`: its clock, by which commands are stamped, was set for this leadership.
+    const leads = this.wasLeader && this.raft.role === 'leader';
+    return leads && !this.installing && !this.stopped && this.work.takesMore;
   }
 
   /** Reads that any replica may answer may be handed in. */
@@ -153,7 +153,7 @@ export class Replica implements EntryResults {
 
   /** Whether the next turn has client work to propose. */
   get hasClientWork(): boolean {
-    return this.open.count > 0 || this.sealed.length > 0 || this.timeReads.length > 0 || this.room.isDue;
+    return this.stopped ? this.work.hasAny : this.work.isDue;
   }
 
   get hasOpenReads(): boolean {
@@ -175,8 +175,7 @@ export class Replica implements EntryResults {
     token: number,
     isRead = false,
   ): void {
-    if (!this.open.fits(end - start)) this.seal();
-    this.open.add(command, start, end, afterReads ? this.reads.barrier : 0, sink, token, isRead);
+    this.work.addWrite(command, start, end, afterReads ? this.reads.barrier : 0, sink, token, isRead);
     this.host.markDirty(this);
   }
 
@@ -227,7 +226,8 @@ export class Replica implements EntryResults {
       this.room.tick();
       this.quietness.poll();
     }
-    if (this.raft.hasReady()) this.host.markDirty(this);
+    this.desk.expire();
+    if (this.work.poll(this.host.clock.monoMs()) || this.raft.hasReady()) this.host.markDirty(this);
     return !this.raft.quiesced;
   }
 
@@ -238,21 +238,7 @@ export class Replica implements EntryResults {
       this.refuseUnproposed('UNAVAILABLE');
       return 0;
     }
-    if (this.open.count > 0 || this.timeReads.length > 0) this.seal();
-    const sealed = this.sealed;
-    this.sealed = [];
-    let bytes = 0;
-    let lastIndex: LogIndex = 0;
-    const leads = this.raft.role === 'leader';
-    for (const batch of leads ? this.room.pass(sealed, this.nowMs()) : sealed) {
-      bytes += batch.data.length;
-      lastIndex = this.proposeBatch(batch);
-    }
-    // Writes that wait for room are no reason for reads to wait.
-    if (lastIndex === 0 && this.timeReads.length > 0)
-      lastIndex = this.proposeBatch(this.open.close(this.nowMs()));
-    this.settleTimeReads(lastIndex);
-    return bytes;
+    return this.work.propose();
   }
 
   /** Asks for a read index for the reads collected since the last turn. */
@@ -287,11 +273,12 @@ export class Replica implements EntryResults {
     while (this.applyHead < this.applyQueue.length && !this.installing) {
       const entry = this.applyQueue[this.applyHead] as Entry;
       const batch = this.proposals.peek(entry.index, entry.term);
-      if (batch !== null && this.mustReadFirst(batch.readBarrier)) {
+      if (batch !== null && this.runner.isOwed(batch.readBarrier)) {
         // Reads asked before these writes come first. Those already confirmed can run now; the others are on
         // their way, and their answer wakes this replica.
-        if (this.runReads(untilMonoMs)) continue;
-        if (this.host.clock.monoMs() >= untilMonoMs || !this.runReadsBefore(entry, batch.readBarrier)) break;
+        if (this.runner.run(untilMonoMs)) continue;
+        if (this.host.clock.monoMs() >= untilMonoMs || !this.runner.runBefore(entry, batch.readBarrier))
+          break;
         continue;
       }
       if (entry.kind === EntryKind.configuration && !this.members.isReady(entry)) {
@@ -312,7 +299,7 @@ export class Replica implements EntryResults {
       this.policy.maybeStart();
     }
     // One slice of reads even when applying took all of the time: else a load of writes would starve them.
-    while (this.runReads(untilMonoMs) && this.host.clock.monoMs() < untilMonoMs) {
+    while (this.runner.run(untilMonoMs) && this.host.clock.monoMs() < untilMonoMs) {
       /* each call runs one batch */
     }
     const isTimeOver = this.host.clock.monoMs() >= untilMonoMs;
@@ -383,7 +370,7 @@ export class Replica implements EntryResults {
       this.leadsSinceMs = host.clock.monoMs();
       this.lag.clear();
       this.reaper.restart();
-      this.settledIndex = this.raft.lastIndex;
+      this.work.restart();
       this.room.restart();
     } else if (change.role === 'precandidate' || change.role === 'candidate') {
       host.metrics.elections(change.role === 'candidate' ? 'campaign' : 'timeout').inc();
@@ -402,54 +389,14 @@ export class Replica implements EntryResults {
     host.onRoleChange(this, change);
   }
 
-  // ---- proposing -----------------------------------------------------------------------------------------------
-
-  private seal(): void {
-    this.sealed.push(this.open.close(this.nowMs()));
-  }
-
   private nowMs(): number {
-    return this.clock.now(this.host.clock.monoMs(), this.host.trustedWallMs());
-  }
-
-  /** Index of the appended entry, or 0 when it was refused. */
-  private proposeBatch(batch: WriteBatch): LogIndex {
-    const backlog = this.raft.commit - this.appliedIndex;
-    const result =
-      backlog > APPLY_BACKLOG_MAX
-        ? ({ kind: 'dropped', reason: 'overloaded', leader: this.id } as const)
-        : this.raft.propose(batch.data);
-    if (result.kind === 'appended') {
-      this.host.metrics.proposals.inc();
-      this.proposals.add(result.index, result.term, batch, this.host.clock.monoMs());
-      return result.index;
-    }
-    this.host.metrics.proposalsFailed(result.reason).inc();
-    this.room.release(batch);
-    refuseBatch(batch, result.reason === 'overloaded' ? 'OVERLOADED' : 'NOT_LEADER', this.leaderNode);
-    return 0;
-  }
-
-  /** Reads that wait for time go on once the last entry of this turn, stamped after they were asked, is applied. */
-  private settleTimeReads(index: LogIndex): void {
-    const waiting = this.timeReads;
-    this.timeReads = [];
-    for (const reads of waiting) {
-      reads.index = index;
-      if (index === 0) reads.refuse('NOT_LEADER', this.leaderNode);
-      else this.reads.onConfirmed(reads);
-    }
+    const { clock } = this.host;
+    return this.clock.now(clock.monoMs(), this.host.trustedWallMs(), this.machine.timestampMs());
   }
 
   /** Everything that was handed in and not appended goes back to its sinks. */
   private refuseUnproposed(reason: ErrorReason): void {
-    if (this.open.count > 0) this.seal();
-    const batches = [...this.room.takeWaiting(), ...this.sealed];
-    this.sealed = [];
-    for (const batch of batches) refuseBatch(batch, reason, this.leaderNode);
-    const waiting = this.timeReads;
-    this.timeReads = [];
-    for (const reads of waiting) reads.refuse(reason, this.leaderNode);
+    this.work.refuse(reason);
     this.reads.refuseOpenOfLeader(reason, this.leaderNode);
   }
 
@@ -474,7 +421,7 @@ export class Replica implements EntryResults {
     if (batch === null) this.proposals.answerUpTo(entry.index);
     if (entry.kind === EntryKind.configuration) this.members.apply(entry);
     this.appliedIndex = entry.index;
-    if (entry.index === this.settledIndex) this.room.onSettled();
+    this.room.onApplied(entry.index);
     this.policy.onApplied(entry.data.length);
     const observer = this.host.observer;
     if (observer !== null) {
@@ -487,79 +434,6 @@ export class Replica implements EntryResults {
     const batch = this.applying;
     if (batch === null || position >= batch.count) return;
     (batch.sinks[position] as CommandSink).onResult(batch.tokens[position] as number, bytes, start, end);
-  }
-
-  // ---- reads ---------------------------------------------------------------------------------------------------
-
-  /** Runs one batch of confirmed reads; false when none is ready, or its time was over before its end. */
-  private runReads(untilMonoMs: number): boolean {
-    const batch = this.reads.takeRunnable(this.appliedIndex);
-    if (batch === null) return false;
-    let isTimeOver = false;
-    const leads = this.raft.role === 'leader';
-    const nowMs = leads && batch.way !== ReadWay.known ? this.nowMs() : this.desk.wallMsOf(batch);
-    let isLeaseLost = false;
-    const out = this.out;
-    let late: ReadBatch | null = null;
-    while (batch.answered < batch.count && !isTimeOver && !isLeaseLost) {
-      const i = batch.answered++;
-      const start = batch.startOf(i);
-      const end = batch.ends[i] as number;
-      const sink = batch.sinks[i] as CommandSink;
-      const token = batch.tokens[i] as number;
-      out.reset();
-      // Behind a read of the same connection that waits for time, a read waits too: else it would see less than that one.
-      const isBehind = !batch.isLate && (late?.hasSink(sink) === true || this.isBehindLate(sink));
-      const done = !isBehind && this.machine.read(batch.commands.buffer, start, end, nowMs, out) === 'done';
-      // Looked at after each read: one of them may take milliseconds (a large value, a page of a scan).
-      const clockMs = this.host.clock.monoMs();
-      isTimeOver = clockMs >= untilMonoMs;
-      if (batch.way === ReadWay.lease && !this.desk.holds(batch, clockMs)) {
-        isLeaseLost = true;
-        batch.answered = i;
-      } else if (done) {
-        sink.onResult(token, out.buffer, 0, out.length);
-      } else if (leads) {
-        late ??= new ReadBatch(batch.id);
-        late.isLate = true;
-        late.add(batch.commands.buffer, start, end, sink, token);
-      } else {
-        sink.onRefused(token, 'NOT_LEADER', this.leaderNode, batch.commands.buffer, start, end);
-      }
-    }
-    if (late !== null) {
-      this.timeReads.push(late);
-      this.host.markDirty(this);
-    }
-    if (isLeaseLost) {
-      this.desk.askQuorum(batch);
-      this.host.markDirty(this);
-      return true;
-    }
-    if (batch.answered === batch.count) return true;
-    this.reads.putBack(batch);
-    return false;
-  }
-
-  private isBehindLate(sink: CommandSink): boolean {
-    return this.timeReads.some((batch) => batch.hasSink(sink)) || this.reads.hasLate(sink);
-  }
-
-  private mustReadFirst(barrier: number): boolean {
-    if (barrier === 0) return false;
-    return this.reads.pendingUpTo(barrier) || this.timeReads.some((batch) => batch.id <= barrier);
-  }
-
-  /**
-   * Reads that wait for time, and for which this entry waits: they run as of its stamp, before its commands. (Their
-   * own time entry comes later in the log: waiting for it would wait for ever.)
-   */
-  private runReadsBefore(entry: Entry, barrier: number): boolean {
-    const at = this.timeReads.findIndex((batch) => batch.id <= barrier);
-    const batch = at >= 0 ? this.timeReads.splice(at, 1)[0] : this.reads.takeOverdue(barrier, entry.index);
-    if (batch === undefined || batch === null) return false;
-    batch.runAt(entryStampMs(entry.data), this.machine, this.out);
-    return true;
   }
 
   // ---- snapshots -----------------------------------------------------------------------------------------------

@@ -13,10 +13,13 @@ import {
   ENTRY_HEADER_BYTES,
   readU32,
   type ErrorReason,
+  type LogIndex,
   type MonoMs,
 } from '../base/index.js';
 import { encodeEvict, growth, growthOf, Tag, type Budget, type ItemName } from '../kv/index.js';
 import type { MachineMemory } from './machine.js';
+import type { ReplicaHost } from './replica-host.js';
+import type { Replica } from './replica.js';
 import type { CommandSink } from './sink.js';
 import { pickBatch, withFirst, type WriteBatch } from './write-batch.js';
 
@@ -46,22 +49,13 @@ interface Waiting {
   at: number;
 }
 
-export interface RoomDeps {
-  /** Undefined for a state machine without items. */
-  readonly memory: MachineMemory | undefined;
-  readonly monoMs: () => MonoMs;
-  /** All that earlier leaders left in the log is applied. */
-  readonly isSettled: () => boolean;
-  readonly onEvicted: (count: number, isForItems: boolean) => void;
-  /** Room may have come free, or time is over: `pass` is to be called. */
-  readonly onDue: () => void;
-}
-
 export class Room implements CommandSink {
   private waiting: Waiting[] = [];
   private waitingBytes = 0;
   private waitingCount = 0;
   private leadership = 0;
+  /** What earlier leaders left in the log ends here. */
+  private settledIndex: LogIndex = 0;
   private bytes = 0;
   private items = 0;
   private freedBytes = 0;
@@ -72,7 +66,14 @@ export class Room implements CommandSink {
   private readonly names: ItemName[] = [];
   private readonly out = new ByteWriter(256);
 
-  constructor(private readonly deps: RoomDeps) {}
+  constructor(
+    private readonly replica: Replica,
+    private readonly host: ReplicaHost,
+  ) {}
+
+  private get memory(): MachineMemory | undefined {
+    return this.replica.machine.memory;
+  }
 
   get isDue(): boolean {
     return this.due;
@@ -81,7 +82,7 @@ export class Room implements CommandSink {
   /** Something waits, or the shard is over its budget and can do something about it. */
   get isBusy(): boolean {
     if (this.waiting.length > 0 || this.evictionsInFlight > 0) return true;
-    const { memory } = this.deps;
+    const { memory } = this;
     return memory !== undefined && memory.evictor !== null && this.excessBytes(0) + this.excessItems(0) > 0;
   }
 
@@ -91,11 +92,12 @@ export class Room implements CommandSink {
     this.bytes = this.items = this.freedBytes = this.freedItems = 0;
     this.evictionsInFlight = 0;
     this.due = false;
+    this.settledIndex = this.replica.raft.lastIndex;
   }
 
   tick(): void {
     const first = this.waiting[0];
-    const isLate = first !== undefined && this.deps.monoMs() - first.sinceMs >= ROOM_WAIT_MS;
+    const isLate = first !== undefined && this.host.clock.monoMs() - first.sinceMs >= ROOM_WAIT_MS;
     const isOver = first === undefined && this.evictionsInFlight === 0 && this.isBusy;
     if (isLate || isOver) this.wake();
   }
@@ -103,7 +105,7 @@ export class Room implements CommandSink {
   /** Takes what is to be proposed, gives back what may be now. `stampMs` is the log's time. */
   pass(batches: WriteBatch[], stampMs: number): WriteBatch[] {
     this.due = false;
-    const { memory } = this.deps;
+    const { memory } = this;
     if (memory === undefined) return batches;
     const { bytesMax, itemsMax } = memory.budget;
     if (bytesMax === 0 && itemsMax === 0 && this.waiting.length === 0) return batches;
@@ -132,9 +134,8 @@ export class Room implements CommandSink {
     if (this.waiting.length > 0) this.wake();
   }
 
-  /** Earlier leaders' entries were applied. */
-  onSettled(): void {
-    if (this.waiting.length > 0) this.wake();
+  onApplied(index: LogIndex): void {
+    if (index === this.settledIndex && this.waiting.length > 0) this.wake();
   }
 
   /** Gives up what waits: the leadership, or the replica, is at its end. */
@@ -142,6 +143,7 @@ export class Room implements CommandSink {
     const left = this.waiting.map((item) => pickBatch(item.batch, item.next, item.at));
     this.waiting = [];
     this.waitingBytes = this.waitingCount = 0;
+    this.due = false;
     return left;
   }
 
@@ -150,7 +152,7 @@ export class Room implements CommandSink {
   onResult(_token: number, bytes: Uint8Array, start: number, end: number): void {
     const reader = new ByteReader(bytes, start, end);
     if (reader.u8() !== Tag.int) return;
-    this.deps.onEvicted(reader.u64(), this.isForItems);
+    this.host.metrics.evicted(this.isForItems ? 'items' : 'memory').inc(reader.u64());
     if (this.isBusy) this.wake();
   }
 
@@ -161,24 +163,29 @@ export class Room implements CommandSink {
   // ---- admission -----------------------------------------------------------------------------------------------
 
   private add(batch: WriteBatch): void {
-    this.waiting.push({ batch, sinceMs: this.deps.monoMs(), next: 0, at: ENTRY_HEADER_BYTES });
+    this.waiting.push({ batch, sinceMs: this.host.clock.monoMs(), next: 0, at: ENTRY_HEADER_BYTES });
     this.waitingBytes += batch.data.length;
     this.waitingCount += batch.count;
   }
 
+  /** All that earlier leaders left in the log is applied. */
+  private get isSettled(): boolean {
+    return this.replica.appliedIndex >= this.settledIndex;
+  }
+
   private wake(): void {
     this.due = true;
-    this.deps.onDue();
+    this.host.markDirty(this.replica);
   }
 
   private excessBytes(more: number): number {
-    const memory = this.deps.memory as MachineMemory;
+    const memory = this.memory as MachineMemory;
     const { bytesMax } = memory.budget;
     return bytesMax === 0 ? 0 : Math.max(0, memory.charge + this.bytes - this.freedBytes + more - bytesMax);
   }
 
   private excessItems(more: number): number {
-    const memory = this.deps.memory as MachineMemory;
+    const memory = this.memory as MachineMemory;
     const { itemsMax } = memory.budget;
     return itemsMax === 0
       ? 0
@@ -189,7 +196,7 @@ export class Room implements CommandSink {
   private admit(item: Waiting, stampMs: number): WriteBatch | null {
     const { batch } = item;
     const claim = this.newClaim();
-    const wanted = growthFrom(item, (this.deps.memory as MachineMemory).budget);
+    const wanted = growthFrom(item, (this.memory as MachineMemory).budget);
     if (this.excessBytes(wanted.bytes) > 0 || this.excessItems(wanted.items) > 0)
       this.chooseFor(wanted, claim);
     this.freedBytes += claim.freedBytes;
@@ -236,15 +243,14 @@ export class Room implements CommandSink {
 
   /** For the command that `growth` tells of. */
   private verdictOf({ sinceMs }: Waiting): 'goes' | 'waits' | ErrorReason {
-    const { memory, isSettled, monoMs } = this.deps;
-    const { budget, evictor } = memory as MachineMemory;
+    const { budget, evictor } = this.memory as MachineMemory;
     if (isGrowthTooMuch(budget)) return 'TOO_LARGE';
     const isLimited = budget.bytesMax > 0 || budget.itemsMax > 0;
-    const settled = !isLimited || isSettled();
+    const settled = !isLimited || this.isSettled;
     if (settled && this.excessBytes(growth.bytes) === 0 && this.excessItems(growth.items) === 0)
       return 'goes';
     const isOver =
-      monoMs() - sinceMs >= ROOM_WAIT_MS ||
+      this.host.clock.monoMs() - sinceMs >= ROOM_WAIT_MS ||
       this.waitingBytes > WAITING_BYTES_MAX ||
       this.waitingCount > WAITING_COUNT_MAX;
     return isOver || (settled && evictor === null) ? 'OUT_OF_MEMORY' : 'waits';
@@ -272,9 +278,8 @@ export class Room implements CommandSink {
 
   /** Names victims for what is missing to `wanted`. */
   private chooseFor(wanted: { bytes: number; items: number }, claim: RoomClaim): void {
-    const { memory, isSettled } = this.deps;
-    const { evictor } = memory as MachineMemory;
-    if (evictor === null || !isSettled()) return;
+    const { evictor } = this.memory as MachineMemory;
+    if (evictor === null || !this.isSettled) return;
     const bytes = this.excessBytes(wanted.bytes);
     const items = this.excessItems(wanted.items);
     if (bytes > 0) claim.freedBytes += evictor.choose(bytes, EVICT_COUNT_MAX, this.names);

@@ -44,6 +44,14 @@ export class ClockOffsets {
     return median !== null && Math.abs(median) > CLOCK_OFFSET_MAX_MS;
   }
 
+  /** Whether a peer's clock is further from the median than the bound. */
+  isPeerOff(node: NodeId, ownWallMs: WallMs, monoMs: MonoMs): boolean {
+    const median = this.medianMs(ownWallMs, monoMs);
+    const peer = this.heard.get(node);
+    if (median === null || peer === undefined || monoMs - peer.heardAtMs >= STALE_MS) return false;
+    return Math.abs(peer.wallLessMonoMs + monoMs - ownWallMs - median) > CLOCK_OFFSET_MAX_MS;
+  }
+
   rows(ownWallMs: WallMs, monoMs: MonoMs): { node: NodeId; offsetMs: number }[] {
     return [...this.heard].map(([node, { wallLessMonoMs }]) => ({
       node,

@@ -18,6 +18,9 @@ import type { RaftStatus } from '../raft/index.js';
 /** Heirs asked before the leader steps down without one. */
 const HEIRS_MAX = 3;
 
+export const GIVEN_UP_HELP =
+  'Leaderships that this node tried to hand over because its disk stood still, or its clock was off';
+
 export interface StallOptions {
   readonly limitTicks: number;
   readonly logger: Logger;
@@ -40,10 +43,7 @@ export class DiskStall {
 
   constructor(private readonly options: StallOptions) {
     const { metrics } = options;
-    this.givenUp = metrics.counter(
-      'leaderships_given_up_total',
-      'Leaderships that this node tried to hand over because its disk stood still',
-    );
+    this.givenUp = metrics.counter('leaderships_given_up_total', GIVEN_UP_HELP, { reason: 'disk' });
     metrics.gaugeValue('log_write_stalled', '1 while a log write takes longer than raft.diskStallMs', () =>
       this.isStalled ? 1 : 0,
     );

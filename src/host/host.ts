@@ -42,6 +42,7 @@ import type { CheckpointStore, LogStore } from '../storage/index.js';
 import { BulkTransfers, type ReceiveStatus } from './bulk.js';
 import { CheckpointQueue } from './checkpoint-queue.js';
 import { ClockOffsets } from './clock-offsets.js';
+import { ClockWatch } from './clock-watch.js';
 import { DiskStall } from './disk-stall.js';
 import { DropLog } from './drop-log.js';
 import { Durability } from './durability.js';
@@ -116,6 +117,7 @@ export class Host implements ReplicaHost {
   private readonly queue = new CheckpointQueue();
   private readonly bulk: BulkTransfers;
   private readonly stall: DiskStall;
+  private readonly watch: ClockWatch;
   private readonly hostMetrics: HostMetrics;
   private readonly quiescence: Quiescence;
   private readonly drops: DropLog;
@@ -151,6 +153,13 @@ export class Host implements ReplicaHost {
       logger: options.logger,
       metrics: options.metrics,
       nowMs: () => options.clock.monoMs(),
+    });
+    this.watch = new ClockWatch({
+      clock: options.clock,
+      offsets: this.clocks,
+      logger: options.logger,
+      metrics: options.metrics,
+      nodeOf: (group, replica) => this.nodeOf(group, replica),
     });
     this.drops = new DropLog(this.hostMetrics, options.clock, options.logger);
     this.outbox = new Outbox(
@@ -318,6 +327,10 @@ export class Host implements ReplicaHost {
         this.drops.note(from, 'disk_stalled', group, message); // it could not even vote for itself
         continue;
       }
+      if (message.type === 'timeout_now' && this.watch.isOff) {
+        this.drops.note(from, 'clock_off', group, message);
+        continue;
+      }
       const home = replica.members.homeOf(message.from);
       if (home === 0) replica.members.learn(message.from, from);
       else if (home !== from) {
@@ -342,12 +355,15 @@ export class Host implements ReplicaHost {
     this.stall.tick();
     this.traffic.tick(nowMs);
     const { isStalled } = this.stall;
-    const decide = !isStalled && !this.clocks.isOff(this.clock.wallMs(), nowMs);
+    this.watch.tick();
+    const decide = !isStalled && !this.watch.isOff;
+    const { mustNotLead } = this.watch;
     const isPolicyDue = this.tickCount % 16 === 0;
     this.quiescence.tick(this.tickCount, nowMs, (replica) => {
       if (isPolicyDue) replica.policy.streams.tick(nowMs);
       const needsTicks = replica.tick(decide || replica.raft.role === 'leader');
       if (isStalled && this.stall.relieve(replica)) this.markDirty(replica);
+      if (mustNotLead && this.watch.relieve(replica)) this.markDirty(replica);
       return needsTicks;
     });
     if (isPolicyDue) this.bulk.tick(nowMs);
@@ -483,6 +499,11 @@ export class Host implements ReplicaHost {
 
   isNodeDown(node: NodeId): boolean {
     return this.quiescence.isDown(node);
+  }
+
+  /** Whether a node's wall clock is further from most clocks than one that leads may be. */
+  isClockOff(node: NodeId): boolean {
+    return this.clocks.isPeerOff(node, this.clock.wallMs(), this.clock.monoMs());
   }
 
   queueCheckpoint(replica: Replica, start: (done: () => void) => void): void {

@@ -20,8 +20,10 @@
  *   cad:     u64 expectedVersion | key
  *   scan:    u32 fromHash | u32 countMax | u8 patternGiven | u16 length + glob pattern
  *   randomKey: u32 atHash
+ *   incrByFloat: key | u16 length + decimal text
  *   reap:    u32 count | (u64 hash | u64 version)…   (internal: proposed by a leader, never by a client)
  *   evict:   as reap                              setBudget: u64 version | u64 bytesMax | u64 itemsMax   (internal)
+ *   mark:    nothing                                  (internal: see there)
  *
  * `expiryKind`: 0 none, 1 relative to the entry's timestamp, 2 absolute (ms since the epoch).
  * A command of unknown op or with bytes left over is malformed: `decodeError` in apply, never an exception there.
@@ -72,11 +74,15 @@ export const Op = {
   getDel: 75,
   /** bytes or nil; the expiry is set, taken away (`persist`), or left alone (kind none). */
   getEx: 76,
+  /** bytes, the new value: the sum as decimal text (decimal.ts). The expiry stays. */
+  incrByFloat: 77,
   reap: 192,
-  /** int: items dropped. 193 is taken by a mark of the log. */
+  /** int: items dropped. */
   evict: 194,
   /** int: the version of the budget in force. */
   setBudget: 195,
+  /** int index of the entry. Changes nothing: it gives replicas an index at which they compare their states. */
+  mark: 200,
 } as const;
 export type Op = (typeof Op)[keyof typeof Op];
 
@@ -294,6 +300,26 @@ export function encodeExpire(
   w.u8(expiryKind);
   w.u64(expiryMs);
   putKey(w, key, start, end);
+}
+
+/** Adds `amount[amountStart, amountEnd)`, a decimal number as text, to the number that the key's value spells. */
+export function encodeIncrByFloat(
+  w: ByteWriter,
+  key: Uint8Array,
+  start: number,
+  end: number,
+  amount: Uint8Array,
+  amountStart = 0,
+  amountEnd = amount.length,
+  headerFlags = 0,
+): void {
+  beginCommand(w, Op.incrByFloat, headerFlags);
+  putKey(w, key, start, end);
+  putKey(w, amount, amountStart, amountEnd);
+}
+
+export function encodeMark(w: ByteWriter): void {
+  beginCommand(w, Op.mark);
 }
 
 /** Skips a command's header; the reader then stands at the operands. Returns the op. */

@@ -15,20 +15,20 @@ import { FrozenTable } from './frozen-table.js';
 import { Item } from './item.js';
 import { SHARED_FRAMES } from './page-frames.js';
 import { PageIndex } from './page-index.js';
-import { SHARED_SEGMENTS } from './segment-pool.js';
+import { SHARED_ARENAS } from './segment-arenas.js';
 import { LARGE_FROM, SegmentStore } from './segment-store.js';
 import type { FrozenItems, ItemName, Table } from './table.js';
 
 /** Hashes are below this. */
 const HASH_COUNT = 2 ** 32;
 /** Pages that one call of `due` looks at: bounds it to less than a millisecond. */
-const DUE_PAGES_MAX = 64;
+const DUE_PAGES_MAX = 160;
 /** Of so many writes one gives back a segment of a table that was cleared. */
 const RELAX_WRITES = 16;
 
-/** What the table needs of a hash function: 32 bits, of the key alone. */
+/** What the table needs of a hash function: 32 bits of the key alone, as a signed integer. */
 export interface KeyHash {
-  hash(bytes: Uint8Array, start: number, end: number): number;
+  hash32(bytes: Uint8Array, start: number, end: number): number;
 }
 
 export class CompactTable implements Table {
@@ -37,7 +37,7 @@ export class CompactTable implements Table {
   sumA = 0;
   sumB = 0;
 
-  private store = new SegmentStore(SHARED_SEGMENTS);
+  private store = new SegmentStore(SHARED_ARENAS);
   private index = this.createIndex();
   private compaction = this.createCompaction();
   private duePages = new DuePages();
@@ -49,7 +49,7 @@ export class CompactTable implements Table {
   constructor(private readonly hasher: KeyHash) {}
 
   find(hash: number, bytes: Uint8Array, start: number, end: number, into: Item): boolean {
-    const slot = this.locate(hash, bytes, start, end);
+    const slot = this.locate(hash | 0, bytes, start, end);
     if (slot < 0) return false;
     this.store.view(this.index.positionAt(slot), into);
     into.hash = hash;
@@ -65,7 +65,7 @@ export class CompactTable implements Table {
       const position = index.positionAt(slot);
       if (store.versionOf(position) !== version) continue;
       store.view(position, into);
-      into.hash = this.hasher.hash(into.keyBytes, into.keyStart, into.keyEnd);
+      into.hash = this.hasher.hash32(into.keyBytes, into.keyStart, into.keyEnd) >>> 0;
       return into.hash === hash;
     }
     return false;
@@ -73,7 +73,8 @@ export class CompactTable implements Table {
 
   put(item: Item): void {
     const { index, store, digest, other } = this;
-    const { hash, expiryMs } = item;
+    const { expiryMs } = item;
+    const hash = item.hash | 0;
     const slot = this.locate(hash, item.keyBytes, item.keyStart, item.keyEnd);
     if (slot >= 0) {
       const old = index.positionAt(slot);
@@ -100,9 +101,10 @@ export class CompactTable implements Table {
   remove(item: Item): void {
     const { index, store } = this;
     const { position } = item;
-    index.open(item.hash);
-    const slot = index.slotOf(item.hash, position);
-    assert(store.versionOf(position) === item.version, `item of version ${item.version} is another by now`);
+    const hash = item.hash | 0;
+    index.open(hash);
+    const slot = index.slotOf(hash, position);
+    assert(store.versionOf(position) === item.version, 'the item to remove is another by now');
     this.uncount(position, item);
     index.removeAt(slot);
     store.kill(position);
@@ -113,7 +115,7 @@ export class CompactTable implements Table {
   clear(): void {
     this.store.retire();
     this.index.clear();
-    this.store = new SegmentStore(SHARED_SEGMENTS);
+    this.store = new SegmentStore(SHARED_ARENAS);
     this.index = this.createIndex();
     this.compaction = this.createCompaction();
     this.duePages = new DuePages();
@@ -143,7 +145,7 @@ export class CompactTable implements Table {
     index.open(cursor);
     for (let slot = 0; slot < index.count; slot++) {
       store.view(index.positionAt(slot), into);
-      into.hash = hasher.hash(into.keyBytes, into.keyStart, into.keyEnd);
+      into.hash = hasher.hash32(into.keyBytes, into.keyStart, into.keyEnd) >>> 0;
       visit();
     }
     return this.pageEnd(cursor) % HASH_COUNT;
@@ -170,9 +172,7 @@ export class CompactTable implements Table {
   }
 
   maintain(itemsMax: number): boolean {
-    if (this.compaction.idleStep(itemsMax)) return true;
-    this.store.trim();
-    return SHARED_SEGMENTS.relaxAll();
+    return this.compaction.idleStep(itemsMax) || SHARED_ARENAS.tidy();
   }
 
   get memoryBytes(): number {
@@ -195,7 +195,7 @@ export class CompactTable implements Table {
       assert(!seen.has(position), `position ${position} stands in the index twice`);
       seen.add(position);
       store.view(position, other);
-      const hash = hasher.hash(other.keyBytes, other.keyStart, other.keyEnd);
+      const hash = hasher.hash32(other.keyBytes, other.keyStart, other.keyEnd) >>> 0;
       assert((hash & 0xff) === tag, `tag ${tag} is not that of hash ${hash}`);
       assert(index.directory.pageOf(hash) === page, `hash ${hash} stands in page ${page}`);
       if (other.expiryMs !== 0) this.duePages.check(page, other.expiryMs);
@@ -240,7 +240,7 @@ export class CompactTable implements Table {
 
   private afterWrite(): void {
     this.compaction.step();
-    if (++this.writes % RELAX_WRITES === 0) SHARED_SEGMENTS.relax();
+    if (++this.writes % RELAX_WRITES === 0) SHARED_ARENAS.relax();
   }
 
   private split(): void {
@@ -284,7 +284,7 @@ export class CompactTable implements Table {
       if (expiryMs < earliest) earliest = expiryMs;
       if (expiryMs > nowMs || found.length >= countMax) continue;
       store.view(position, other);
-      const hash = hasher.hash(other.keyBytes, other.keyStart, other.keyEnd);
+      const hash = hasher.hash32(other.keyBytes, other.keyStart, other.keyEnd) >>> 0;
       found.push({ hash, version: other.version });
     }
     this.duePages.set(page, earliest);
@@ -304,7 +304,7 @@ export class CompactTable implements Table {
     for (let slot = 0; slot < index.count; slot++) {
       const position = index.positionAt(slot);
       store.view(position, other);
-      const own = hasher.hash(other.keyBytes, other.keyStart, other.keyEnd);
+      const own = hasher.hash32(other.keyBytes, other.keyStart, other.keyEnd) >>> 0;
       if (own >= hash) list.push({ hash: own, version: other.version, position });
     }
     return list.sort((a, b) => a.hash - b.hash || a.version - b.version);
@@ -315,12 +315,14 @@ export class CompactTable implements Table {
     const { store } = this;
     return new PageIndex(SHARED_FRAMES, (position) => {
       store.view(position, item);
-      return this.hasher.hash(item.keyBytes, item.keyStart, item.keyEnd);
+      return this.hasher.hash32(item.keyBytes, item.keyStart, item.keyEnd);
     });
   }
 
   private createCompaction(): Compaction {
-    return new Compaction(this.store, this.index, (bytes, start, end) => this.hasher.hash(bytes, start, end));
+    return new Compaction(this.store, this.index, (bytes, start, end) =>
+      this.hasher.hash32(bytes, start, end),
+    );
   }
 }
 

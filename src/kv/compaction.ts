@@ -5,10 +5,9 @@
  *
  * Nothing that a frozen view pins is emptied: it couldn't be freed.
  */
-import { Item } from './item.js';
 import type { PageIndex } from './page-index.js';
-import { DEAD, ItemPlaces, viewItem, type Segment } from './segment.js';
-import { SEGMENT_BYTES } from './segment-pool.js';
+import { ItemPlaces, type Segment } from './segment.js';
+import { SEGMENT_BYTES } from './segment-arenas.js';
 import type { SegmentStore } from './segment-store.js';
 
 /** Garbage beside an eighth, so that a small table isn't tidied up all the time. */
@@ -25,7 +24,6 @@ export class Compaction {
   /** The segment that is being emptied, and how far that got. */
   private victim: Segment | null = null;
   private offset = 0;
-  private readonly item = new Item();
   private readonly places = new ItemPlaces();
 
   constructor(
@@ -69,7 +67,7 @@ export class Compaction {
       const offset = this.offset;
       places.read(victim, offset);
       this.offset = places.valueEnd;
-      if (((victim.bytes[offset] as number) & DEAD) === 0) this.move(victim, offset);
+      if (!victim.isDead(offset)) this.move(victim, offset);
     }
     if (victim.live === 0) {
       this.victim = null;
@@ -79,13 +77,12 @@ export class Compaction {
   }
 
   private move(victim: Segment, offset: number): void {
-    const { item, index, store } = this;
+    const { places, index, store } = this;
     const position = victim.number * SEGMENT_BYTES + offset;
-    viewItem(victim, offset, this.places, item);
-    const hash = this.hash(item.keyBytes, item.keyStart, item.keyEnd);
+    const { bytes, start } = victim;
+    const hash = this.hash(bytes, start + places.keyStart, start + places.keyEnd);
     index.open(hash);
-    const slot = index.slotOf(hash, position);
-    index.setPosition(slot, store.gather(item, item.touches));
+    index.setPosition(index.slotOf(hash, position), store.gather(victim, offset, places));
     store.kill(position);
     this.movedItems++;
   }

@@ -39,10 +39,16 @@ export class Digest {
   bytes(bytes: Uint8Array, start: number, end: number): void {
     this.word(end - start);
     const wordsEnd = end - ((end - start) & 3);
+    this.wholeWords(bytes, start, wordsEnd);
+    this.tail(bytes, wordsEnd, end);
+  }
+
+  /** Whole words of a field whose length was mixed in; how they are cut into calls makes no difference. */
+  wholeWords(bytes: Uint8Array, start: number, end: number): void {
     if (end - start >= VIEW_BYTES_MIN) {
-      this.longBytes(bytes, start, wordsEnd);
+      this.longBytes(bytes, start, end);
     } else {
-      for (let i = start; i < wordsEnd; i += 4) {
+      for (let i = start; i < end; i += 4) {
         this.word(
           (bytes[i] as number) |
             ((bytes[i + 1] as number) << 8) |
@@ -51,8 +57,12 @@ export class Digest {
         );
       }
     }
+  }
+
+  /** What is left of a field after its whole words. */
+  tail(bytes: Uint8Array, start: number, end: number): void {
     let tail = 0;
-    for (let i = wordsEnd; i < end; i++) tail = (tail << 8) | (bytes[i] as number);
+    for (let i = start; i < end; i++) tail = (tail << 8) | (bytes[i] as number);
     this.word(tail);
   }
 
@@ -63,12 +73,21 @@ export class Digest {
   }
 
   ofItem(item: Item): void {
+    this.beginItem(item);
+    const { valueBytes, valueStart, valueEnd } = item;
+    const wordsEnd = valueEnd - ((valueEnd - valueStart) & 3);
+    this.wholeWords(valueBytes, valueStart, wordsEnd);
+    this.tail(valueBytes, wordsEnd, valueEnd);
+    this.end();
+  }
+
+  /** Everything of an item up to its value's bytes. */
+  beginItem(item: Item): void {
     this.begin();
     this.integer(item.version);
     this.integer(item.expiryMs);
     this.bytes(item.keyBytes, item.keyStart, item.keyEnd);
-    this.bytes(item.valueBytes, item.valueStart, item.valueEnd);
-    this.end();
+    this.word(item.valueEnd - item.valueStart);
   }
 
   /** What `word` does to each word of a whole number of them: several times as fast, for large values. */

@@ -4,9 +4,9 @@
  * if it isn't dead, or died since.
  */
 import type { Item } from './item.js';
-import { DEAD, ItemPlaces, viewItem, type Segment } from './segment.js';
+import { ItemPlaces, viewItem, type Segment } from './segment.js';
+import { SEGMENT_BYTES } from './segment-arenas.js';
 import type { SegmentStore } from './segment-store.js';
-import { SEGMENT_BYTES } from './segment-pool.js';
 
 export class FrozenSegments {
   /** Segments below this number were read, and aren't pinned any more. */
@@ -75,8 +75,8 @@ export class FrozenSegments {
     }
     for (let offset = 0; offset < end; offset = places.valueEnd) {
       places.read(segment, offset);
-      const isDead = ((segment.bytes[offset] as number) & DEAD) !== 0;
-      if (!isDead || (diedSince[offset >>> 3] as number) & (1 << (offset & 7))) offsets.push(offset);
+      if (!segment.isDead(offset) || (diedSince[offset >>> 3] as number) & (1 << (offset & 7)))
+        offsets.push(offset);
     }
     if (deaths.length > 0) diedSince.fill(0);
   }

@@ -15,7 +15,7 @@ export class GarbageLists {
   constructor(private readonly segments: readonly (Segment | null)[]) {}
 
   insert(segment: Segment): void {
-    assert(segment.list === NONE, `segment ${segment.number} is in a list already`);
+    assert(segment.list === NONE, 'a segment is in two lists');
     const list = listOf(segment);
     const next = this.first[list] as number;
     segment.list = list;
@@ -27,7 +27,7 @@ export class GarbageLists {
 
   remove(segment: Segment): void {
     const { list, previous, next } = segment;
-    assert(list !== NONE, `segment ${segment.number} is in no list`);
+    assert(list !== NONE, 'a segment is in no list');
     if (previous === NONE) this.first[list] = next;
     else this.at(previous).next = next;
     if (next !== NONE) this.at(next).previous = previous;
@@ -56,5 +56,6 @@ export class GarbageLists {
 }
 
 function listOf(segment: Segment): number {
-  return Math.min(LIST_COUNT - 1, Math.floor((segment.dead * LIST_COUNT) / segment.used));
+  const list = ((segment.dead * LIST_COUNT) / segment.used) | 0;
+  return list < LIST_COUNT ? list : LIST_COUNT - 1;
 }

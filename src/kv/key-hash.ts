@@ -18,6 +18,11 @@ export class KeyHasher {
 
   /** Hash of `bytes[start, end)`, 0..2^32-1. */
   hash(bytes: Uint8Array, start: number, end: number): number {
+    return this.hash32(bytes, start, end) >>> 0;
+  }
+
+  /** The same bits as a signed integer, which the engine doesn't box. */
+  hash32(bytes: Uint8Array, start: number, end: number): number {
     let v0 = this.k0;
     let v1 = this.k1;
     let v2 = this.k0 ^ 0x6c796765;
@@ -61,6 +66,6 @@ export class KeyHasher {
       v1 = rotate(v1, 13) ^ v2;
       v2 = rotate(v2, 16);
     }
-    return (v1 ^ v3) >>> 0;
+    return v1 ^ v3;
   }
 }

@@ -16,14 +16,22 @@ import {
   type LogIndex,
   type Term,
 } from '../base/index.js';
-import type { EntryResults, SnapshotLoader, SnapshotSource, StateMachine } from '../ports/index.js';
+import type {
+  EntryResults,
+  SnapshotLoader,
+  SnapshotSource,
+  StateMachine,
+  StateRehash,
+} from '../ports/index.js';
 import type { Budget } from './budget.js';
 import { isWriteOp } from './command.js';
 import { Digest } from './digest.js';
 import { createEvictor, type EvictionPolicy, type Evictor } from './evictor.js';
+import { hashText, NotedSums } from './noted-sums.js';
 import { malformed, readOp } from './operands.js';
 import { runRead } from './reads.js';
 import { encodeReap } from './reap.js';
+import { KvRehash } from './rehash.js';
 import { KvError, putError } from './result.js';
 import { Run } from './run.js';
 import { KvSnapshotLoader, KvSnapshotSource } from './snapshot.js';
@@ -78,6 +86,8 @@ export interface Kv extends StateMachine {
 
   /** Itself, as what a leader looks at to keep it within its budget. */
   readonly memory: Kv;
+  /** Of the table, and of who chooses what goes. */
+  readonly memoryBytes: number;
   /** The sum of the items' charges. */
   readonly charge: number;
   readonly budget: Budget;
@@ -85,6 +95,12 @@ export interface Kv extends StateMachine {
   readonly evictor: Evictor | null;
   /** No part of the state: what it learned by then is forgotten. `seed` spreads what it draws. */
   setEviction(policy: EvictionPolicy, seed: number): void;
+  /** `stateHash` after the entry of this index, one of the last 1,000 applied here; null for any other. */
+  hashAt(index: LogIndex): string | null;
+  /** What is noted up to this index: see noted-sums.ts. */
+  notedUpTo(index: LogIndex): Uint8Array;
+  /** Of the present items. */
+  rehash(): StateRehash;
 }
 
 export function createKv(options: KvOptions): Kv {
@@ -104,6 +120,7 @@ class ShardKv implements Kv {
   private readonly digest = new Digest();
   private policy: EvictionPolicy = 'none';
   private evictionSeed = 0;
+  private readonly noted = new NotedSums();
 
   constructor(options: KvOptions) {
     const { hashSeed, firstSlot, lastSlot, valueBytesMax } = options;
@@ -137,8 +154,14 @@ class ShardKv implements Kv {
   }
 
   /** An entry without bytes (a new leader's first) changes nothing. */
-  apply(_index: LogIndex, _term: Term, data: Uint8Array, results: EntryResults | null): void {
-    if (data.length === 0) return;
+  apply(index: LogIndex, _term: Term, data: Uint8Array, results: EntryResults | null): void {
+    this.run.index = index;
+    if (data.length > 0) this.applyCommands(data, results);
+    this.mixState();
+    this.noted.note(index, this.digest.a, this.digest.b);
+  }
+
+  private applyCommands(data: Uint8Array, results: EntryResults | null): void {
     const { state } = this;
     const { budget } = state;
     const readable = this.readFrame(data);
@@ -199,6 +222,11 @@ class ShardKv implements Kv {
     return this;
   }
 
+  get memoryBytes(): number {
+    const { table, evictor } = this.state;
+    return table.memoryBytes + (evictor?.memoryBytes ?? 0);
+  }
+
   get charge(): number {
     return this.state.charge;
   }
@@ -239,6 +267,24 @@ class ShardKv implements Kv {
   }
 
   stateHash(): string {
+    this.mixState();
+    return hashText(this.digest.a, this.digest.b);
+  }
+
+  hashAt(index: LogIndex): string | null {
+    return this.noted.hashAt(index);
+  }
+
+  notedUpTo(index: LogIndex): Uint8Array {
+    return this.noted.upTo(index);
+  }
+
+  rehash(): StateRehash {
+    return new KvRehash(this.state);
+  }
+
+  /** The sums of the whole state, into the digest's lanes. */
+  private mixState(): void {
     const { state, digest } = this;
     digest.begin();
     digest.integer(state.timestampMs);
@@ -251,7 +297,8 @@ class ShardKv implements Kv {
       digest.integer(state.budget.itemsMax);
     }
     digest.end();
-    return hex32(state.table.sumA + digest.a) + hex32(state.table.sumB + digest.b);
+    digest.a = (digest.a + state.table.sumA) | 0;
+    digest.b = (digest.b + state.table.sumB) | 0;
   }
 
   snapshot(): SnapshotSource {
@@ -263,6 +310,7 @@ class ShardKv implements Kv {
       this.state = state;
       this.run.state = state;
       this.setEviction(this.policy, this.evictionSeed);
+      this.noted.clear();
     });
   }
 
@@ -317,8 +365,4 @@ function declaredCount(data: Uint8Array): number {
   if (data.length < ENTRY_HEADER_BYTES) return 0;
   const roomFor = Math.floor((data.length - ENTRY_HEADER_BYTES) / COMMAND_HEADER_BYTES);
   return Math.min(readU32(data, ENTRY_HEADER_BYTES - 4), roomFor);
-}
-
-function hex32(value: number): string {
-  return (value >>> 0).toString(16).padStart(8, '0');
 }

@@ -63,7 +63,7 @@ export class LargeItems {
 
   at(number: number): LargeItem {
     const item = this.parts[number >>> PART_BITS]?.items[number & (PART_ITEMS - 1)];
-    assert(item, `large item ${number} is not there`);
+    assert(item, 'a large item is not there');
     return item;
   }
 

@@ -24,7 +24,7 @@ export class PageDirectory {
   private level = 0;
   private readonly parts: Int32Array[] = [new Int32Array(FIRST_PAGES * 2)];
 
-  /** Number of the page of this hash. */
+  /** Number of the page of this hash, signed or not. */
   pageOf(hash: number): number {
     const bits = reverseBits(hash);
     const page = bits & ((1 << this.level) - 1);

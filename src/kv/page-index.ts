@@ -32,8 +32,10 @@ export class PageIndex {
   private words: Int32Array = NO_WORDS;
   private tagsAt = 0;
   private positionsAt = 0;
+  /** Items on their way from one page to another; the arrays keep their length. */
   private readonly movedTags: number[] = [];
   private readonly movedPositions: number[] = [];
+  private movedCount = 0;
 
   constructor(
     frames: FramePool,
@@ -137,18 +139,19 @@ export class PageIndex {
     const bit = directory.splitBit;
     this.openPage(from);
     let kept = 0;
-    movedTags.length = movedPositions.length = 0;
+    let moved = 0;
     for (let slot = 0; slot < this.count; slot++) {
       const position = this.positionAt(slot);
       const tag = this.tagAt(slot);
       if ((this.hashOf(position) & bit) !== 0) {
-        movedTags.push(tag);
-        movedPositions.push(position);
+        movedTags[moved] = tag;
+        movedPositions[moved++] = position;
       } else {
         this.setTag(kept, tag);
         this.setPosition(kept++, position);
       }
     }
+    this.movedCount = moved;
     this.count = kept;
     directory.setShape(from, kept, this.size);
     const size = classFor(kept);
@@ -162,11 +165,11 @@ export class PageIndex {
   merge(): number {
     const { directory, movedTags, movedPositions } = this;
     this.openPage(directory.pageCount - 1);
-    movedTags.length = movedPositions.length = 0;
     for (let slot = 0; slot < this.count; slot++) {
-      movedTags.push(this.tagAt(slot));
-      movedPositions.push(this.positionAt(slot));
+      movedTags[slot] = this.tagAt(slot);
+      movedPositions[slot] = this.positionAt(slot);
     }
+    this.movedCount = this.count;
     if (this.size !== 0) {
       const address = directory.addressOf(this.page);
       directory.setShape(this.page, 0, 0);
@@ -188,11 +191,10 @@ export class PageIndex {
   }
 
   private appendMoved(): void {
-    const { movedTags, movedPositions } = this;
-    const count = this.count + movedTags.length;
+    const { movedTags, movedPositions, movedCount } = this;
+    const count = this.count + movedCount;
     if (count > this.capacity) this.resize(classFor(count), count);
-    for (let i = 0; i < movedTags.length; i++)
-      this.append(movedTags[i] as number, movedPositions[i] as number);
+    for (let i = 0; i < movedCount; i++) this.append(movedTags[i] as number, movedPositions[i] as number);
     this.directory.setShape(this.page, this.count, this.size);
   }
 

@@ -27,6 +27,10 @@ export const KvError = {
   malformed: 4,
   tooLarge: 5,
   invalidExpire: 6,
+  /** The value, or what is to be added, spells no decimal number. */
+  notFloat: 7,
+  /** The sum has no finite value. */
+  infinite: 8,
 } as const;
 export type KvError = (typeof KvError)[keyof typeof KvError];
 

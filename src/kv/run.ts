@@ -2,7 +2,7 @@
  * What one command runs with: the state, where its operands are read from and where its result goes. One such object
  * serves all commands of a shard.
  */
-import { ByteReader, ByteWriter, EMPTY_BYTES } from '../base/index.js';
+import { ByteReader, ByteWriter, EMPTY_BYTES, type LogIndex } from '../base/index.js';
 import { INT64_TEXT_BYTES_MAX } from './int64.js';
 import { Tag } from './result.js';
 import type { ShardState } from './state.js';
@@ -15,6 +15,8 @@ export class Run {
   out = new ByteWriter();
   /** The time at which liveness is judged besides the applied timestamp; equal to it inside `apply`. */
   nowMs = 0;
+  /** Of the entry that is being applied. */
+  index: LogIndex = 0;
   /** Where INCR prints its sum. */
   readonly digits = new Uint8Array(INT64_TEXT_BYTES_MAX);
   /** The key that was named last, in the reader's buffer. */

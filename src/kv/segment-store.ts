@@ -12,8 +12,8 @@ import { FrozenSegments } from './frozen-segments.js';
 import { GarbageLists } from './garbage-lists.js';
 import type { Item } from './item.js';
 import { LargeItems, viewLarge } from './large-items.js';
-import { DEAD, ItemPlaces, Segment, TOUCHES_MASK, TOUCHES_MAX, viewItem } from './segment.js';
-import { SEGMENT_BITS, SEGMENT_BYTES, type SegmentMemory, type SegmentPool } from './segment-pool.js';
+import { ItemPlaces, Segment, TOUCHES_MAX, viewItem } from './segment.js';
+import { SEGMENT_BITS, SEGMENT_BYTES, type SegmentArenas } from './segment-arenas.js';
 
 /** Positions from here on name large items. */
 export const LARGE_FROM = 0xf0000000;
@@ -45,7 +45,7 @@ export class SegmentStore {
   private readonly views: FrozenSegments[] = [];
   private readonly places = new ItemPlaces();
 
-  constructor(private readonly pool: SegmentPool) {
+  constructor(private readonly arenas: SegmentArenas) {
     this.garbage = new GarbageLists(this.segments);
   }
 
@@ -66,16 +66,16 @@ export class SegmentStore {
     return segment.number * SEGMENT_BYTES + offset;
   }
 
-  /** Appends a small item that is moved; returns its position. */
-  gather(item: Item, touches: number): number {
+  /** Appends a copy of the small item that stands where `places` says; returns its position. */
+  gather(from: Segment, fromOffset: number, places: ItemPlaces): number {
     let segment = (this.gathering ??= this.begin());
     let before = segment.used;
-    let offset = segment.append(item, touches);
+    let offset = segment.appendFrom(from, fromOffset, places);
     if (offset < 0) {
       this.close(segment);
       segment = this.gathering = this.begin();
       before = 0;
-      offset = segment.append(item, touches);
+      offset = segment.appendFrom(from, fromOffset, places);
     }
     this.usedBytes += segment.used - before;
     return segment.number * SEGMENT_BYTES + offset;
@@ -95,7 +95,7 @@ export class SegmentStore {
       places.read(segment, position & OFFSET_MASK);
       if (places.keyEnd - places.keyStart !== end - start) return false;
       own = segment.bytes;
-      at = places.keyStart;
+      at = segment.start + places.keyStart;
     }
     for (let i = start; i < end; i++) if (own[at++] !== bytes[i]) return false;
     return true;
@@ -110,7 +110,7 @@ export class SegmentStore {
     if (position >= LARGE_FROM) return this.large.at(position - LARGE_FROM).expiryMs;
     const segment = this.segments[position >>> SEGMENT_BITS] as Segment;
     this.places.read(segment, position & OFFSET_MASK);
-    return this.places.expiryMs(segment.bytes);
+    return this.places.expiryMs(segment);
   }
 
   /** Fills the view, all but the hash. */
@@ -131,9 +131,7 @@ export class SegmentStore {
       if (large.touches < TOUCHES_MAX) large.touches++;
       return;
     }
-    const { bytes } = this.segments[position >>> SEGMENT_BITS] as Segment;
-    const head = bytes[position & OFFSET_MASK] as number;
-    if ((head & TOUCHES_MASK) < TOUCHES_MAX) bytes[position & OFFSET_MASK] = head + 1;
+    (this.segments[position >>> SEGMENT_BITS] as Segment).touch(position & OFFSET_MASK);
   }
 
   /** The item is no longer in the index. Its bytes stay until the segment is emptied, or the large one's views are gone. */
@@ -141,11 +139,10 @@ export class SegmentStore {
     if (position >= LARGE_FROM) return this.large.remove(position - LARGE_FROM);
     const segment = this.segments[position >>> SEGMENT_BITS] as Segment;
     const offset = position & OFFSET_MASK;
-    const head = segment.bytes[offset] as number;
-    assert((head & DEAD) === 0, `item at ${position} died twice`);
+    assert(!segment.isDead(offset), 'an item died twice');
     this.places.read(segment, offset);
     const bytes = this.places.valueEnd - offset;
-    segment.bytes[offset] = head | DEAD;
+    segment.markDead(offset);
     segment.dead += bytes;
     this.deadBytes += bytes;
     if (this.views.length > 0 && this.isPinned(segment)) (segment.deaths ??= []).push(offset, this.epoch);
@@ -226,29 +223,22 @@ export class SegmentStore {
     this.segmentCount--;
     this.segments[segment.number] = null;
     this.freeNumbers.push(segment.number);
-    this.pool.give(segment.memory);
+    this.arenas.give(segment);
   }
 
   /** Gives all memory back in constant time; the store must not be used again, but by views of it that are open. */
   retire(): void {
     if (this.views.length > 0) return; // then the collector takes it after them
-    const memories: SegmentMemory[] = [];
-    for (const segment of this.segments) if (segment !== null) memories.push(segment.memory);
-    this.pool.retire(memories);
+    this.arenas.retire(this.segments.filter((segment) => segment !== null));
   }
 
   /** What segments and large items take. */
   get memoryBytes(): number {
     let bytes = this.segmentCount * SEGMENT_BYTES + this.large.contentBytes;
     for (const open of [this.writing, this.gathering]) {
-      if (open !== null) bytes -= SEGMENT_BYTES - Math.max(open.memory.dirtyBytes, open.used);
+      if (open !== null) bytes -= SEGMENT_BYTES - this.arenas.residentBytesOf(open);
     }
     return bytes;
-  }
-
-  /** Gives back the pages behind the ends of the open segments. */
-  trim(): void {
-    for (const open of [this.writing, this.gathering]) if (open !== null) open.memory.trim(open.used);
   }
 
   /** Checks the counts against all bytes, and that exactly the items at `positions` live; for tests. */
@@ -259,7 +249,7 @@ export class SegmentStore {
       let deadHere = 0;
       for (let offset = 0; offset < segment.used; offset = this.places.valueEnd) {
         this.places.read(segment, offset);
-        if ((segment.bytes[offset] as number) & DEAD) deadHere += this.places.valueEnd - offset;
+        if (segment.isDead(offset)) deadHere += this.places.valueEnd - offset;
         else {
           live++;
           const position = segment.number * SEGMENT_BYTES + offset;
@@ -283,7 +273,8 @@ export class SegmentStore {
   private begin(): Segment {
     const number = this.freeNumbers.pop() ?? this.segments.length;
     assert(number < SEGMENTS_MAX, `more than ${SMALL_ITEMS_BYTES_MAX} bytes in one table`);
-    const segment = new Segment(this.pool.take(), number, this.epoch);
+    const segment = new Segment(number, this.epoch);
+    this.arenas.take(segment);
     this.segments[number] = segment;
     this.segmentCount++;
     return segment;

@@ -10,12 +10,13 @@
  *
  * So an item of the usual length, recent and without expiry, has 3 bytes besides key and value.
  */
+import { EMPTY_BYTES } from '../base/index.js';
 import type { Item } from './item.js';
-import type { SegmentMemory } from './segment-pool.js';
+import { SEGMENT_BYTES, type SlotHolder } from './segment-arenas.js';
 
-export const TOUCHES_MASK = 3;
+const TOUCHES_MASK = 3;
 export const TOUCHES_MAX = 3;
-export const DEAD = 4;
+const DEAD = 4;
 const HAS_EXPIRY = 8;
 const HAS_KEY_LENGTH = 16;
 const HAS_VALUE_LENGTH = 32;
@@ -30,9 +31,15 @@ const LONG_EXPIRY = 0xff;
 const LONG_EXPIRY_MIN = 0xff * 2 ** 40;
 /** Below this a byte loop beats the view that `set(subarray)` allocates. */
 const LOOP_COPY_MAX = 64;
+const WORD_COPY_MAX = 512;
 
-export class Segment {
-  readonly bytes: Uint8Array;
+const NO_VIEW = new DataView(new ArrayBuffer(0));
+
+/** Offsets are within the segment; its bytes are a part of an arena's, which `SegmentArenas` tells and may change. */
+export class Segment implements SlotHolder {
+  bytes = EMPTY_BYTES as Uint8Array;
+  view: DataView = NO_VIEW;
+  start = 0;
   /** Bytes written; items stand in [0, used). */
   used = 0;
   /** Bytes of dead items. At most `used`. */
@@ -50,13 +57,10 @@ export class Segment {
   list = -1;
 
   constructor(
-    readonly memory: SegmentMemory,
     readonly number: number,
     /** Freezes before it began: it is in the views of later ones only. */
     readonly born: number,
-  ) {
-    this.bytes = memory.bytes;
-  }
+  ) {}
 
   get live(): number {
     return this.used - this.dead;
@@ -66,67 +70,112 @@ export class Segment {
   append(item: Item, touches: number): number {
     const keyLength = item.keyEnd - item.keyStart;
     const valueLength = item.valueEnd - item.valueStart;
-    if (this.used === 0) {
-      this.keyLength = keyLength;
-      this.valueLength = valueLength;
-      this.baseVersion = item.version;
-    }
-    const { bytes } = this;
-    const start = this.used;
-    const form = formOf(item.version - this.baseVersion);
     const expiryBytes = item.expiryMs === 0 ? 0 : item.expiryMs < LONG_EXPIRY_MIN ? 6 : 8;
-    const keyLengthBytes = keyLength === this.keyLength ? 0 : keyLength < 128 ? 1 : 2;
-    const valueLengthBytes = valueLength === this.valueLength ? 0 : valueLength < 128 ? 1 : 2;
-    let at = start + 1 + (FORM_BYTES[form] as number);
-    const end = at + keyLengthBytes + valueLengthBytes + expiryBytes + keyLength + valueLength;
-    if (end > bytes.length) return -1;
-    bytes[start] =
-      touches |
-      (expiryBytes > 0 ? HAS_EXPIRY : 0) |
-      (keyLengthBytes > 0 ? HAS_KEY_LENGTH : 0) |
-      (valueLengthBytes > 0 ? HAS_VALUE_LENGTH : 0) |
-      (form << FORM_SHIFT);
-    putVersion(bytes, start + 1, form, item.version, this.baseVersion);
-    if (keyLengthBytes > 0) at = putLength(bytes, at, keyLength);
-    if (valueLengthBytes > 0) at = putLength(bytes, at, valueLength);
+    const bodyBytes = expiryBytes + keyLength + valueLength;
+    const offset = this.used;
+    let at = this.appendHead(item.version, touches, expiryBytes > 0, keyLength, valueLength, bodyBytes);
+    if (at < 0) return -1;
+    const { bytes } = this;
     if (expiryBytes > 0) at = putExpiry(bytes, at, item.expiryMs);
     copy(bytes, at, item.keyBytes, item.keyStart, item.keyEnd);
     copy(bytes, at + keyLength, item.valueBytes, item.valueStart, item.valueEnd);
-    this.used = end;
-    return start;
+    return offset;
+  }
+
+  /** Appends the item that stands in another segment at `offset`, where `places` says; as `append`. */
+  appendFrom(other: Segment, from: number, places: ItemPlaces): number {
+    const bodyStart = places.bodyStart;
+    const bodyBytes = places.valueEnd - bodyStart;
+    const keyLength = places.keyEnd - places.keyStart;
+    const valueLength = places.valueEnd - places.keyEnd;
+    const touches = other.touchesAt(from);
+    const offset = this.used;
+    const hasExpiry = places.keyStart > bodyStart;
+    const at = this.appendHead(other.versionAt(from), touches, hasExpiry, keyLength, valueLength, bodyBytes);
+    if (at < 0) return -1;
+    copyBetween(this, at, other, other.start + bodyStart, bodyBytes);
+    return offset;
   }
 
   versionAt(offset: number): number {
     const { bytes } = this;
-    const high = ((bytes[offset + 1] as number) << 8) | (bytes[offset + 2] as number);
-    const form = (bytes[offset] as number) >>> FORM_SHIFT;
+    const at = this.start + offset;
+    const high = ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number);
+    const form = (bytes[at] as number) >>> FORM_SHIFT;
     if (form === 0) return this.baseVersion + high - BIAS_2;
-    const b3 = bytes[offset + 3] as number;
+    const b3 = bytes[at + 3] as number;
     if (form === 1) return this.baseVersion + high * 256 + b3 - BIAS_3;
-    const b4 = bytes[offset + 4] as number;
-    const first = high * 65536 + b3 * 256 + b4;
+    const first = high * 65536 + b3 * 256 + (bytes[at + 4] as number);
     if (form === 2) return this.baseVersion + first - BIAS_4;
-    return (
-      first * 2 ** 24 +
-      (bytes[offset + 5] as number) * 65536 +
-      (bytes[offset + 6] as number) * 256 +
-      (bytes[offset + 7] as number)
-    );
+    const low = (bytes[at + 5] as number) * 65536 + (bytes[at + 6] as number) * 256;
+    return first * 2 ** 24 + low + (bytes[at + 7] as number);
+  }
+
+  isDead(offset: number): boolean {
+    return ((this.bytes[this.start + offset] as number) & DEAD) !== 0;
+  }
+
+  markDead(offset: number): void {
+    this.bytes[this.start + offset]! |= DEAD;
+  }
+
+  touchesAt(offset: number): number {
+    return (this.bytes[this.start + offset] as number) & TOUCHES_MASK;
+  }
+
+  /** Counts a touch, up to the most that is counted. */
+  touch(offset: number): void {
+    if (this.touchesAt(offset) < TOUCHES_MAX) this.bytes[this.start + offset]!++;
+  }
+
+  /** Writes what stands before an item's body; returns where in `bytes` that goes, or -1 when the item doesn't fit. */
+  private appendHead(
+    version: number,
+    touches: number,
+    hasExpiry: boolean,
+    keyLength: number,
+    valueLength: number,
+    bodyBytes: number,
+  ): number {
+    if (this.used === 0) {
+      this.keyLength = keyLength;
+      this.valueLength = valueLength;
+      this.baseVersion = version;
+    }
+    const form = formOf(version - this.baseVersion);
+    const keyLengthBytes = keyLength === this.keyLength ? 0 : keyLength < 128 ? 1 : 2;
+    const valueLengthBytes = valueLength === this.valueLength ? 0 : valueLength < 128 ? 1 : 2;
+    const headBytes = 1 + (FORM_BYTES[form] as number) + keyLengthBytes + valueLengthBytes;
+    if (this.used + headBytes + bodyBytes > SEGMENT_BYTES) return -1;
+    const { bytes } = this;
+    let at = this.start + this.used;
+    bytes[at] =
+      touches |
+      (hasExpiry ? HAS_EXPIRY : 0) |
+      (keyLengthBytes > 0 ? HAS_KEY_LENGTH : 0) |
+      (valueLengthBytes > 0 ? HAS_VALUE_LENGTH : 0) |
+      (form << FORM_SHIFT);
+    putVersion(bytes, at + 1, form, version, this.baseVersion);
+    at += 1 + (FORM_BYTES[form] as number);
+    if (keyLengthBytes > 0) at = putLength(bytes, at, keyLength);
+    if (valueLengthBytes > 0) at = putLength(bytes, at, valueLength);
+    this.used += headBytes + bodyBytes;
+    return at;
   }
 }
 
-/** Where the parts of an item stand; reused for one after the other. */
+/** Where the parts of an item stand, as offsets in its segment; reused for one after the other. */
 export class ItemPlaces {
-  /** Of the expiry, 0 when there is none. */
-  expiryAt = 0;
+  /** What is copied as it is when the item moves: expiry if there is one, key, value. */
+  bodyStart = 0;
   keyStart = 0;
   keyEnd = 0;
   valueEnd = 0;
 
   read(segment: Segment, offset: number): void {
-    const { bytes } = segment;
-    const head = bytes[offset] as number;
-    let at = offset + 1 + (FORM_BYTES[head >>> FORM_SHIFT] as number);
+    const { bytes, start } = segment;
+    const head = bytes[start + offset] as number;
+    let at = start + offset + 1 + (FORM_BYTES[head >>> FORM_SHIFT] as number);
     let keyLength = segment.keyLength;
     let valueLength = segment.valueLength;
     if (head & HAS_KEY_LENGTH) {
@@ -137,40 +186,36 @@ export class ItemPlaces {
       valueLength = bytes[at++] as number;
       if (valueLength >= 128) valueLength = ((valueLength & 127) << 8) | (bytes[at++] as number);
     }
-    this.expiryAt = 0;
-    if (head & HAS_EXPIRY) {
-      this.expiryAt = at;
-      at += bytes[at] === LONG_EXPIRY ? 8 : 6;
-    }
-    this.keyStart = at;
-    this.keyEnd = at + keyLength;
-    this.valueEnd = at + keyLength + valueLength;
+    this.bodyStart = at - start;
+    if (head & HAS_EXPIRY) at += bytes[at] === LONG_EXPIRY ? 8 : 6;
+    this.keyStart = at - start;
+    this.keyEnd = at - start + keyLength;
+    this.valueEnd = at - start + keyLength + valueLength;
   }
 
-  expiryMs(bytes: Uint8Array): number {
-    let at = this.expiryAt;
-    if (at === 0) return 0;
+  /** 0 for none. */
+  expiryMs(segment: Segment): number {
+    if (this.bodyStart === this.keyStart) return 0;
+    const { bytes } = segment;
+    let at = segment.start + this.bodyStart;
     let top = bytes[at] as number;
     if (top === LONG_EXPIRY) {
       top = (bytes[at + 1] as number) * 256 + (bytes[at + 2] as number);
       at += 2;
     }
-    return (
-      (top * 256 + (bytes[at + 1] as number)) * 2 ** 32 +
-      (bytes[at + 2] as number) * 2 ** 24 +
-      (((bytes[at + 3] as number) << 16) | ((bytes[at + 4] as number) << 8) | (bytes[at + 5] as number))
-    );
+    const high = top * 256 + (bytes[at + 1] as number);
+    return high * 2 ** 32 + segment.view.getUint32(at + 2);
   }
 }
 
 /** Fills the view, all but the hash, which isn't kept. */
 export function viewItem(segment: Segment, offset: number, places: ItemPlaces, into: Item): void {
-  const { bytes } = segment;
+  const { bytes, start } = segment;
   into.version = segment.versionAt(offset);
-  into.expiryMs = places.expiryAt === 0 ? 0 : places.expiryMs(bytes);
-  into.touches = (bytes[offset] as number) & TOUCHES_MASK;
-  into.setKey(bytes, places.keyStart, places.keyEnd);
-  into.setValue(bytes, places.keyEnd, places.valueEnd);
+  into.expiryMs = places.expiryMs(segment);
+  into.touches = segment.touchesAt(offset);
+  into.setKey(bytes, start + places.keyStart, start + places.keyEnd);
+  into.setValue(bytes, start + places.keyEnd, start + places.valueEnd);
 }
 
 function formOf(difference: number): number {
@@ -234,4 +279,17 @@ function putU32(bytes: Uint8Array, at: number, value: number): void {
 function copy(target: Uint8Array, at: number, source: Uint8Array, start: number, end: number): void {
   if (end - start > LOOP_COPY_MAX) target.set(source.subarray(start, end), at);
   else for (let i = start, j = at; i < end; i++, j++) target[j] = source[i] as number;
+}
+
+/** `at` and `from` are places in the arenas. Words at a time: several times as fast as bytes. */
+function copyBetween(to: Segment, at: number, source: Segment, from: number, count: number): void {
+  if (count > WORD_COPY_MAX) {
+    to.bytes.set(source.bytes.subarray(from, from + count), at);
+    return;
+  }
+  const target = to.view;
+  const view = source.view;
+  const wordsEnd = count & ~3;
+  for (let i = 0; i < wordsEnd; i += 4) target.setInt32(at + i, view.getInt32(from + i));
+  for (let i = wordsEnd; i < count; i++) to.bytes[at + i] = source.bytes[from + i] as number;
 }

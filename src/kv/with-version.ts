@@ -28,6 +28,7 @@ const ONE_KEY: ReadonlySet<number> = new Set<number>([
   Op.setRange,
   Op.getDel,
   Op.getEx,
+  Op.incrByFloat,
 ]);
 /** Commands that name as many as their first operand says. */
 const MANY_KEYS: ReadonlySet<number> = new Set<number>([Op.exists, Op.mget, Op.del, Op.mset]);

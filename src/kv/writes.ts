@@ -5,6 +5,7 @@
 import { runEvict, runSetBudget } from './budget.js';
 import { Op } from './command.js';
 import { runExpire, runGetEx, runPersist } from './expiry-writes.js';
+import { runIncrByFloat } from './float-increment.js';
 import { INT64_MAX, INT64_MIN, parseInt64, printBigInt, printInteger } from './int64.js';
 import { expectEnd, malformed, readInt64, readKey, readKeyCount, readValue } from './operands.js';
 import { findOnlyKey, putFoundValue } from './reads.js';
@@ -42,12 +43,16 @@ export function runWrite(run: Run, op: number): void {
       return runGetDel(run);
     case Op.getEx:
       return runGetEx(run);
+    case Op.incrByFloat:
+      return runIncrByFloat(run);
     case Op.reap:
       return runReap(run);
     case Op.evict:
       return runEvict(run);
     case Op.setBudget:
       return runSetBudget(run);
+    case Op.mark:
+      return runMark(run);
     default:
       throw malformed(`op ${op} is unknown`);
   }
@@ -131,6 +136,11 @@ function runFlush(run: Run): void {
   expectEnd(run.reader);
   run.state.clear();
   run.putOk();
+}
+
+function runMark(run: Run): void {
+  expectEnd(run.reader);
+  putInt(run.out, run.index);
 }
 
 /**

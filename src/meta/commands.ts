@@ -52,6 +52,9 @@ export function encodeUpsertNode(instanceId: string, addresses: NodeAddresses): 
   return w.take();
 }
 
+/** A report that changes nothing: what asks for the state, linearizably. */
+export const META_NOTHING: GroupMembers = { configurationVersion: 0, highestId: 0, replicas: [] };
+
 /** A leader's word on its group's configuration. With version 0 it changes nothing: a linearizable look at the state. */
 export function encodeReport(group: GroupId, members: GroupMembers): Uint8Array {
   const w = new ByteWriter(256);

@@ -18,6 +18,7 @@ import type {
 } from '../ports/index.js';
 import type { StreamStatus } from '../group/index.js';
 import type { ReceiveStatus } from '../host/index.js';
+import type { createKv } from '../kv/index.js';
 import type { Configuration, createRaft } from '../raft/index.js';
 import type { NodeSettings } from '../settings/index.js';
 
@@ -86,6 +87,7 @@ export interface Node {
 /** For tests that break a rule on purpose: what to build the node from instead of the real thing. */
 export interface NodeSeams {
   readonly createRaft?: typeof createRaft;
+  readonly createKv?: typeof createKv;
 }
 
 export type CreateNode = (ports: NodePorts, settings: NodeSettings, seams?: NodeSeams) => Node;

@@ -2,7 +2,9 @@
 import { encodeMetaState } from '../meta/index.js';
 import type { ControlFailure, ControlMethod, ControlMethods, Instance } from '../ports/index.js';
 import { isAddress } from '../settings/index.js';
+import { answerConfig } from './cluster-config.js';
 import type { Member } from './member.js';
+import type { ShardVerifier } from './shard-verify.js';
 import type { Waiting } from './waiting.js';
 
 export interface ControlContext {
@@ -33,6 +35,13 @@ export class ControlService {
       found: (request, reply) => this.found(request, reply),
       report: (request, reply) => this.report(request, reply),
       transfer: (request, reply) => this.transfer(request, reply),
+      config: (request, reply) => {
+        if (context.member === null) reply(NO_MEMBER, null);
+        else answerConfig(context.member, request, reply);
+      },
+      verify: (request, reply) => this.withVerifier(reply, (verifier) => verifier.verify(request, reply)),
+      mark: (request, reply) => this.withVerifier(reply, (verifier) => verifier.mark(request.group, reply)),
+      audit: (request, reply) => this.withVerifier(reply, (verifier) => verifier.audits.run(request, reply)),
     };
   }
 
@@ -88,6 +97,15 @@ export class ControlService {
     const { member } = this.context;
     if (member === null) reply(NO_MEMBER, null);
     else member.transferLeadership(request.group, request.node, request.forwarded, reply);
+  }
+
+  private withVerifier(
+    reply: (failure: ControlFailure, response: null) => void,
+    run: (verifier: ShardVerifier) => void,
+  ): void {
+    const { member } = this.context;
+    if (member === null) reply(NO_MEMBER, null);
+    else run(member.verifier);
   }
 
   private init(request: ControlMethods['init']['request'], reply: Reply<'init'>): void {

@@ -8,6 +8,7 @@
  */
 import { assert, META_GROUP, type ErrorReason, type Fatal, type NodeId } from '../base/index.js';
 import { refuseUninitialised } from '../api/index.js';
+import { createKv } from '../kv/index.js';
 import type { MetaState } from '../meta/index.js';
 import type {
   CacheHandler,
@@ -330,6 +331,7 @@ class QuorateNode implements Node {
       store,
       checkpoints,
       createRaft: this.seams.createRaft ?? createRaft,
+      createKv: this.seams.createKv ?? createKv,
       clusterId: membership.clusterId,
       nodeId: membership.nodeId,
       self,

@@ -1,8 +1,10 @@
 /** What INFO and CONFIG GET of the RESP front end say of a node. */
 import type { ConfigRow, InfoFacts } from '../api/index.js';
+import { VERSION } from '../base/index.js';
+import type { NodeLimits } from '../coordinator/index.js';
 import type { NodeSettings } from '../settings/index.js';
 import type { Member } from './member.js';
-import { VERSION } from './version.js';
+import type { Memory } from './memory.js';
 
 export function infoFacts(member: Member, uptimeMs: number): InfoFacts {
   const replicas = [...member.host.all()].filter((replica) => replica.group !== 0);
@@ -31,16 +33,24 @@ export function infoFacts(member: Member, uptimeMs: number): InfoFacts {
   };
 }
 
+/** As Redis calls them, where it has such a policy. */
+const REDIS_POLICIES = { none: 'noeviction', lru: 'allkeys-lru', s3fifo: 'allkeys-s3fifo' } as const;
+
+/** What the node gives to tables by its own settings. */
+export function memoryLimits({ memory }: NodeSettings): NodeLimits {
+  return { bytesMax: memory.max === 'auto' ? 0 : memory.max, itemsMax: memory.maxItems };
+}
+
 /** Settings under the names that Redis' clients and tools ask for. */
-export function configRows(settings: NodeSettings): ConfigRow[] {
+export function configRows(settings: NodeSettings, memory: Memory): ConfigRow[] {
   return [
     ['appendonly', 'yes'],
     ['appendfsync', settings.log.sync ? 'always' : 'no'],
     ['save', ''],
     ['databases', '1'],
     ['maxclients', String(settings.limits.connectionsMax)],
-    ['maxmemory', '0'],
-    ['maxmemory-policy', 'noeviction'],
+    ['maxmemory', String(memory.ownLimits.bytesMax)],
+    ['maxmemory-policy', REDIS_POLICIES[memory.clusterSettings.evictionPolicy]],
     ['proto-max-bulk-len', String(settings.limits.valueBytesMax)],
     ['timeout', '0'],
     ['dir', settings.data],

@@ -16,7 +16,7 @@ import { LeaderBalance, SuspectRepair } from '../coordinator/index.js';
 import { decodeForwardFrame, MalformedFrame, type ForwardVisitor } from '../codec/index.js';
 import type { Machine } from '../group/index.js';
 import { Host } from '../host/index.js';
-import { APPLY_VALUE_BYTES_MAX, createKv } from '../kv/index.js';
+import { APPLY_VALUE_BYTES_MAX, type createKv } from '../kv/index.js';
 import {
   decodeMetaState,
   encodeBootstrap,
@@ -39,13 +39,15 @@ import type { NodePorts } from './api.js';
 import { ClusterView } from './cluster-view.js';
 import { Directory } from './directory.js';
 import { Gossip } from './gossip.js';
-import { infoFacts, configRows } from './info.js';
+import { infoFacts, configRows, memoryLimits } from './info.js';
 import { transferLeadership } from './leadership.js';
 import { Lifecycle } from './lifecycle.js';
+import { Memory } from './memory.js';
 import { MetaClient } from './meta-client.js';
 import { MetaReplicaMachine } from './meta-adapter.js';
 import { Readiness } from './readiness.js';
 import { recoverGroup } from './recovery.js';
+import { ShardVerifier } from './shard-verify.js';
 
 /** How often slow things are looked after: leader balance, address changes, the bootstrap of group 0. */
 const HOUSEKEEPING_MS = 250;
@@ -58,6 +60,8 @@ export interface MemberOptions {
   readonly store: LogStore;
   readonly checkpoints: CheckpointStore;
   readonly createRaft: typeof createRaft;
+  /** Another one in tests alone. */
+  readonly createKv: typeof createKv;
   readonly clusterId: string;
   readonly nodeId: NodeId;
   /** This process: its instance id, and the addresses it advertises now. */
@@ -79,6 +83,7 @@ export class Member implements PeerHandlers {
   readonly view: ClusterView;
   readonly gossip: Gossip;
   readonly meta: MetaClient;
+  readonly memory: Memory;
   readonly directory: Directory;
   private readonly gateway: Gateway;
   private readonly forwardServer: ForwardServer;
@@ -89,6 +94,7 @@ export class Member implements PeerHandlers {
   private readonly balance: LeaderBalance;
   private readonly repair: SuspectRepair;
   private readonly lifecycle: Lifecycle;
+  readonly verifier: ShardVerifier;
   private closersOfResp: CloseListener[] = [];
   private stopped = false;
   private bootstrapping = false;
@@ -125,6 +131,7 @@ export class Member implements PeerHandlers {
       nodeOf: (group, replica) => this.view.nodeOf(group, replica),
       mapVersion: () => this.view.version,
       onRoleChange: (replica, change) => {
+        this.memory.onRole(replica);
         this.onRoutesChanged();
         this.lifecycle.onConfiguration(replica);
         this.repair.onConfiguration(replica);
@@ -196,7 +203,7 @@ export class Member implements PeerHandlers {
       metrics: ports.metrics,
       limits: settings.limits,
       info: () => infoFacts(this, ports.clock.monoMs() - this.startedAtMs),
-      config: configRows(settings),
+      config: () => configRows(settings, this.memory),
     });
     this.cache = createCacheServer({
       gateway: this.gateway,
@@ -208,6 +215,20 @@ export class Member implements PeerHandlers {
       limits: settings.limits,
     });
     this.meta = new MetaClient(this.host, this.view, ports.controlClient);
+    this.memory = new Memory({
+      nodeId: options.nodeId,
+      host: this.host,
+      view: this.view,
+      peers: ports.peers,
+      logger: ports.logger,
+      metrics: ports.metrics,
+      leaderOf: (group) => this.leaderOf(group),
+      limits: memoryLimits(settings),
+      seed: ports.entropy.u32(),
+      proposeShares: (seen, shares, done) => this.meta.proposeShares(seen, shares, done),
+    });
+    const { clock, timers, controlClient: client } = ports;
+    this.verifier = new ShardVerifier({ host: this.host, view: this.view, clock, timers, client });
     this.balance = new LeaderBalance(this.host, (group) => this.view.preferredLeader(group));
     this.repair = new SuspectRepair(this.host, ports.logger);
     this.lifecycle = new Lifecycle({
@@ -275,6 +296,7 @@ export class Member implements PeerHandlers {
   stop(done: () => void): void {
     if (this.stopped) return;
     this.stopped = true;
+    this.verifier.stop();
     this.gossip.stop();
     this.directory.stop();
     // What waits is answered first, then connections close; the host stops in between, so that nothing new runs.
@@ -334,12 +356,14 @@ export class Member implements PeerHandlers {
   private machineOf(group: GroupId): Machine {
     if (group === META_GROUP) return new MetaReplicaMachine((state) => this.view.update(state));
     const shard = this.view.map.shard(group);
-    return createKv({
+    const kv = this.options.createKv({
       hashSeed: hashSeed(this.options.clusterId, group),
       valueBytesMax: APPLY_VALUE_BYTES_MAX,
       firstSlot: shard?.firstSlot ?? 0,
       lastSlot: shard?.lastSlot ?? 0,
     });
+    this.memory.equip(kv);
+    return kv;
   }
 
   /**
@@ -391,6 +415,7 @@ export class Member implements PeerHandlers {
 
   private onMap(state: MetaState): void {
     this.lifecycle.onMap(state);
+    this.memory.onMap(state);
     this.options.remember(state);
     this.announceAddresses();
     this.onRoutesChanged();
@@ -414,6 +439,7 @@ export class Member implements PeerHandlers {
     if (this.options.writeRefusal() === null) this.balance.poll(this.options.ports.clock.monoMs());
     this.repair.poll();
     this.lifecycle.poll(this.options.ports.clock.monoMs());
+    this.memory.poll(this.options.ports.clock.monoMs());
     this.bootstrapMeta();
     this.tellOwnAddresses();
     this.options.ports.timers.after(HOUSEKEEPING_MS, () => this.housekeeping());
@@ -477,6 +503,8 @@ export class Member implements PeerHandlers {
     onGossipGroup: (group, term, configurationVersion, leader) =>
       this.gossip.onHint(group, term, configurationVersion, leader),
     onMapRequest: (known) => this.gossip.onMapRequest(this.frameFrom, known),
+    onMemory: (report) => this.memory.onReport(this.frameFrom, report),
+    onTouches: (group, hashes) => this.memory.onTouches(group, hashes),
     onMap: (_version, bytes, start, end) => this.gossip.onMap(this.frameFrom, copyBytes(bytes, start, end)),
   };
 

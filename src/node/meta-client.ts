@@ -2,17 +2,27 @@
  * Changes of group 0's state, proposed from whichever node is asked: here when it leads the group, else through one
  * control call to the node that does.
  */
-import { ByteReader, META_GROUP, reasonFromNumber, type GroupId, type NodeId } from '../base/index.js';
+import {
+  ByteReader,
+  META_GROUP,
+  reasonFromNumber,
+  type GroupId,
+  type MapVersion,
+  type NodeId,
+} from '../base/index.js';
 import type { CommandSink, Replica } from '../group/index.js';
 import type { Host } from '../host/index.js';
 import { Tag } from '../kv/index.js';
 import {
   decodeMetaState,
   encodeReport,
+  encodeSetting,
+  encodeShares,
   encodeUpsertNode,
   MetaMachine,
   type GroupMembers,
   type MetaState,
+  type NewShare,
 } from '../meta/index.js';
 import type { ControlClient, ControlFailure, Instance } from '../ports/index.js';
 import type { ClusterView } from './cluster-view.js';
@@ -55,6 +65,24 @@ export class MetaClient {
         else done(null, { nodeId: 0, state: decodeMetaState(response.state) });
       });
     });
+  }
+
+  /** A setting of the cluster, already checked; an empty value takes it back to its default. */
+  set(name: string, value: string, done: Done): void {
+    this.change(encodeSetting(name, value), 0, done, (address) => {
+      const request = { action: value === '' ? 'reset' : 'set', name, value } as const;
+      this.client.call(address, 'config', request, CALL_MS, (failure, response) => {
+        if (response === null) done(failure, null);
+        else done(null, { nodeId: 0, state: decodeMetaState(response.state) });
+      });
+    });
+  }
+
+  /** The shards' shares of memory: of this node as the leader of group 0, or not at all. */
+  proposeShares(seen: MapVersion, shares: readonly NewShare[], done: () => void): void {
+    const replica = this.host.replica(META_GROUP);
+    if (replica?.serves === true) this.propose(replica, encodeShares(seen, shares), done);
+    else done();
   }
 
   private change(command: Uint8Array, fallback: NodeId, done: Done, ask: (address: string) => void): void {

@@ -1,6 +1,14 @@
 import type { ErrorReason, GroupId, NodeAddresses, NodeId, ReplicaId } from '../base/index.js';
 import type { CacheHandler } from './cache-calls.js';
 import type { CloseListener } from './listeners.js';
+import type {
+  AuditRequest,
+  AuditResponse,
+  MarkRequest,
+  MarkResponse,
+  VerifyRequest,
+  VerifyResponse,
+} from './verify-calls.js';
 
 /**
  * The control calls between nodes before they share a cluster, and from the CLI: gRPC in production
@@ -93,6 +101,26 @@ export interface TransferResponse {
   readonly tookMs: number;
 }
 
+/** Looks at, or changes, settings of the cluster. With `get` and `list` nothing changes; `reset` goes back to the default. */
+export interface ConfigRequest {
+  readonly action: 'get' | 'list' | 'set' | 'reset';
+  /** Empty with `list`. */
+  readonly name: string;
+  readonly value: string;
+}
+export interface ConfigResponse {
+  readonly settings: readonly {
+    readonly name: string;
+    readonly value: string;
+    /** Nobody has set it. */
+    readonly isDefault: boolean;
+    readonly accepts: string;
+    readonly help: string;
+  }[];
+  /** Encoded cluster state after it (meta/ decides the bytes). */
+  readonly state: Uint8Array;
+}
+
 export interface StatusResponse {
   readonly clusterId: string;
   readonly nodeId: NodeId;
@@ -110,6 +138,10 @@ export interface ControlMethods {
   found: { request: FoundRequest; response: FoundResponse };
   report: { request: ReportRequest; response: ReportResponse };
   transfer: { request: TransferRequest; response: TransferResponse };
+  config: { request: ConfigRequest; response: ConfigResponse };
+  verify: { request: VerifyRequest; response: VerifyResponse };
+  mark: { request: MarkRequest; response: MarkResponse };
+  audit: { request: AuditRequest; response: AuditResponse };
   status: { request: Record<string, never>; response: StatusResponse };
 }
 export type ControlMethod = keyof ControlMethods;

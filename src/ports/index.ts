@@ -10,4 +10,5 @@ export * from './logger.js';
 export * from './ordered-store.js';
 export * from './peer-network.js';
 export * from './state-machine.js';
+export * from './verify-calls.js';
 export * from './observer.js';

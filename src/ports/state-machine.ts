@@ -20,6 +20,21 @@ export interface SnapshotLoader {
 }
 
 /**
+ * Hashes the items of one moment again, from the bytes that lie in memory, and compares with the sum that was kept:
+ * in steps, while entries are applied. Holds on to the items of its moment until it is done or dropped.
+ */
+export interface StateRehash {
+  /** One step of bounded work; false when it was the last. */
+  step(): boolean;
+  /** Ends it early: nothing is held on to any more. */
+  drop(): void;
+  /** After the last step: whether the sum came out otherwise than the one kept. */
+  readonly isRotten: boolean;
+  /** Items hashed so far. */
+  readonly items: number;
+}
+
+/**
  * What a group replicates. `apply` is a pure function of (state, entry): same state and entry, same state and
  * results, on every replica, in every version of the program.
  */

@@ -25,6 +25,8 @@ export interface Raft {
   readonly lastIndex: LogIndex;
   /** A leader that committed an entry of its own term: it may serve reads. */
   readonly leaderReady: boolean;
+  /** A leader that refuses proposals because another is about to lead; ends by itself, see `transferLeader`. */
+  readonly handingOver: boolean;
   /** Until then, on the host's monotonic clock, nobody else leads: a read at the present commit index needs no round. 0: no lease. */
   readonly leaseUntilMs: MonoMs;
   /** The group is idle and its clock stands still here: no tick is needed until that ends. */

@@ -7,7 +7,7 @@ import type { ProposeResult } from './types.js';
 
 export function proposeEntry(state: RaftState, data: Uint8Array): ProposeResult {
   if (state.role !== 'leader') return { kind: 'dropped', reason: 'not_leader', leader: state.leader };
-  if (state.transferTarget !== 0) return { kind: 'dropped', reason: 'transferring', leader: state.leader };
+  if (state.handingOver) return { kind: 'dropped', reason: 'transferring', leader: state.leader };
   const { log } = state;
   const bytes = log.uncommittedBytes + data.length + ENTRY_OVERHEAD_BYTES;
   // A single entry larger than the bound gets through when nothing else waits; else it never would.

@@ -82,6 +82,10 @@ class RaftReplica implements Raft {
     return this.state.leaderReady;
   }
 
+  get handingOver(): boolean {
+    return this.state.handingOver;
+  }
+
   get leaseUntilMs(): MonoMs {
     const { lease } = this.state;
     return lease !== null && this.state.leaderReady ? lease.untilMs : 0;

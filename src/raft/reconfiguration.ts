@@ -111,7 +111,7 @@ function lead(state: RaftState, dropped: readonly Progress[]): void {
     (id) => followers.find((follower) => follower.id === id) ?? new Progress(id, log.lastIndex + 1, options),
   );
   state.replicationDue = true;
-  if (!state.configuration.voters.includes(state.transferTarget)) state.transferTarget = 0;
+  if (!state.configuration.voters.includes(state.transferTarget)) state.endTransfer();
   // What was confirmed was so by the members of before: ask those of now.
   state.reads.restart();
   if (!state.isVoter) {

@@ -102,7 +102,7 @@ function leaveLeadership(state: RaftState): void {
   state.followers = [];
   state.replicationDue = false;
   state.heartbeatDue = false;
-  state.transferTarget = 0;
+  state.endTransfer();
   state.reads.abort(state.leader, state.outbox.reads);
   state.lease?.void();
 }

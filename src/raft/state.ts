@@ -108,6 +108,8 @@ export class RaftState {
   /** The replica that leadership is being handed to; 0 if none. */
   transferTarget: ReplicaId = 0;
   transferElapsed = 0;
+  /** The target is nearly level: nothing is proposed any more. */
+  handingOver = false;
 
   /** The leader of this term ordered a campaign, which waits until everything committed is applied. */
   campaignOrdered = false;
@@ -184,6 +186,11 @@ export class RaftState {
 
   get leaderReady(): boolean {
     return this.role === 'leader' && this.log.commit >= this.termStart;
+  }
+
+  endTransfer(): void {
+    this.transferTarget = 0;
+    this.handingOver = false;
   }
 
   follower(id: ReplicaId): Progress | null {

@@ -52,7 +52,7 @@ export type LoadResult =
 const STORED_FORMAT = 1;
 
 /** Variables with our prefix that are no settings. */
-const OTHER_VARIABLES = new Set(['QUORATE_CONFIG']);
+const OTHER_VARIABLES = new Set(['QUORATE_CONFIG', 'QUORATE_NODES_HERE']);
 
 interface Given {
   readonly value: unknown;

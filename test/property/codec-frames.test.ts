@@ -109,6 +109,8 @@ const NOTHING: ForwardVisitor = {
   onGossip: () => undefined,
   onGossipGroup: () => undefined,
   onMapRequest: () => undefined,
+  onMemory: () => undefined,
+  onTouches: () => undefined,
   onMap: () => undefined,
 };
 

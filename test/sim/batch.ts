@@ -8,6 +8,9 @@ import { MARKS, REQUIRED_MARKS, type Mark } from './marks.js';
 import { STEPS_MIN, type RunReport } from './run.js';
 
 export const WHOLE_BATCH_RUNS = 40;
+/** What one core should simulate in a second. */
+export const OPERATIONS_TARGET = 2_000;
+export const FAULTS_TARGET = 20;
 export const MARKS_AFTER_MS = 5 * 60_000;
 
 const COUNTERS = [
@@ -101,6 +104,20 @@ export class Batch {
       told('events', this.events),
     ];
     return `speed: ${this.runs} runs in ${wall.toFixed(1)} s (processor ${cpu.toFixed(1)} s), ${figures.join(', ')}`;
+  }
+
+  /** Whether that is as much as a core should do; processor time, so that others on the machine don't matter. */
+  targetLines(): string[] {
+    const seconds = Math.max(this.cpuMs / 1000, 0.001);
+    const told = (name: string, count: number, target: number): string => {
+      const perSecond = count / seconds;
+      const verdict = perSecond >= target ? 'reached' : 'missed';
+      return `target of ${target} ${name} a processor second: ${verdict} (${perSecond.toFixed(0)})`;
+    };
+    return [
+      told('client operations', this.operations, OPERATIONS_TARGET),
+      told('faults', this.faults, FAULTS_TARGET),
+    ];
   }
 
   /** What makes a whole batch worthless although its runs passed; empty when it is fine, or too small to tell. */

@@ -80,6 +80,9 @@ class WrappedRaft implements Raft {
   get leaderReady(): boolean {
     return this.inner.leaderReady;
   }
+  get handingOver(): boolean {
+    return this.inner.handingOver;
+  }
   get leaseUntilMs(): MonoMs {
     return this.inner.leaseUntilMs;
   }

@@ -29,6 +29,8 @@ export interface ClientWorld {
 const REPLY_TIMEOUT_MS = 4_000;
 const RECONNECT_MS = 40;
 const AFTER_FAILURE_MS = 120;
+/** A lane that asks takes along all that think: one write, as pipelines have it. */
+const BURST_CHANCE = 0.4;
 
 interface Pending {
   readonly lane: Lane;
@@ -38,7 +40,10 @@ interface Pending {
 
 interface Lane {
   client: number;
+  /** A request is under way. */
   busy: boolean;
+  /** Cancels the timer of a lane that thinks. */
+  stopThinking: (() => void) | null;
 }
 
 export class UnexpectedReply extends Error {
@@ -73,7 +78,9 @@ export class SimConnection {
   ) {
     this.owner = world.loop.owner();
     this.workload = new Workload(prng.stream('workload'));
-    for (let i = 0; i < lanes; i++) this.lanes.push({ client: world.history.freshClient(), busy: false });
+    for (let i = 0; i < lanes; i++) {
+      this.lanes.push({ client: world.history.freshClient(), busy: false, stopThinking: null });
+    }
   }
 
   start(): void {
@@ -146,20 +153,36 @@ export class SimConnection {
   }
 
   private wake(): void {
-    for (const lane of this.lanes) if (!lane.busy) this.think(lane, this.prng.below(20));
+    for (const lane of this.lanes) {
+      if (!lane.busy && lane.stopThinking === null) this.think(lane, this.prng.below(20));
+    }
   }
 
   private think(lane: Lane, delayMs: number): void {
-    lane.busy = true;
-    this.world.loop.schedule(this.owner, delayMs, () => {
-      lane.busy = false;
-      this.ask(lane);
+    lane.busy = false;
+    lane.stopThinking = this.world.loop.schedule(this.owner, delayMs, () => {
+      lane.stopThinking = null;
+      this.askSome(lane);
     });
   }
 
-  private ask(lane: Lane): void {
+  private askSome(first: Lane): void {
     const stream = this.stream;
     if (stream === null || !this.greeted) return;
+    const requests: (readonly string[])[] = [];
+    this.ask(first, requests);
+    if (requests.length > 0 && this.prng.chance(BURST_CHANCE)) {
+      for (const lane of this.lanes) {
+        if (lane.stopThinking === null) continue;
+        lane.stopThinking();
+        lane.stopThinking = null;
+        this.ask(lane, requests);
+      }
+    }
+    if (requests.length > 0) stream.write(Buffer.concat(requests.map(encodeRequest)));
+  }
+
+  private ask(lane: Lane, requests: (readonly string[])[]): void {
     const request = this.nextRequest(lane);
     if (request === null) return;
     const { loop, history } = this.world;
@@ -177,7 +200,7 @@ export class SimConnection {
     lane.busy = true;
     history.begin(operation);
     this.pending.push({ lane, request, operation });
-    stream.write(encodeRequest(request.parts));
+    requests.push(request.parts);
     this.giveUpLater(() => this.pending.some((p) => p.operation === operation));
   }
 

@@ -175,6 +175,8 @@ test(
   () => {
     // With offsets kept relative to the wall clock that jumps, seed 106 fails.
     const sums = play([106, 1106, 2106], ['clock_jump', 'clock', 'clock_drift', 'transfer']);
+    // Long enough, too, for leaderships to be given up for it.
+    expect(sums.marks.get('clock_off') ?? 0).toBeGreaterThan(0);
     expect(sums.acknowledged).toBeGreaterThan(1000);
   },
 );

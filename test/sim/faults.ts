@@ -274,7 +274,7 @@ export class Faults {
     this.jumps.aheadMs = Math.max(this.jumps.aheadMs, offsetMs);
     this.jumps.behindMs = Math.max(this.jumps.behindMs, -offsetMs);
     const back = smallOffset(prng);
-    this.later(prng.between(100, 3_000), () => {
+    this.later(prng.between(100, 5_000), () => {
       clock.wallOffsetMs = back;
     });
   }

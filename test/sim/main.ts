@@ -75,6 +75,7 @@ function main(): number {
   console.log(batch.faultsLine());
   console.log(batch.marksLine());
   console.log(batch.speedLine());
+  if (options.minutes > 0) for (const line of batch.targetLines()) console.log(line);
   // A worthless batch counts as one failure, so that the last line tells it too.
   const failed = batch.failed + (shortcomings.length > 0 ? 1 : 0);
   console.log(`${batch.passed} passed, ${failed} failed`);

@@ -43,14 +43,17 @@ export const MARKS = [
   'ended_for_full_disk',
   'ended_for_failed_write',
   'node_refused_directory',
+  'clock_off',
   'stale_frame',
   'outcome_unknown',
   'forward_failed',
+  'evicted',
 ] as const;
 export type Mark = (typeof MARKS)[number];
 
 /** Rarer than a batch of minutes can promise. */
 const NOT_REQUIRED: ReadonlySet<Mark> = new Set([
+  'clock_off',
   'overloaded',
   'second_snapshot_in_a_life',
   'stale_frame',
@@ -71,11 +74,13 @@ const OF_LOG_LINES: Readonly<Record<string, Mark>> = {
   'checkpoint is broken, falling back': 'checkpoint_fallback',
   'snapshot refused': 'snapshot_refused',
   'disk is low': 'disk_low',
+  'the clock is off that of most nodes: leads nothing': 'clock_off',
 };
 const OF_FIGURES: Readonly<Record<string, Mark>> = {
   raft_reads_in_log_total: 'read_in_log',
   raft_proposals_failed_total: 'proposal_refused',
   forward_failures_total: 'forward_failed',
+  cache_evicted_total: 'evicted',
 };
 
 export class Marks implements ClusterMarks {

@@ -3,13 +3,8 @@
  * than anybody would miss it, every group is led within 5 s and quiet soon after.
  */
 import { expect, test } from 'vitest';
-import { Prng } from '../../src/base/index.js';
-import { SafetyCheckers } from './checkers.js';
 import { whatIsAwake, whatIsMissing } from './converge.js';
-import { nodeUnderTest } from './node-under-test.js';
-import { SimCluster, type Machine } from './world/cluster.js';
-import { SimLoop } from './world/loop.js';
-import { SimNetwork } from './world/network.js';
+import { PlainWorld } from './plain-world.js';
 
 const GROUPS = 64;
 const LED_MS_MAX = 5_000;
@@ -17,50 +12,13 @@ const QUIET_MS_MAX = 30_000;
 /** Longer than it takes until a new leadership may be handed over, and a round over all groups. */
 const BALANCED_MS = 5_000;
 const RUN_MS_MAX = 80_000;
+/** How leaders confirm reads: with leases their rounds of heartbeats go on until the group sleeps. */
+const READS = ['quorum', 'lease'] as const;
 
-class QuietWorld {
-  readonly loop = new SimLoop();
-  readonly checkers = new SafetyCheckers(this.loop);
-  readonly cluster: SimCluster;
-
-  constructor(shards: number, seed: number) {
-    const prng = new Prng(seed);
-    const network = new SimNetwork(this.loop, prng.stream('network'), {});
-    this.cluster = new SimCluster(
-      this.loop,
-      network,
-      prng.stream('nodes'),
-      nodeUnderTest(null),
-      this.checkers,
-      {
-        nodes: 3,
-        shards,
-        replicas: 3,
-        checkpointEntries: 1000,
-        checkpointBytes: 1 << 20,
-        inflightBytesMax: 64 << 20,
-        print: null,
-      },
-    );
-    this.cluster.onRestart = (node) => this.checkers.onRestart(node);
-    this.loop.afterEvent = () => this.checkers.check();
-    let founded = false;
-    for (const machine of this.cluster.machines) this.cluster.start(machine);
-    this.cluster.init(() => {
-      founded = true;
-    });
-    this.until('born', 60_000, () => (founded && this.cluster.ready ? null : 'not ready'));
+class QuietWorld extends PlainWorld {
+  constructor(shards: number, seed: number, reads: 'lease' | 'quorum') {
+    super(shards, seed, { reads });
     this.untilQuiet();
-  }
-
-  until(what: string, msMax: number, missing: () => string | null): number {
-    const beginMs = this.loop.now();
-    for (;;) {
-      const why = missing();
-      if (why === null) return this.loop.now() - beginMs;
-      if (this.loop.now() > beginMs + msMax) throw new Error(`${what}: not within ${msMax} ms: ${why}`);
-      this.loop.runUntil(this.loop.now() + 20);
-    }
   }
 
   /** Every group has a leader on a machine that is up, and no follower there holds on to an older one. */
@@ -100,22 +58,16 @@ class QuietWorld {
     expect(whatIsAwake(this.cluster)).toBe(null);
     return this.loop.eventsRun - before;
   }
-
-  leaderOf(group: number): Machine {
-    const [machine] = this.cluster.leaders(group);
-    if (machine === undefined) throw new Error(`group ${group} is not led`);
-    return machine;
-  }
 }
 
-test(
-  'E85 quiet groups cost no event, and after a power cut of all nodes every group is led within 5 s',
+test.each(READS)(
+  'E85 quiet groups cost no event, and after a power cut of all nodes every group is led within 5 s (reads: %s)',
   { timeout: RUN_MS_MAX },
-  () => {
-    const world = new QuietWorld(GROUPS, 85);
+  (reads) => {
+    const world = new QuietWorld(GROUPS, 85, reads);
     const events = world.quietEvents();
     // Ticks, heartbeats of nodes, gossip's and housekeeping's timers: as many with a handful of groups.
-    expect(Math.abs(events - new QuietWorld(4, 85).quietEvents())).toBeLessThan(events / 20);
+    expect(Math.abs(events - new QuietWorld(4, 85, reads).quietEvents())).toBeLessThan(events / 20);
     const { cluster } = world;
     for (const machine of cluster.machines) cluster.crash(machine, 'power');
     for (const machine of cluster.machines) cluster.start(machine);
@@ -126,11 +78,11 @@ test(
   },
 );
 
-test(
-  'E111 a leader’s node restarts within one heartbeat: all its groups are led within 5 s, and quiet again',
+test.each(READS)(
+  'E111 a leader’s node restarts within one heartbeat: all its groups are led within 5 s, and quiet again (reads: %s)',
   { timeout: RUN_MS_MAX },
-  () => {
-    const world = new QuietWorld(GROUPS, 111);
+  (reads) => {
+    const world = new QuietWorld(GROUPS, 111, reads);
     const { cluster, loop } = world;
     for (const kind of ['kill', 'power'] as const) {
       const machine = world.leaderOf(1);
@@ -146,11 +98,11 @@ test(
   },
 );
 
-test(
-  'E111 a dead follower’s node: all groups are led within 5 s and sleep without it; when it is back it has everything',
+test.each(READS)(
+  'E111 a dead follower’s node: all groups are led within 5 s and sleep without it; when it is back it has everything (reads: %s)',
   { timeout: RUN_MS_MAX },
-  () => {
-    const world = new QuietWorld(GROUPS, 1111);
+  (reads) => {
+    const world = new QuietWorld(GROUPS, 1111, reads);
     const { cluster } = world;
     const dead = world.leaderOf(2);
     cluster.crash(dead, 'power');

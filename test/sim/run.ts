@@ -18,6 +18,7 @@ import { MarkingObserver, Marks, type Mark } from './marks.js';
 import { SimScanner } from './scan-client.js';
 import { SdkCounters, SimSdkClient, type CreateEngine, type SdkWorld } from './sdk-client.js';
 import { drawSwarm, NETWORK_PROFILES, type Swarm } from './swarm.js';
+import { ShardVerification } from './verify-shards.js';
 import { ALL_KEYS, PROBES } from './workload.js';
 import { SimCluster, type CreateSimNode } from './world/cluster.js';
 import { SimLoop } from './world/loop.js';
@@ -39,8 +40,9 @@ export interface RunOptions {
   readonly print?: ((line: string) => void) | null;
 }
 
-const RESP_LANES_MAX = 3;
-const SDK_LANES_MAX = 4;
+/** Requests that a client has under way. */
+const RESP_LANES_MAX = 5;
+const SDK_LANES_MAX = 6;
 
 export interface RunReport {
   readonly seed: number;
@@ -83,6 +85,8 @@ const BIRTH_MS_MAX = 60_000;
 const FAULTS_MS_MAX = 40_000;
 /** Also with next to no faults a run lasts this long, so that clocks and checkpoints have their part. */
 const FAULTS_MS_MIN = 5_000;
+/** But no longer than it takes to acknowledge so many: quick clients on a quick network say nothing new after that. */
+const OPERATIONS_MAX = 6_000;
 const RECOVERY_MS_MAX = 30_000;
 /** How often a condition is looked at, in virtual milliseconds. */
 const POLL_MS = 20;
@@ -181,11 +185,11 @@ class Run {
       thinkMsMax,
     } satisfies SdkWorld;
     for (let i = 0; i < counts.resp; i++) {
-      const lanes = prng.between(1, RESP_LANES_MAX);
+      const lanes = prng.between(2, RESP_LANES_MAX);
       this.connections.push(new SimConnection(world, prng.stream(`${i}`), i, lanes));
     }
     for (let i = 0; i < counts.sdk; i++) {
-      const lanes = prng.between(2, SDK_LANES_MAX);
+      const lanes = prng.between(3, SDK_LANES_MAX);
       this.sdkClients.push(new SimSdkClient(sdkWorld, prng.stream(`sdk ${i}`), i, lanes));
     }
     for (let i = 0; i < counts.scanners; i++) {
@@ -200,6 +204,8 @@ class Run {
     this.work();
     this.recover();
     this.askEveryShard();
+    const verification = new ShardVerification(this.cluster);
+    this.until(RECOVERY_MS_MAX, () => verification.missing());
     this.until(RECOVERY_MS_MAX, () => whatIsMissing(this.cluster));
     this.checkHistory();
   }
@@ -256,7 +262,9 @@ class Run {
     const beginMs = this.loop.now();
     while (this.loop.now() < beginMs + FAULTS_MS_MAX) {
       this.loop.runUntil(this.loop.now() + POLL_MS);
-      if (this.history.acknowledged >= this.steps && this.loop.now() >= beginMs + FAULTS_MS_MIN) return;
+      const { acknowledged } = this.history;
+      if (acknowledged >= Math.max(this.steps, OPERATIONS_MAX)) return;
+      if (acknowledged >= this.steps && this.loop.now() >= beginMs + FAULTS_MS_MIN) return;
     }
   }
 
@@ -291,7 +299,10 @@ class Run {
   }
 
   private checkHistory(): void {
-    const failure = checkHistory(this.history, expiryBounds(this.swarm.kinds, this.faults.jumps));
+    const failure = checkHistory(this.history, {
+      ...expiryBounds(this.swarm.kinds, this.faults.jumps),
+      evicts: this.swarm.memory !== null,
+    });
     if (failure === null) return;
     const error = new Error(`key ${failure.key}: ${failure.what}\n${failure.lines}`);
     error.name = 'HistoryViolation';

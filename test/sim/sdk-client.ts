@@ -216,7 +216,12 @@ export class SimSdkClient {
       if (other.stopThinking === null) continue;
       other.stopThinking();
       other.stopThinking = null;
-      this.call(other, this.workload.onSameKey(request.key, other.client));
+      const isOnSameKey = this.prng.chance(0.5);
+      const { workload } = this;
+      this.call(
+        other,
+        isOnSameKey ? workload.onSameKey(request.key, other.client) : workload.next(other.client),
+      );
     }
   }
 

@@ -19,12 +19,20 @@ export interface Swarm {
   readonly checkpointBytes: number;
   /** Bytes of commands that a node holds unanswered; small ones make nodes refuse. */
   readonly inflightBytesMax: number;
+  /** What a node gives to tables; null: no limit. */
+  readonly memory: MemoryLimits | null;
   readonly kinds: readonly FaultKind[];
   readonly faultsPerSecond: number;
   /** The machine whose disk may do what no machine could bear alone; null: every disk is honest. */
   readonly weakMachine: number | null;
   /** The weak machine is not repaired at the end: the others must do without it. */
   readonly isWeakLeftOut: boolean;
+}
+
+/** 0: no limit. */
+export interface MemoryLimits {
+  readonly bytesMax: number;
+  readonly itemsMax: number;
 }
 
 /** How many clients of each kind a run has. */
@@ -48,6 +56,7 @@ const KIND_ON = 0.5;
 /** Damage makes a replica silent for the rest of a run: most runs shall have all of them to the end. */
 const DAMAGE_ON = 0.3;
 const LEFT_OUT = 0.25;
+const BUDGET_ON = 0.3;
 
 /** `only`: these kinds of fault and no others; `fixed`: what is not drawn. */
 export function drawSwarm(prng: Prng, only: readonly FaultKind[] | null, fixed: Partial<Swarm> = {}): Swarm {
@@ -66,7 +75,7 @@ export function drawSwarm(prng: Prng, only: readonly FaultKind[] | null, fixed: 
   if (kinds.length === 0) kinds.push('crash');
   const weakMachine = prng.below(nodes);
   const mayBeWeak = replicas >= 3 && (only === null ? hasWeak : only.some(isDamage));
-  return {
+  const drawnFirst = {
     nodes,
     shards: prng.between(2, 5),
     replicas,
@@ -80,8 +89,18 @@ export function drawSwarm(prng: Prng, only: readonly FaultKind[] | null, fixed: 
     faultsPerSecond: prng.pick([1, 2.5, 5]),
     weakMachine: mayBeWeak ? weakMachine : null,
     isWeakLeftOut: mayBeWeak && prng.chance(LEFT_OUT),
-    ...fixed,
   };
+  // Drawn last, so that what a seed stood for before it was there stays.
+  const memory = prng.chance(BUDGET_ON) ? drawMemory(prng, fixed.shards ?? drawnFirst.shards) : null;
+  const swarm = { ...drawnFirst, memory, ...fixed };
+  // Scanners keep keys of their own that nobody may take away.
+  return swarm.memory === null ? swarm : { ...swarm, clients: { ...swarm.clients, scanners: 0 } };
+}
+
+/** So little that a handful of keys are too many for a shard, and so much that one value of the workload has room. */
+function drawMemory(prng: Prng, shards: number): MemoryLimits {
+  if (prng.chance(0.5)) return { bytesMax: 0, itemsMax: shards * prng.between(2, 5) };
+  return { bytesMax: shards * prng.between(2200, 4000), itemsMax: 0 };
 }
 
 function isDamage(kind: FaultKind): boolean {
@@ -110,6 +129,9 @@ export function describeSwarm(swarm: Swarm): string {
     `think ${swarm.thinkMsMax} ms`,
     `network ${swarm.network}`,
     `checkpoint after ${swarm.checkpointEntries} entries or ${swarm.checkpointBytes} bytes`,
+    ...(swarm.memory === null
+      ? []
+      : [`memory ${swarm.memory.bytesMax} bytes ${swarm.memory.itemsMax} items`]),
     ...(swarm.inflightBytesMax < 1024 * 1024 ? [`in flight ${swarm.inflightBytesMax} bytes`] : []),
     `weak disk ${weak}${swarm.isWeakLeftOut ? ' (left out at the end)' : ''}`,
     `${swarm.faultsPerSecond} faults/s of ${swarm.kinds.join(' ')}`,

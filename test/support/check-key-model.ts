@@ -2,10 +2,12 @@
  * What one key may do: the sequential model behind the linearizability check. A pure step function from (state,
  * operation with its output) to the next state, or null when the output is impossible in that state.
  *
- * Expiry. A value with a time to live may vanish by itself, but never before `earliestNs` and never later than
- * `latestNs`. Nothing in the history says when it vanished, so the outputs decide: a `get` that saw nothing moves
- * the state to "absent", and from there only a write brings a value back. That is the rule "what one read saw as
- * gone is gone on every later leader".
+ * Expiry. A value with a time to live may vanish by itself (`fade`), but never before `earliestNs`, and nothing called
+ * after `latestNs` finds it. Nothing in the history says when it vanished, so the outputs decide: that is a move of
+ * its own, and from there only a write brings a value back. That is the rule "what one read saw as gone is gone on
+ * every later leader".
+ *
+ * Eviction. Under a budget whatever is there may fade at any moment, as if its time were over.
  *
  * Versions. Every change gives the key a version above all that it had, also across a deletion. Not every answer tells
  * it: then it is open until an answer fixes it, and certainly above `floor`.
@@ -13,13 +15,11 @@
 import type { HistoryLine } from './history-record.js';
 
 export interface KeyState {
-  /** Two states with one `id` are the same state. */
-  readonly id: string;
   /** null: absent. */
   readonly value: string | null;
   /** Absent before this moment is impossible unless deleted. Infinity without expiry. */
   readonly earliestNs: number;
-  /** Present after this moment is impossible. Infinity without expiry, or when it is not known when it began. */
+  /** Found by what was called after this moment is impossible. Infinity without expiry, or when not known. */
   readonly latestNs: number;
   /** Of what is there; null: not known, but above `floor`. */
   readonly version: number | null;
@@ -28,7 +28,6 @@ export interface KeyState {
 }
 
 export const ABSENT: KeyState = {
-  id: '-',
   value: null,
   earliestNs: Infinity,
   latestNs: Infinity,
@@ -42,6 +41,8 @@ export interface ExpiryBounds {
   readonly earlyMs: number;
   /** It may stay this much longer (clock offsets, slowed log time). */
   readonly lateMs: number;
+  /** The shard is under a budget: whatever is there may go at any moment. */
+  readonly evicts?: boolean;
 }
 
 export const NO_EXPIRY_SLACK: ExpiryBounds = { earlyMs: 0, lateMs: 0 };
@@ -52,34 +53,44 @@ interface Lifetime {
   readonly latestNs: number;
 }
 const FOR_EVER: Lifetime = { earliestNs: Infinity, latestNs: Infinity };
+/** Under a budget. */
+const FOR_A_WHILE: Lifetime = { earliestNs: 0, latestNs: Infinity };
 
-function lifetime(o: HistoryLine, bounds: ExpiryBounds): Lifetime {
-  if (o.ttl_ms === undefined) return FOR_EVER;
-  const earliestNs = o.call_ns + (o.ttl_ms - bounds.earlyMs) * 1e6;
+function endless({ evicts }: ExpiryBounds): Lifetime {
+  return evicts === true ? FOR_A_WHILE : FOR_EVER;
+}
+
+export function lifetime(o: HistoryLine, bounds: ExpiryBounds): Lifetime {
+  if (o.ttl_ms === undefined) return endless(bounds);
+  const earliestNs = bounds.evicts === true ? 0 : o.call_ns + (o.ttl_ms - bounds.earlyMs) * 1e6;
   // Log time may run slower than true time by a tenth while it is slewed, hence the factor.
   const latestNs = o.return_ns === null ? Infinity : o.return_ns + (o.ttl_ms * 1.2 + bounds.lateMs) * 1e6;
   return { earliestNs, latestNs };
 }
 
-function present(
-  value: string,
-  { earliestNs, latestNs }: Lifetime,
-  version: number | null,
-  floor: number,
-): KeyState {
-  const ends = earliestNs === Infinity ? '' : `@${earliestNs}`;
-  const known = version === null ? '' : `#${version}`;
-  return { id: `=${value}${ends}${known}>${floor}`, value, earliestNs, latestNs, version, floor };
+export function isSameState(a: KeyState, b: KeyState): boolean {
+  return (
+    a === b ||
+    (a.value === b.value &&
+      a.version === b.version &&
+      a.floor === b.floor &&
+      a.earliestNs === b.earliestNs &&
+      a.latestNs === b.latestNs)
+  );
 }
 
-function absent(floor: number): KeyState {
-  return floor === 0 ? ABSENT : { ...ABSENT, id: `->${floor}`, floor };
+function present(value: string, life: Lifetime, version: number | null, floor: number): KeyState {
+  return { value, earliestNs: life.earliestNs, latestNs: life.latestNs, version, floor };
+}
+
+export function absent(floor: number): KeyState {
+  return floor === 0 ? ABSENT : { ...ABSENT, floor };
 }
 
 /** A change by `o`: its version, when told, is above all before it. */
 function changed(state: KeyState, o: HistoryLine, value: string, life: Lifetime, above = 0): KeyState | null {
   const floor = Math.max(state.floor, above);
-  const version = o.status === 'ok' ? (o.version ?? null) : null;
+  const version = o.version ?? null;
   if (version !== null && version <= floor) return null;
   return present(value, life, version, version ?? floor);
 }
@@ -91,46 +102,53 @@ function seen(state: KeyState, o: HistoryLine): KeyState | null {
   return present(state.value as string, state, o.version, o.version);
 }
 
+/** What is there goes by itself, at `untilNs` at the latest; null when that is too early, or nothing is there. */
+export function fade(state: KeyState, untilNs: number): KeyState | null {
+  if (state.value === null || state.earliestNs === Infinity || state.earliestNs > untilNs) return null;
+  return absent(state.floor);
+}
+
 /** The next state, or null when `o` can't have had its output here. For unknown outcomes any output will do. */
 export function stepKey(state: KeyState, o: HistoryLine, bounds: ExpiryBounds): KeyState | null {
   const known = o.status === 'ok';
-  const endNs = o.return_ns ?? Infinity;
-  const mayBePresent = state.value !== null && o.call_ns <= state.latestNs;
-  // Without expiry `earliestNs` is Infinity, and so is the end of an unknown operation: hence the finite cap.
-  const mayBeAbsent = state.value === null || state.earliestNs <= Math.min(endNs, Number.MAX_VALUE);
-  const gone = absent(state.floor);
+  const isAbsent = state.value === null;
+  const isPresent = !isAbsent && o.call_ns <= state.latestNs;
   const written = (): KeyState | null => changed(state, o, String(o.value), lifetime(o, bounds));
   switch (o.op) {
     case 'get':
       if (!known) return state;
-      if (o.output === null) return mayBeAbsent ? gone : null;
-      return mayBePresent && state.value === o.output ? seen(state, o) : null;
+      if (o.output === null) return isAbsent ? state : null;
+      return isPresent && state.value === o.output ? seen(state, o) : null;
     case 'put':
       return written();
     case 'put_if_absent':
-      if (known && o.output === 0) return mayBePresent ? seen(state, o) : null;
-      return mayBeAbsent ? written() : null;
+      if (known && o.output === 0) return isPresent ? seen(state, o) : null;
+      return isAbsent ? written() : null;
     case 'put_if_present':
-      if (known && o.output === 0) return mayBeAbsent ? gone : null;
-      return mayBePresent ? written() : null;
+      if (known && o.output === 0) return isAbsent ? state : null;
+      return isPresent ? written() : null;
     case 'del':
-      if (known) return o.output === 1 ? (mayBePresent ? gone : null) : mayBeAbsent ? gone : null;
-      return state.value === null ? null : gone;
+      if (known && o.output === 0) return isAbsent ? state : null;
+      return isPresent ? absent(state.floor) : null;
     case 'cas':
     case 'cad':
-      return stepCompare(state, o, bounds, mayBePresent, mayBeAbsent);
+      return stepCompare(state, o, bounds, isPresent);
     case 'incr': {
+      if (!isAbsent && !isPresent) return null;
       const next = Number(state.value ?? '0') + Number(o.value);
-      return !known || o.output === next ? changed(state, o, String(next), FOR_EVER) : null;
+      if (!Number.isSafeInteger(next) || (known && o.output !== next)) return null;
+      return changed(state, o, String(next), isAbsent ? endless(bounds) : state);
     }
     case 'touch':
-      if (known && o.output === 0) return mayBeAbsent ? gone : null;
-      return mayBePresent ? changed(state, o, state.value as string, lifetime(o, bounds)) : null;
+      if (known && o.output === 0) return isAbsent ? state : null;
+      return isPresent ? changed(state, o, state.value as string, lifetime(o, bounds)) : null;
     case 'persist': {
-      const ends = state.earliestNs !== Infinity;
-      if (known && o.output === null) return mayBeAbsent ? gone : null;
-      if (known && o.output === 0) return mayBePresent && !ends ? seen(state, o) : null;
-      return mayBePresent && ends ? changed(state, o, state.value as string, FOR_EVER) : null;
+      // Under a budget everything may end: what had a time to live can't be told from what hadn't.
+      const mayEnd = state.earliestNs !== Infinity;
+      const mayStay = !mayEnd || bounds.evicts === true;
+      if (known && o.output === null) return isAbsent ? state : null;
+      if (known && o.output === 0) return isPresent && mayStay ? seen(state, o) : null;
+      return isPresent && mayEnd ? changed(state, o, state.value as string, endless(bounds)) : null;
     }
   }
 }
@@ -140,9 +158,9 @@ function stepCompare(
   state: KeyState,
   o: HistoryLine,
   bounds: ExpiryBounds,
-  mayBePresent: boolean,
-  mayBeAbsent: boolean,
+  isPresent: boolean,
 ): KeyState | null {
+  if (state.value !== null && !isPresent) return null;
   const wanted = o.expected_version;
   const wantsAbsent = wanted === undefined ? o.expected === null : wanted === 0;
   const has =
@@ -151,17 +169,17 @@ function stepCompare(
       : state.version === null
         ? wanted > state.floor
         : state.version === wanted;
-  const canMatch = wantsAbsent ? mayBeAbsent : mayBePresent && has;
   if (o.status !== 'ok' || o.output === 1) {
-    if (!canMatch) return null;
+    if (wantsAbsent ? isPresent : !isPresent || !has) return null;
     const above = wanted ?? 0;
     if (o.op === 'cad') return absent(Math.max(state.floor, above));
     return changed(state, o, String(o.value), lifetime(o, bounds), above);
   }
+  // Where the version is open, it may be another one.
   const hasForCertain = wanted === undefined ? has : state.version === wanted;
-  const mustMatch = wantsAbsent ? !mayBePresent : hasForCertain && !mayBeAbsent;
-  if (mustMatch) return null;
+  if (wantsAbsent ? !isPresent : isPresent && hasForCertain) return null;
   if (o.version === undefined) return state;
-  if (o.version === 0) return mayBeAbsent ? absent(state.floor) : null;
-  return mayBePresent ? seen(state, o) : null;
+  if (o.version === wanted) return null;
+  if (o.version === 0) return isPresent ? null : state;
+  return isPresent ? seen(state, o) : null;
 }

@@ -1,26 +1,50 @@
 /**
  * Is there one order of a key's operations, each at one moment between its call and its return, that explains every
- * output? The search of Wing and Gong with Lowe's memory of configurations (set of placed operations, state), one
- * key at a time (linearizability is local, so that keys are independent).
+ * output? One key at a time: linearizability is local, so that keys are independent.
  *
- * - An unknown outcome may be placed anywhere after its call, or left out. Reads with unknown outcome say nothing
- *   and are dropped, and so are operations that certainly never happened.
- * - An operation that changes no state wherever it is possible (a read, a refused condition) is placed as soon as it
- *   is possible, without trying anything else: any order that has it later is as good without it there. This does
- *   not hold for a write that happens to leave the state as it is: later it might not.
- * - Among unknown operations that do the same, only the first one still free is tried: the others would lead to the
- *   same places. A write whose value nobody ever read does the same as any other such write.
+ * The search goes through time once, with the set of all configurations (state, open operations not placed yet, unknown
+ * ones used) that explain everything up to now; "just in time": an operation is placed when its own return, or that of
+ * one that needs it, makes it necessary. When the set becomes empty, the operation that returned then has no place.
+ *
+ * - An unknown outcome may be placed anywhere after its call, or left out (linearization-unknowns.ts). It is placed
+ *   only right before an operation that can't do without: in any order that explains, one that the next operation does
+ *   not need can be moved behind it.
+ * - What certainly writes nothing is placed as soon as its output fits the state: any order that has it later is as good
+ *   without it there, since elsewhere it can only narrow down what is there.
+ * - A configuration that another one covers is dropped (linearization-configurations.ts), and what makes no
+ *   difference any more (values without readers, times that are over) is made alike before they are compared.
  * - A value that certain reads are still waiting for, and that has one writer, is not overwritten: it would never come
- *   back. This is what keeps the search short when many outcomes are unknown.
+ *   back. And no version is passed that is still to be told.
  * - `before[i]`, when given, is the index of the operation that the same connection sent just before for this key:
  *   they take effect in that order. Operations with unknown outcome impose none.
  * - The search ends after `stepsMax` placements with "undecided", which callers treat as a failure.
  */
 import type { HistoryLine } from './history-record.js';
-import { ABSENT, NO_EXPIRY_SLACK, stepKey, type ExpiryBounds, type KeyState } from './check-key-model.js';
+import {
+  ABSENT,
+  absent,
+  fade,
+  isSameState,
+  NO_EXPIRY_SLACK,
+  stepKey,
+  type ExpiryBounds,
+  type KeyState,
+} from './check-key-model.js';
+import { coversState, Frontier, type Configuration } from './linearization-configurations.js';
+import { JUNK, KeyFacts } from './linearization-facts.js';
+import {
+  commonUse,
+  joinKinds,
+  NOTHING_USED,
+  UnknownKinds,
+  use,
+  usedOf,
+  withoutUse,
+  type Used,
+} from './linearization-unknowns.js';
 
 export type Verdict =
-  | { readonly kind: 'linearizable' }
+  | { readonly kind: 'linearizable'; readonly steps: number }
   | { readonly kind: 'undecided'; readonly steps: number }
   /** `stuck`: the operation that no order got past; the place to look at first. */
   | { readonly kind: 'violation'; readonly stuck: HistoryLine };
@@ -38,239 +62,247 @@ export function checkKey(lines: readonly HistoryLine[], options: SearchOptions =
   return new KeySearch(lines, options).run();
 }
 
-/** What the history as a whole says about the values of a key. */
-class ValueFacts {
-  readonly readsLeft: Map<string, number> | null;
-  private readonly read = new Set<string>();
-
-  constructor(ops: readonly HistoryLine[]) {
-    const writers = new Map<string, number>();
-    const reads = new Map<string, number>();
-    for (const op of ops) {
-      if (op.op === 'get' && op.status === 'ok' && op.output !== null) {
-        this.read.add(String(op.output));
-        reads.set(String(op.output), (reads.get(String(op.output)) ?? 0) + 1);
-      }
-      if (op.op === 'cas' && op.expected !== null) this.read.add(String(op.expected));
-      if (op.value !== null) writers.set(String(op.value), (writers.get(String(op.value)) ?? 0) + 1);
-    }
-    // Counters come by the same value again and again.
-    const repeats = ops.some((op) => op.op === 'incr');
-    const single = [...reads].filter(([value]) => writers.get(value) === 1);
-    this.readsLeft = repeats ? null : new Map(single);
-  }
-
-  /** Numbers for what unknown operations do; 0 for one that is like no other. */
-  kinds(ops: readonly HistoryLine[]): Int32Array {
-    const numbers = new Map<string, number>();
-    const counts = ops.some((op) => op.op === 'incr');
-    return Int32Array.from(ops, (op) => {
-      const unread = !counts && !this.read.has(String(op.value)) && op.ttl_ms === undefined;
-      const like =
-        op.op === 'del' ||
-        op.op === 'incr' ||
-        ((op.op === 'put' || op.op === 'put_if_absent' || op.op === 'put_if_present') && unread);
-      if (op.status !== 'unknown' || !like) return 0;
-      const name = op.op === 'incr' ? `incr ${op.value}` : op.op;
-      const known = numbers.get(name) ?? numbers.size + 1;
-      numbers.set(name, known);
-      return known;
-    });
-  }
-}
-
-/** What saw nothing there may have been what noticed an expiry, and that is a change. */
-function isObserver(op: HistoryLine, expires: boolean): boolean {
-  if (op.status !== 'ok') return false;
-  switch (op.op) {
-    case 'get':
-      return op.output !== null || !expires;
-    case 'put_if_absent':
-      return op.output === 0;
-    case 'cas':
-    case 'cad':
-      return op.output === 0 && (op.version !== 0 || !expires);
-    case 'del':
-    case 'put_if_present':
-    case 'touch':
-      return op.output === 0 && !expires;
-    case 'persist':
-      return op.output === 0 || (op.output === null && !expires);
-    case 'put':
-    case 'incr':
-      return false;
-  }
-}
-
-/** A placement that can be taken back: which operation, and the state before. */
-interface Frame {
-  readonly state: KeyState;
-  /** What was placed to get here, all of it: one choice and the free moves behind it. */
-  readonly placed: number[];
-  readonly choices: readonly number[];
-  nextChoice: number;
-}
+class OutOfSteps extends Error {}
 
 class KeySearch {
-  private readonly ops: HistoryLine[] = [];
-  private readonly before: (number | null)[] = [];
-  /** 1 for operations that never change the key; they may only learn its version. */
-  private readonly observes: Uint8Array;
+  private readonly facts: KeyFacts;
+  private readonly ops: readonly HistoryLine[];
+  private readonly unknowns: UnknownKinds;
   private readonly bounds: ExpiryBounds;
   private readonly stepsMax: number;
-  /** Unknown operations with one kind do the same; 0 for all others. */
-  private readonly kinds: Int32Array;
-  /** Certain reads of a value that are not placed yet, for values with one writer; null when values repeat. */
-  private readonly readsLeft: Map<string, number> | null;
-  private readonly placed: Uint8Array;
-  /** The same as `placed`, as bits: half of a configuration. */
-  private readonly bits: Int32Array;
-  /** No operation below this place is unplaced. */
-  private requiredLeft = 0;
-  private steps = 0;
-  private readonly seen = new Map<number, { bits: Int32Array; state: string }[]>();
-  private furthest = 0;
-  private stuck: HistoryLine | null = null;
+  private stepCount = 0;
+  private configurations: Configuration[];
+  /** Certain operations that were called and have not returned. */
+  private readonly running = new Set<number>();
+  /** The latest return that was passed, or the one that is being explained: nothing placed from now on returned before. */
+  private nowNs = -1;
 
   constructor(lines: readonly HistoryLine[], options: SearchOptions) {
     this.bounds = options.bounds ?? NO_EXPIRY_SLACK;
     this.stepsMax = options.stepsMax ?? STEPS_MAX;
-    const order = lines
-      .map((line, i) => ({ line, i }))
-      .filter(({ line }) => line.status !== 'fail' && !(line.status === 'unknown' && line.op === 'get'))
-      .sort((a, b) => a.line.call_ns - b.line.call_ns || a.i - b.i);
-    const place = new Map(order.map(({ i }, at) => [i, at]));
-    for (const { line, i } of order) {
-      this.ops.push(line);
-      const earlier = options.before?.[i] ?? null;
-      const binds = line.status === 'ok' && earlier !== null && lines[earlier]?.status === 'ok';
-      this.before.push(binds ? (place.get(earlier) ?? null) : null);
-      if (line.status === 'ok') this.requiredLeft++;
-    }
-    const expires = this.ops.some((op) => op.ttl_ms !== undefined);
-    this.observes = Uint8Array.from(this.ops, (op) => (isObserver(op, expires) ? 1 : 0));
-    const values = new ValueFacts(this.ops);
-    this.readsLeft = values.readsLeft;
-    this.kinds = values.kinds(this.ops);
-    this.placed = new Uint8Array(this.ops.length);
-    this.bits = new Int32Array((this.ops.length + 31) >> 5);
+    this.facts = new KeyFacts(lines, options.before ?? [], this.bounds.evicts === true);
+    this.ops = this.facts.ops;
+    this.unknowns = new UnknownKinds(this.facts, this.bounds);
+    this.configurations = [{ state: ABSENT, open: [], used: NOTHING_USED, via: null, isCovered: false }];
   }
 
   run(): Verdict {
-    const stack: Frame[] = [this.open(ABSENT, [])];
-    for (;;) {
-      if (this.requiredLeft === 0) return { kind: 'linearizable' };
-      const frame = stack[stack.length - 1] as Frame;
-      if (frame.nextChoice >= frame.choices.length) {
-        for (const i of frame.placed) this.unplace(i);
-        stack.pop();
-        if (stack.length === 0) return { kind: 'violation', stuck: this.stuck as HistoryLine };
-        continue;
-      }
-      const i = frame.choices[frame.nextChoice++] as number;
-      const next = stepKey(frame.state, this.ops[i] as HistoryLine, this.bounds);
-      if (next === null || this.leavesReaders(frame.state, next)) continue;
-      if (++this.steps > this.stepsMax) return { kind: 'undecided', steps: this.steps };
-      this.place(i);
-      const child = this.open(next, [i]);
-      if (this.isNew(child.state)) stack.push(child);
-      else for (const j of child.placed) this.unplace(j);
+    try {
+      const stuck = this.goThroughTime();
+      if (stuck !== null) return { kind: 'violation', stuck };
+      return { kind: 'linearizable', steps: this.stepCount };
+    } catch (error) {
+      if (error instanceof OutOfSteps) return { kind: 'undecided', steps: this.stepCount };
+      throw error;
     }
   }
 
-  /** Takes every free move from this state on, then lists the choices that are left. */
-  private open(state: KeyState, placed: number[]): Frame {
-    let choices = this.candidates();
+  /** null, or the operation that has no place. */
+  private goThroughTime(): HistoryLine | null {
+    const { ops } = this;
+    const returns = ops.map((_, i) => i).filter((i) => ops[i]?.status === 'ok');
+    const returnNs = (i: number): number => ops[i]?.return_ns as number;
+    returns.sort((a, b) => returnNs(a) - returnNs(b));
+    let called = 0;
+    for (const i of returns) {
+      // What is called at the moment of a return overlaps.
+      while (called < ops.length && (ops[called] as HistoryLine).call_ns <= returnNs(i)) this.call(called++);
+      this.nowNs = returnNs(i);
+      this.placeBeforeReturn(i);
+      if (this.configurations.length === 0) return ops[i] as HistoryLine;
+      this.running.delete(i);
+      this.facts.onReturn(i);
+      this.makeAlike();
+    }
+    return null;
+  }
+
+  private call(i: number): void {
+    const op = this.ops[i] as HistoryLine;
+    this.facts.onCall(i);
+    if (op.status === 'unknown') {
+      this.unknowns.add(op);
+      return;
+    }
+    this.running.add(i);
+    this.configurations = this.configurations.map(({ state, open, used }) =>
+      this.settled(state, [...open, i], used, null),
+    );
+  }
+
+  // ---- what a return demands -------------------------------------------------------------------------------------
+
+  private placeBeforeReturn(i: number): void {
+    const done = new Frontier(this.nowNs);
+    const tried = new Frontier(this.nowNs);
+    const queue: Configuration[] = [];
+    for (const configuration of this.configurations) {
+      if (!configuration.open.includes(i)) done.add(configuration);
+      else if (tried.add(configuration)) queue.push(configuration);
+    }
+    if (queue.length === 0) return;
+    const visit = (found: Configuration): void => {
+      if (!found.open.includes(i)) done.add(found.via === null ? found : { ...found, via: null });
+      else if (tried.add(found)) queue.push(found);
+    };
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      if (next.isCovered) continue;
+      this.tryCertain(next, visit);
+      this.tryUnknown(next, visit);
+    }
+    this.configurations = done.all();
+  }
+
+  private tryCertain(at: Configuration, visit: (found: Configuration) => void): void {
+    let plain = -1;
+    for (const i of at.open) {
+      if (this.isBlocked(i, at.open)) continue;
+      if (this.facts.isPlain[i] === 1 && this.facts.isJunk(String(this.ops[i]?.value))) {
+        // Among writes that are alike, the first to return goes first.
+        if (plain < 0 || this.returnsBefore(i, plain)) plain = i;
+      } else this.placeCertain(at, i, visit);
+    }
+    if (plain >= 0) this.placeCertain(at, plain, visit);
+  }
+
+  private returnsBefore(i: number, j: number): boolean {
+    return (this.ops[i]?.return_ns as number) < (this.ops[j]?.return_ns as number);
+  }
+
+  private placeCertain(at: Configuration, i: number, visit: (found: Configuration) => void): void {
+    const op = this.ops[i] as HistoryLine;
+    const open = at.open.filter((j) => j !== i);
+    for (const next of this.steps(at.state, op, open)) {
+      if (this.facts.isTooLate(next, open) || this.isIdle(at, op, open, next)) continue;
+      visit(this.settled(next, open, at.used, null));
+    }
+  }
+
+  /** The unknown operation placed last might as well be placed behind this one. */
+  private isIdle(at: Configuration, op: HistoryLine, open: readonly number[], next: KeyState): boolean {
+    if (at.via === null) return false;
+    const { from, kind } = at.via;
+    const isCovered = (state: KeyState): boolean => coversState(state, next, this.nowNs);
+    return this.steps(from.state, op, open).some(
+      (without) => isCovered(without) || this.steps(without, this.unknowns.line(kind), open).some(isCovered),
+    );
+  }
+
+  private tryUnknown(at: Configuration, visit: (found: Configuration) => void): void {
+    for (const { number: kind, line, left } of this.unknowns.all()) {
+      if (usedOf(at.used, kind) >= left) continue;
+      if (line.op === 'incr' && this.countsTooFar(at, line)) continue;
+      for (const next of this.steps(at.state, line, at.open)) {
+        if (coversState(at.state, next, this.nowNs) || this.facts.isTooLate(next, at.open)) continue;
+        visit(this.settled(next, at.open, use(at.used, kind), { from: at, kind }));
+      }
+    }
+  }
+
+  /** No open operation looks for a number so high; where nothing but numbers matters. */
+  private countsTooFar(at: Configuration, line: HistoryLine): boolean {
+    const { state, open } = at;
+    if (state.value === null || state.earliestNs !== Infinity || !this.facts.onlyCounts) return false;
+    const next = Number(state.value) + Number(line.value);
+    return !open.some((i) => {
+      const { op, output, value } = this.ops[i] as HistoryLine;
+      const sought =
+        op === 'incr' ? Number(output) - Number(value) : op === 'get' ? Number(output) : -Infinity;
+      return sought >= next;
+    });
+  }
+
+  // ---- one step --------------------------------------------------------------------------------------------------
+
+  /** What the operation leads to: from what is there, and, where that may have expired by now, from nothing. */
+  private steps(state: KeyState, op: HistoryLine, open: readonly number[]): KeyState[] {
+    if (++this.stepCount > this.stepsMax) throw new OutOfSteps();
+    const found: KeyState[] = [];
+    const next = stepKey(state, op, this.bounds);
+    if (next !== null && !this.facts.leavesReaders(state, next, open)) found.push(this.canonical(next));
+    const gone = fade(state, this.nowNs);
+    if (gone === null || this.facts.leavesReaders(state, gone, open)) return found;
+    const behind = stepKey(gone, op, this.bounds);
+    if (behind === null) return found;
+    const after = this.canonical(behind);
+    if (!found.some((other) => coversState(other, after, this.nowNs))) found.push(after);
+    return found;
+  }
+
+  private isBlocked(i: number, open: readonly number[]): boolean {
+    const before = this.facts.before[i] as number;
+    return before >= 0 && (open.includes(before) || !this.facts.isCalled(before));
+  }
+
+  /** The configuration after everything was placed that fits and writes nothing. */
+  private settled(
+    state: KeyState,
+    open: readonly number[],
+    used: Used,
+    via: Configuration['via'],
+  ): Configuration {
+    let left = open;
     for (let moved = true; moved;) {
       moved = false;
-      for (const i of choices) {
-        if (this.observes[i] !== 1) continue;
+      for (const i of left) {
+        if (this.facts.observes[i] !== 1 || this.isBlocked(i, left)) continue;
         const next = stepKey(state, this.ops[i] as HistoryLine, this.bounds);
-        // One that is the first to tell the version of what is there fixes it: that is a choice, and no free move.
-        if (next === null || next.id !== state.id) continue;
-        this.place(i);
-        placed.push(i);
+        // One that is the first to tell the version of what is there fixes it: that is a choice.
+        if (next === null || !isSameState(next, state)) continue;
+        left = left.filter((j) => j !== i);
         moved = true;
-      }
-      if (moved) choices = this.candidates();
-    }
-    this.noteProgress();
-    return { state, placed, choices, nextChoice: 0 };
-  }
-
-  /** Unplaced operations that no other unplaced one precedes in time; certain ones first. */
-  private candidates(): number[] {
-    const certain: number[] = [];
-    const uncertain: number[] = [];
-    const kindsSeen = new Set<number>();
-    let earliestReturn = Infinity;
-    for (let i = 0; i < this.ops.length; i++) {
-      if (this.placed[i] === 1) continue;
-      const op = this.ops[i] as HistoryLine;
-      if (op.call_ns > earliestReturn) break;
-      const before = this.before[i] ?? null;
-      const blocked = before !== null && this.placed[before] !== 1;
-      if (op.status === 'unknown') {
-        const kind = this.kinds[i] as number;
-        if (kind !== 0 && kindsSeen.has(kind)) continue;
-        kindsSeen.add(kind);
-        uncertain.push(i);
-      } else {
-        if (!blocked) certain.push(i);
-        earliestReturn = Math.min(earliestReturn, op.return_ns as number);
+        break;
       }
     }
-    return certain.concat(uncertain);
+    // Somebody needed it.
+    return { state, open: left, used, via: left.length < open.length ? null : via, isCovered: false };
   }
 
-  private place(i: number): void {
-    this.placed[i] = 1;
-    this.bits[i >> 5] = (this.bits[i >> 5] as number) | (1 << (i & 31));
-    this.count(this.ops[i] as HistoryLine, -1);
+  // ---- as time goes by -------------------------------------------------------------------------------------------
+
+  private canonical(state: KeyState): KeyState {
+    if (state.value === null) return state;
+    const value = this.facts.isJunk(state.value) ? JUNK : state.value;
+    const earliestNs = state.earliestNs <= this.nowNs ? 0 : state.earliestNs;
+    if (value === state.value && earliestNs === state.earliestNs) return state;
+    return { ...state, value, earliestNs };
   }
 
-  private unplace(i: number): void {
-    this.placed[i] = 0;
-    this.bits[i >> 5] = (this.bits[i >> 5] as number) & ~(1 << (i & 31));
-    this.count(this.ops[i] as HistoryLine, 1);
-  }
-
-  private count(op: HistoryLine, by: number): void {
-    if (op.status !== 'ok') return;
-    this.requiredLeft += by;
-    if (op.op !== 'get' || op.output === null) return;
-    const left = this.readsLeft?.get(String(op.output));
-    if (left !== undefined) this.readsLeft?.set(String(op.output), left + by);
-  }
-
-  /** Whether the value goes away although reads of it are still to come. */
-  private leavesReaders(from: KeyState, to: KeyState): boolean {
-    if (from.value === null || from.value === to.value) return false;
-    return (this.readsLeft?.get(from.value) ?? 0) > 0;
-  }
-
-  /** Remembers the configuration; false when it was tried before. */
-  private isNew(state: KeyState): boolean {
-    let hash = 17;
-    for (const word of this.bits) hash = Math.imul(hash ^ word, 0x01000193) ^ (hash >>> 15);
-    const bucket = this.seen.get(hash);
-    if (!bucket) {
-      this.seen.set(hash, [{ bits: this.bits.slice(), state: state.id }]);
-      return true;
+  private makeAlike(): void {
+    if (this.facts.expires) this.dropExpired();
+    const joined = this.unknowns.advance(this.nowNs, this.oldestLatestNs());
+    const frontier = new Frontier(this.nowNs);
+    for (const configuration of this.configurations) {
+      const used = joined === null ? configuration.used : joinKinds(configuration.used, joined);
+      frontier.add({ ...configuration, state: this.canonical(configuration.state), used, via: null });
     }
-    for (const known of bucket) {
-      if (known.state === state.id && known.bits.every((word, i) => word === this.bits[i])) return false;
-    }
-    bucket.push({ bits: this.bits.slice(), state: state.id });
-    return true;
+    this.configurations = frontier.all();
+    const common = this.configurations.map(({ used }) => used).reduce(commonUse);
+    if (common.length === 0) return;
+    this.unknowns.consume(common);
+    this.configurations = this.configurations.map((c) => ({ ...c, used: withoutUse(c.used, common) }));
   }
 
-  /** The first unplaced certain operation of the deepest try names the trouble. */
-  private noteProgress(): void {
-    const first = this.ops.findIndex((op, i) => op.status === 'ok' && this.placed[i] !== 1);
-    if (first >= 0 && (this.stuck === null || first >= this.furthest)) {
-      this.furthest = first;
-      this.stuck = this.ops[first] as HistoryLine;
+  /** What nobody can find any more is absent. */
+  private dropExpired(): void {
+    let firstCallNs = this.nowNs;
+    for (const i of this.running) firstCallNs = Math.min(firstCallNs, (this.ops[i] as HistoryLine).call_ns);
+    this.configurations = this.configurations.map((c) => {
+      const { state } = c;
+      if (state.value === null || state.latestNs >= firstCallNs || this.unknowns.mayFind(state.latestNs))
+        return c;
+      return { ...c, state: absent(state.floor) };
+    });
+  }
+
+  /** The first end of a value that may be there, now or later. */
+  private oldestLatestNs(): number {
+    let oldest = Infinity;
+    for (const { state } of this.configurations) oldest = Math.min(oldest, state.latestNs);
+    for (const i of this.running) {
+      const { ttl_ms: ttl, return_ns: end } = this.ops[i] as HistoryLine;
+      if (ttl !== undefined) oldest = Math.min(oldest, end as number);
     }
+    return oldest;
   }
 }

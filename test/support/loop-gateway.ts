@@ -32,6 +32,9 @@ export interface Handed {
 export class FakeReplica {
   serves = true;
   servesAnyReads = true;
+  get accepts(): boolean {
+    return this.serves;
+  }
   leaderNode: NodeId = 0;
   readonly handed: Handed[] = [];
   onHanded: (command: Handed) => void = () => undefined;
@@ -211,6 +214,8 @@ export class GatewayNode {
     onGossip: () => undefined,
     onGossipGroup: () => undefined,
     onMapRequest: () => undefined,
+    onMemory: () => undefined,
+    onTouches: () => undefined,
     onMap: () => undefined,
   };
 }

@@ -34,8 +34,10 @@ export async function startCluster(
   context: BenchContext,
   folder: string,
   shards = 16,
+  more: readonly string[] = [],
 ): Promise<RunningQuorate> {
   const nodes = await startNodes(context, folder, 3, (i, grpc) => [
+    ...more,
     '--join',
     grpc
       .filter((_, other) => other !== i)

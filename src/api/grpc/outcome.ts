@@ -29,6 +29,8 @@ export const KV_REFUSALS: Readonly<Record<KvError, Refusal>> = {
     message: 'the value or the result is larger than this server allows',
   },
   [KvError.invalidExpire]: { reason: 'INVALID_ARGUMENT', message: 'the expiry is out of range' },
+  [KvError.notFloat]: { reason: 'NOT_A_NUMBER', message: 'the value is no decimal number' },
+  [KvError.infinite]: { reason: 'OVERFLOW', message: 'the sum would not be finite' },
 };
 
 export class OperationOutcome {

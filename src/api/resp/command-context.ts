@@ -60,7 +60,7 @@ export interface ServerView {
   /** Where a command for a shard is encoded; empty when the command function begins. */
   readonly scratch: ByteWriter;
   readonly valueBytesMax: number;
-  readonly config: readonly ConfigRow[];
+  readonly config: () => readonly ConfigRow[];
   /**
    * The shards that commands on the whole keyspace cover (DBSIZE, FLUSHALL, SCAN, KEYS, RANDOMKEY): every one, or those
    * whose keys a client is to ask this very node for. May be empty, also when the map is known.

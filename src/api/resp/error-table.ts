@@ -44,6 +44,8 @@ const KV_ERROR_TEXTS: Readonly<Record<Exclude<KvError, typeof KvError.invalidExp
   [KvError.overflow]: 'ERR increment or decrement would overflow',
   [KvError.wrongType]: 'WRONGTYPE Operation against a key holding the wrong kind of value',
   [KvError.malformed]: 'ERR malformed command',
+  [KvError.notFloat]: 'ERR value is not a valid float',
+  [KvError.infinite]: 'ERR increment would produce NaN or Infinity',
   [KvError.tooLarge]: 'ERR the value or the reply is larger than this server allows',
 };
 

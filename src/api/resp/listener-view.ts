@@ -16,7 +16,7 @@ export class ListenerView implements ServerView {
   readonly splitter: ServerView['splitter'];
   readonly commands: ServerView['commands'];
   readonly valueBytesMax: number;
-  readonly config: readonly ConfigRow[];
+  readonly config: () => readonly ConfigRow[];
 
   constructor(
     private readonly server: Omit<ServerView, 'routing' | 'shardsOfKeyspace'>,

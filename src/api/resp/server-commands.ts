@@ -58,7 +58,7 @@ function infoSections(c: CommandContext): InfoSection[] {
 function runConfigGet(c: CommandContext): void {
   const patterns: string[] = [];
   for (let i = 2; i < c.args.count; i++) patterns.push(textOf(c.args, i));
-  const rows = c.server.config.filter(([name]) => patterns.some((pattern) => matchesGlob(pattern, name)));
+  const rows = c.server.config().filter(([name]) => patterns.some((pattern) => matchesGlob(pattern, name)));
   const w = c.beginReply();
   writeMap(w, c.version, rows.length);
   for (const [name, value] of rows) {
@@ -79,8 +79,26 @@ function runTime(c: CommandContext): void {
   c.endReply(Outcome.ok);
 }
 
-const CONFIG_SERVED: readonly Subcommand[] = [{ name: 'get', arity: -3, run: runConfigGet }];
-const CONFIG_UNSERVED = ['help', 'resetstat', 'rewrite', 'set'];
+/** Settings of a node are its operator's, and those of the cluster go through group 0: this says where. */
+function runConfigSet(c: CommandContext): void {
+  const setting = CLUSTER_SETTING_OF[textOf(c.args, 2).toLowerCase()];
+  c.replyError(
+    setting === undefined
+      ? 'ERR CONFIG SET is not served: settings of a node are flags of "quorate server"'
+      : `ERR CONFIG SET is not served: use "quorate config set ${setting} VALUE", for the whole cluster`,
+  );
+}
+
+const CLUSTER_SETTING_OF: Readonly<Record<string, string>> = {
+  maxmemory: 'memory.max',
+  'maxmemory-policy': 'eviction.policy',
+};
+
+const CONFIG_SERVED: readonly Subcommand[] = [
+  { name: 'get', arity: -3, run: runConfigGet },
+  { name: 'set', arity: -4, run: runConfigSet },
+];
+const CONFIG_UNSERVED = ['help', 'resetstat', 'rewrite'];
 
 const SERVER = {
   keys: [0, 0, 0],

@@ -37,7 +37,7 @@ export interface RespServerDeps {
   readonly limits: RespLimits;
   readonly info: () => InfoFacts;
   /** What CONFIG GET shows. */
-  readonly config: readonly ConfigRow[];
+  readonly config: () => readonly ConfigRow[];
 }
 
 export interface RespServer {
@@ -62,7 +62,7 @@ class Server implements RespServer, ConnectionHost {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly limits: RespLimits;
-  readonly config: readonly ConfigRow[];
+  readonly config: () => readonly ConfigRow[];
   readonly encoder = new ResultEncoder();
   readonly splitter = new KeySplitter();
   readonly commands = new CommandTable();

@@ -1,5 +1,5 @@
 /** Commands on whole values: reading and deleting them, many at a time, and counting. SET is in set-commands.ts. */
-import { encodeIncrBy, Op } from '../../kv/index.js';
+import { encodeIncrBy, encodeIncrByFloat, Op } from '../../kv/index.js';
 import type { CommandContext } from './command-context.js';
 import { checkKey, checkValue, NOT_AN_INTEGER, wrongArityText, type CommandSpec } from './command-spec.js';
 import { Join } from './gather.js';
@@ -9,6 +9,9 @@ import { runKeyCommand, submitForKey } from './one-key.js';
 import { Shape } from './result-encoder.js';
 
 const INT64_MIN = -(1n << 63n);
+/** Beyond any number's text (kv/decimal.ts). */
+const AMOUNT_BYTES_MAX = 1024;
+const NOT_A_FLOAT = 'ERR value is not a valid float';
 
 function runMget(c: CommandContext): void {
   runByShard(c, Op.mget, 1, Join.array);
@@ -38,6 +41,23 @@ function runDecrby(c: CommandContext): void {
   if (delta === null) return c.replyError(NOT_AN_INTEGER);
   if (delta === INT64_MIN) return c.replyError('ERR decrement would overflow');
   incrementBy(c, -delta);
+}
+
+/** Whether the amount is a number, the state machine says: it alone knows what it adds. */
+function runIncrbyfloat(c: CommandContext): void {
+  if (!checkKey(c, 1)) return;
+  const { args } = c;
+  if (args.end(2) - args.start(2) > AMOUNT_BYTES_MAX) return c.replyError(NOT_A_FLOAT);
+  encodeIncrByFloat(
+    c.server.scratch,
+    args.bytes,
+    args.start(1),
+    args.end(1),
+    args.bytes,
+    args.start(2),
+    args.end(2),
+  );
+  submitForKey(c);
 }
 
 const ONE_KEY = [1, 1, 1] as const;
@@ -108,4 +128,12 @@ export const STRING_COMMANDS: readonly CommandSpec[] = [
   { ...COUNTER, name: 'decr', arity: 2, summary: 'Take one from a number', run: (c) => incrementBy(c, -1n) },
   { ...COUNTER, name: 'incrby', arity: 3, summary: 'Add to a number', run: runIncrby },
   { ...COUNTER, name: 'decrby', arity: 3, summary: 'Take from a number', run: runDecrby },
+  {
+    ...COUNTER,
+    name: 'incrbyfloat',
+    arity: 3,
+    since: '2.6.0',
+    summary: 'Add to a decimal number',
+    run: runIncrbyfloat,
+  },
 ];

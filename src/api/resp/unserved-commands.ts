@@ -8,7 +8,7 @@ const NAMES = `
   exec failover fcall fcall_ro function geoadd geodist geohash geopos georadius georadius_ro
   georadiusbymember georadiusbymember_ro geosearch geosearchstore getbit hdel hexists hget
   hgetall hincrby hincrbyfloat hkeys hlen hmget hmset hrandfield hscan hset hsetnx hstrlen hvals
-  incrbyfloat lastsave latency lcs lindex linsert llen lmove lmpop lolwut lpop lpos lpush lpushx
+  lastsave latency lcs lindex linsert llen lmove lmpop lolwut lpop lpos lpush lpushx
   lrange lrem lset ltrim memory migrate module monitor move msetnx multi object pfadd pfcount
   pfdebug pfmerge pfselftest psubscribe psync publish pubsub punsubscribe rename renamenx
   replconf replicaof restore restore-asking role rpop rpoplpush rpush rpushx sadd save scard

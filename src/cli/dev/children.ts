@@ -38,6 +38,8 @@ export class NodeProcess {
     this.process = spawn(command, [...leading, ...serverWords(node, others)], {
       stdio: ['pipe', log, log],
       detached: true,
+      // Nodes of one machine share its memory.
+      env: { ...process.env, QUORATE_NODES_HERE: String(others.length + 1) },
     });
     closeSync(log);
     this.pid = this.process.pid ?? 0;

@@ -15,7 +15,14 @@ import {
   type Prng,
 } from '../../../src/base/index.js';
 import type { Node, NodePorts, NodeStatus } from '../../../src/node/api.js';
-import type { ControlClient, InitRequest, LogFields, ReplicaObserver } from '../../../src/ports/index.js';
+import type {
+  ControlClient,
+  ControlFailure,
+  ControlMethods,
+  InitRequest,
+  LogFields,
+  ReplicaObserver,
+} from '../../../src/ports/index.js';
 import type { Raft } from '../../../src/raft/index.js';
 import { nodeSettingsSchema, type NodeSettings } from '../../../src/settings/index.js';
 import { SimDisk } from './disk.js';
@@ -35,8 +42,12 @@ export interface ClusterOptions {
   readonly checkpointEntries: number;
   readonly checkpointBytes: number;
   readonly inflightBytesMax: number;
+  /** Of each node; smaller than the settings' schema would let through. */
+  readonly memory?: { readonly bytesMax: number; readonly itemsMax: number } | null;
   /** Prints log lines as they come; null keeps only the last ones. */
   readonly print: ((line: string) => void) | null;
+  /** How leaders confirm reads; drawn when left out. */
+  readonly reads?: 'lease' | 'quorum';
 }
 
 /** Who notes that rare paths were taken (marks.ts). */
@@ -53,6 +64,8 @@ const STOP_MS_MAX = 30_000;
 
 /** How soon a supervisor starts a node again that ended itself. */
 const RESTART_MS = 300;
+/** How long a shard may take to be verified. */
+const VERIFY_MS = 5_000;
 
 export interface Machine {
   readonly index: number;
@@ -224,6 +237,16 @@ export class SimCluster {
     this.control.call(machine.settings.grpc, 'transfer', request, 10_000, () => undefined);
   }
 
+  /** `quorate shard verify`, as an operator would ask one node. */
+  verify(
+    machine: Machine,
+    group: GroupId,
+    done: (failure: ControlFailure | null, verified: ControlMethods['verify']['response'] | null) => void,
+  ): void {
+    const request = { group, timeoutMs: VERIFY_MS };
+    this.control.call(machine.settings.grpc, 'verify', request, VERIFY_MS + 2_000, done);
+  }
+
   /** The node's own word, null while it is down. */
   status(machine: Machine): NodeStatus | null {
     const status = machine.life?.node.status() ?? null;
@@ -309,7 +332,7 @@ export class SimCluster {
       // Quartz is off by some ten parts in a million; a thousand make a run of seconds show it.
       clock: new NodeClock(loop, 1 + (clocks.unit() - 0.5) * 0.002, clocks.below(1_000_000)),
       log: new KeptLog(loop, name, options.print, (event, fields) => this.marks?.onLogLine(event, fields)),
-      settings: nodeSettingsSchema.parse({
+      settings: withMemory(options, {
         data: '/data',
         grpc: address(index, 7600),
         peer: address(index, 7650),
@@ -319,7 +342,7 @@ export class SimCluster {
         insecure: true,
         logLevel: 'debug',
         // One draw for the whole cluster.
-        reads: prng.stream('reads').chance(0.5) ? 'lease' : 'quorum',
+        reads: options.reads ?? (prng.stream('reads').chance(0.5) ? 'lease' : 'quorum'),
         log: { checkpointBytes: options.checkpointBytes, checkpointEntries: options.checkpointEntries },
         disk: { ballastBytes: 16 * 1024 },
         limits: { requestTimeoutMs: 2_000, inflightBytesMax: options.inflightBytesMax },
@@ -334,6 +357,12 @@ export class SimCluster {
       rafts: [],
     };
   }
+}
+
+function withMemory({ memory }: ClusterOptions, given: Record<string, unknown>): NodeSettings {
+  const settings = nodeSettingsSchema.parse(given);
+  if (memory === undefined || memory === null) return settings;
+  return { ...settings, memory: { max: memory.bytesMax, maxItems: memory.itemsMax } };
 }
 
 function codeOf(cause: unknown): string {

@@ -48,7 +48,48 @@ const SAMPLES: {
     },
     response: { state: STATE },
   },
+  config: {
+    request: { action: 'set', name: 'eviction.policy', value: 'lru' },
+    response: {
+      settings: [
+        { name: 'eviction.policy', value: 'lru', isDefault: false, accepts: 'none, lru', help: 'who goes' },
+      ],
+      state: STATE,
+    },
+  },
   transfer: { request: { group: 2, node: 3, forwarded: true }, response: { leader: 3, tookMs: 12 } },
+  verify: {
+    request: { group: 3, timeoutMs: 60_000 },
+    response: {
+      group: 3,
+      index: 70_000_000_000,
+      differsFrom: 69_000_000_000,
+      replicas: (['equal', 'differs', 'rotten', 'unreachable'] as const).map((verdict, i) => ({
+        replica: i + 1,
+        node: i + 2,
+        isLearner: i === 3,
+        verdict,
+        hash: '0123456789abcdef',
+        rehashedIndex: 70_000_000_001,
+        items: 12,
+        detail: 'in words',
+      })),
+    },
+  },
+  mark: {
+    request: { group: 3 },
+    response: {
+      index: 5,
+      members: [
+        { replica: 1, node: 2, isLearner: false },
+        { replica: 4, node: 3, isLearner: true },
+      ],
+    },
+  },
+  audit: {
+    request: { group: 3, replica: 4, index: 70_000_000_000, waitMs: 500 },
+    response: { hash: '0123456789abcdef', isRotten: true, rehashedIndex: 9, items: 2, noted: STATE },
+  },
   status: {
     request: {},
     response: {

@@ -22,6 +22,8 @@ function answersOf(w: GatewayWorld, from: number): { id: number; text: string; h
     onGossip: () => undefined,
     onGossipGroup: () => undefined,
     onMapRequest: () => undefined,
+    onMemory: () => undefined,
+    onTouches: () => undefined,
     onMap: () => undefined,
   };
   for (const frame of w.peers.frames) if (frame.from === from) decodeForwardFrame(frame.bytes, visitor);

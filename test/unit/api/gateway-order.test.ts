@@ -41,6 +41,22 @@ test('E107 refused commands go to the new leader in their old order, before what
   expect(sink.lines).toEqual(['1: ok', '2: ok', '3: ok', '4: ok', '5: ok']);
 });
 
+test('E20 what an old leader refused goes to the new one as soon as its last answer is there, not at the timer', () => {
+  const { w, sink } = cluster();
+  const node = w.node(1);
+  node.submit(sink, 1, set(1));
+  node.submit(sink, 2, set(2));
+  w.run(10);
+  const old = w.node(2).replica(1);
+  old.refuse('NOT_LEADER', 3);
+  w.run(30);
+  w.lead(1, 3, 2);
+  old.refuse('NOT_LEADER', 3);
+  // The gateway's timer fired last as this begins, and fires next in 10 ms.
+  w.run(5);
+  expect(w.node(3).replica(1).texts()).toEqual(['set a=1', 'set a=2']);
+});
+
 test('E107 a change of leader alone holds new commands back until the old leader has answered', () => {
   const { w, sink } = cluster();
   const node = w.node(1);

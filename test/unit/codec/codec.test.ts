@@ -14,6 +14,8 @@ import {
   encodeHello,
   encodeMap,
   encodeMapRequest,
+  encodeMemoryReport,
+  encodeTouches,
   encodeWelcome,
   ForwardRequestWriter,
   ForwardResponseWriter,
@@ -57,6 +59,8 @@ function readForward(bytes: Uint8Array): unknown[] {
     onResponse: (id, b, start, end) => seen.push([id, [...b.subarray(start, end)]]),
     onGossip: (node, mapVersion) => seen.push(['gossip', node, mapVersion]),
     onGossipGroup: (group, term, version, leader) => seen.push([group, term, version, leader]),
+    onMemory: (report) => seen.push(['memory', report]),
+    onTouches: (group, hashes) => seen.push(['touches', group, [...hashes]]),
     onMapRequest: (known) => seen.push(['map request', known]),
     onMap: (version, b, start, end) => seen.push(['map', version, [...b.subarray(start, end)]]),
   };
@@ -185,6 +189,23 @@ describe('forward frames', () => {
     const w = new ByteWriter();
     expect(readForward(encodeMapRequest(w, 3))).toEqual([['map request', 3]]);
     expect(readForward(encodeMap(w, 4, Uint8Array.of(1, 2)))).toEqual([['map', 4, [1, 2]]]);
+  });
+});
+
+describe('memory frames', () => {
+  it('carry limits and use, and touches', () => {
+    const rows = [
+      { group: 3, charge: 2 ** 40, items: 7, budgetVersion: 2, budgetBytes: 2 ** 41, budgetItems: 0 },
+      { group: 4, charge: 0, items: 0, budgetVersion: 0, budgetBytes: 0, budgetItems: 9 },
+    ];
+    const report = { node: 2, bytesMax: 2 ** 42, itemsMax: 5, rows };
+    const w = new ByteWriter(16);
+    expect(readForward(encodeMemoryReport(w, report))).toEqual([['memory', report]]);
+    expect(readForward(encodeTouches(w, 7, Uint32Array.of(1, 2 ** 32 - 1)))).toEqual([
+      ['touches', 7, [1, 2 ** 32 - 1]],
+    ]);
+    const cut = encodeTouches(w, 7, Uint32Array.of(1, 2)).slice(0, -1);
+    expect(() => readForward(cut)).toThrow(MalformedFrame);
   });
 });
 

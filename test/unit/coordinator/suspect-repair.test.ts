@@ -35,7 +35,7 @@ test('a successor that is suspect itself goes first, for another learner', () =>
   });
 });
 
-test('E103 that an exchange was begun shows in the configuration, when the suspect one says nothing any more', () => {
+test('E103 E119 that an exchange was begun shows in the configuration, when the suspect one says nothing any more', () => {
   expect(supersededOf(BEFORE)).toBe(0);
   expect(supersededOf(BEGUN)).toBe(2);
   // A learner on a node of its own is somebody else's business.

@@ -1,6 +1,7 @@
 /** Goal: reads that any replica may answer, and reads under a lease: what each may show, and when it must not. */
 import { expect, test } from 'vitest';
 import { staleReadOf, Freshness } from '../../../src/group/index.js';
+import { APPLY_WAIT_MS_MAX } from '../../../src/group/read-desk.js';
 import { createKv, type Kv } from '../../../src/kv/index.js';
 import type { Message } from '../../../src/raft/index.js';
 import { getCommand, RecordingSink, setCommand } from '../../support/loop-commands.js';
@@ -123,6 +124,60 @@ test('a stale read waits until the known index is applied here', () => {
   t.step('heartbeat', { from: 3, term: 1, commit: 3 });
   t.settle();
   expect(sink.take()).toEqual(['1: "2"', '2: "2"']);
+});
+
+test('E8 a stale read is not held up by a newer index whose entries don’t come: the newest applied one serves', () => {
+  const t = follower(2);
+  const sink = new RecordingSink();
+  read(t, sink, 1, 'a', Freshness.follower);
+  t.settle();
+  answer(t, 2);
+  expect(sink.take()).toEqual(['1: "1"']);
+  t.world.run(20);
+  read(t, sink, 2, 'a', Freshness.follower);
+  t.settle();
+  answer(t, 3); // of which nothing is committed here
+  read(t, sink, 3, 'a', staleReadOf(100));
+  t.settle();
+  expect(sink.take()).toEqual(['3: "1"']);
+  expect(requests(t)).toHaveLength(2);
+  // Too old by now: the newer one is waited for, without another question.
+  t.world.run(81);
+  read(t, sink, 4, 'a', staleReadOf(100));
+  t.settle();
+  expect(sink.take()).toEqual([]);
+  t.step('heartbeat', { from: 3, term: 1, commit: 3 });
+  t.settle();
+  expect(sink.take()).toEqual(['2: "2"', '4: "2"']);
+});
+
+test('E8 reads behind an index whose entries never come end in a refusal, by which they can go elsewhere', () => {
+  const t = follower(2);
+  const sink = new RecordingSink();
+  const tick = (): void => {
+    t.step('heartbeat', { from: 3, term: 1, commit: 2 }); // its leader lives
+    t.replica.tick(true);
+    t.settle();
+  };
+  read(t, sink, 1, 'a', Freshness.follower);
+  t.settle();
+  answer(t, 3);
+  read(t, sink, 2, 'a', staleReadOf(5000));
+  t.settle();
+  t.world.run(10);
+  read(t, sink, 3, 'a', staleReadOf(1));
+  t.settle();
+  answer(t, 3);
+  t.world.run(APPLY_WAIT_MS_MAX - 10);
+  tick();
+  expect(sink.take()).toEqual([]);
+  t.world.run(5);
+  tick();
+  expect(sink.take()).toEqual(['1 refused NOT_LEADER 3: get a', '2 refused TOO_STALE 3: get a']);
+  t.world.run(10);
+  tick();
+  expect(sink.take()).toEqual(['3 refused TOO_STALE 3: get a']);
+  expect(t.replica.hasOpenReads).toBe(false);
 });
 
 test('a stale read whose bound can’t be kept is refused as such: no leader, or none that answers', () => {

@@ -14,6 +14,13 @@ test('E88 starts at the later of the last stamp and the wall clock', () => {
   expect(started(4_000_000, 5_000_000).now(1000, 5_000_000)).toBe(5_000_000);
 });
 
+test('E88 what the log brings after leadership was won counts as its last stamp', () => {
+  const clock = started(1_000_000, 1_000_000);
+  // Entries of the former leader, 5 s ahead, are applied only now.
+  expect(clock.now(1010, 1_000_010, 1_005_000)).toBe(1_005_009);
+  expect(clock.now(2010, 1_001_010, 1_005_000)).toBe(1_005_909);
+});
+
 test('follows the monotonic clock while it agrees with the wall clock', () => {
   const clock = started(0, 1_000_000);
   expect(clock.now(1010, 1_000_010)).toBe(1_000_010);

@@ -292,14 +292,26 @@ test('a checkpoint is written when the log since the last one is long enough, an
   expect(sink.lines.every((line) => line.endsWith(': ok'))).toBe(true);
 });
 
-test('E32 commit far ahead of apply: new writes are refused, not queued', () => {
-  const t = new ReplicaUnderTest().lead();
+test('E32 commit far ahead of apply: new writes are refused, not queued, and taken again once it caught up', () => {
+  const t = new ReplicaUnderTest([1], { committedBytesMax: 1 << 30, uncommittedBytesMax: 1 << 30 }).lead();
   const sink = new RecordingSink();
-  const raft = t.replica.raft;
-  Object.defineProperty(t.replica, 'appliedIndex', { value: raft.commit - 5001, writable: true });
-  write(t, sink, 1, setCommand('a', '1'));
-  t.replica.propose();
-  expect(sink.lines).toEqual(['1 refused OVERLOADED 1: set a=1']);
+  // An entry each, durable and committed; nothing is applied meanwhile.
+  const commit = (token: number): void => {
+    write(t, sink, token, setCommand('a', String(token)));
+    t.replica.propose();
+    t.replica.collect();
+    t.host.persist();
+  };
+  for (let i = 0; i <= 5000; i++) commit(i);
+  expect(t.replica.raft.commit - t.replica.appliedIndex).toBe(5001);
+  expect(sink.take()).toEqual([]);
+  commit(-1);
+  expect(sink.take()).toEqual(['-1 refused OVERLOADED 1: set a=-1']);
+  t.settle();
+  expect(sink.take()).toHaveLength(5001);
+  commit(-2);
+  t.settle();
+  expect(sink.take()).toEqual(['-2: ok']);
 });
 
 test('apply ends its slice when its time is over, and says that work is left', () => {

@@ -1,6 +1,6 @@
 /** Hosts of several nodes, wired in memory: election, replication, failure, catching up; and what they drop. */
 import { expect, test } from 'vitest';
-import { RaftFrameWriter } from '../../../src/codec/index.js';
+import { decodeRaftFrame, RaftFrameWriter } from '../../../src/codec/index.js';
 import type { Message } from '../../../src/raft/index.js';
 import { getCommand, RecordingSink, setCommand } from '../../support/loop-commands.js';
 import { TestHosts, type TestNode } from '../../support/loop-hosts.js';
@@ -50,6 +50,37 @@ test.each([2, 3])('%i nodes elect one leader, replicate to all and answer', (cou
   expect(hosts.node(count).machines.get(1)?.itemCount).toBe(20);
   const leaders = new Set(hosts.nodes.map((node) => node.replica(1).leaderNode));
   expect([...leaders]).toEqual([leader.id]);
+});
+
+test('E108 of two groups whose rounds share a frame only that is confirmed in which the peer is still in the term', () => {
+  const hosts = new TestHosts(3, { remember: true });
+  for (const group of [1, 2]) hosts.addGroup(group);
+  hosts.start();
+  const leader = hosts.leader(1);
+  hosts.leader(2).replica(2).raft.transferLeader(leader.id);
+  hosts.world.until(() => leader.replica(2).serves, 'one node leads both');
+  hosts.world.run(50);
+  const peer = hosts.node((leader.id % 3) + 1);
+  for (const other of hosts.nodes) if (other !== leader && other !== peer) hosts.peers.isolate(other.id);
+  // A candidate that is gone again brought the peer's replica of group 1 into a later term.
+  const { term } = leader.replica(1).raft;
+  const vote = { from: leader.id, to: peer.id, term: term + 5, lastIndex: 0, lastTerm: 0, transfer: true };
+  peer.replica(1).step(makeMessage('vote', vote));
+  hosts.peers.frames.length = 0;
+  const sink = new RecordingSink();
+  read(leader, sink, 1, 'a', 1);
+  read(leader, sink, 2, 'a', 2);
+  hosts.world.until(() => sink.lines.length === 2, 'both reads have ended');
+  expect(sink.lines.sort()).toEqual(['1 refused NOT_LEADER 0: get a', '2: nil']);
+  const frame = hosts.peers.frames.find((sent) => sent.from === leader.id && sent.to === peer.id);
+  const rounds: number[] = [];
+  decodeRaftFrame(frame?.bytes ?? new Uint8Array(0), {
+    onHeader: () => undefined,
+    onMessage: (group, message) => {
+      if (message.type === 'read_round') rounds.push(group);
+    },
+  });
+  expect(rounds.sort()).toEqual([1, 2]);
 });
 
 test('many groups of one node share a write', () => {

@@ -155,6 +155,7 @@ describe('a result wrapped with its key’s version', () => {
       [cmd.expireTime('k'), 1_000_050n, 2n],
       [cmd.getRange('n', 0n, 1n), '$', 0n],
       [cmd.incrby('k', 4n), 5n, 3n],
+      [cmd.incrByFloat('k', '0.5'), '$1.5', 3n],
       [cmd.expire('k', { px: 0 }), 1n, 0n],
       [cmd.persist('k'), 1n, 3n],
       [cmd.persist('other'), 0n, 1n],
@@ -180,7 +181,16 @@ describe('a result wrapped with its key’s version', () => {
     }
     const wrapped = new Set(rows.map(([command]) => command[0]));
     const without = Object.values(Op).filter((op) => !wrapped.has(op));
-    expect(without).toEqual([Op.dbsize, Op.scan, Op.randomKey, Op.flush, Op.reap, Op.evict, Op.setBudget]);
+    expect(without).toEqual([
+      Op.dbsize,
+      Op.scan,
+      Op.randomKey,
+      Op.flush,
+      Op.reap,
+      Op.evict,
+      Op.setBudget,
+      Op.mark,
+    ]);
   });
 
   test('an error stays as it is', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ByteWriter } from '../../../src/base/index.js';
 import { encodeReap, ExpireFlag, SetFlag } from '../../../src/kv/index.js';
-import { cmd, KvDriver, Op } from './kv-driver.js';
+import { applyTo, chunksOf, cmd, KvDriver, loadedFrom, Op } from './kv-driver.js';
 
 const SAFE_MAX = Number.MAX_SAFE_INTEGER;
 
@@ -204,4 +204,66 @@ describe('reaping', () => {
     expect(d.kv.dueForReap(d.nowMs + 10_000, 100)).toEqual([]);
     expect(d.kv.nextDueMs()).toBe(Infinity);
   });
+});
+
+test('E90 between checkpoint and replay no key is revived, lost early, or given another time', () => {
+  const d = new KvDriver();
+  const keys = ['kept', 'moved', 'cut', 'persisted', 'ending', 'again'];
+  const checkpoints: { readonly chunks: Uint8Array[]; readonly length: number }[] = [];
+  const step = (ms: number, ...commands: Uint8Array[]): void => {
+    d.nowMs += ms;
+    d.apply(...commands);
+    checkpoints.push({ chunks: chunksOf(d.kv), length: d.log.length });
+  };
+  step(0, ...keys.map((key) => cmd.set(key, 'v', { px: 100 })));
+  step(40, cmd.expire('moved', { px: 1000 }), cmd.persist('persisted'));
+  step(30, cmd.expire('cut', { px: 10 }), cmd.set('again', 'w', { px: 500 }));
+  step(29, cmd.get('ending'));
+  step(1);
+  step(0, cmd.set('ending', 'anew', { flags: SetFlag.ifAbsent, px: 300 }));
+  d.reap();
+  step(200);
+  for (const { chunks, length } of checkpoints) {
+    const kv = loadedFrom(chunks);
+    for (let i = length; i < d.log.length; i++) {
+      applyTo(kv, d.log[i] as Uint8Array, i + 1);
+      expect(kv.hashAt(i + 1)).toBe(d.kv.hashAt(i + 1));
+    }
+    // The time of the restart has no part in it: what is asked for is judged by the log's.
+    const restarted = new KvDriver();
+    restarted.kv = kv;
+    for (const nowMs of [d.nowMs - 150, d.nowMs, d.nowMs + 60, d.nowMs + 3_600_000]) {
+      for (const key of keys) {
+        for (const command of [cmd.get(key), cmd.ttl(key), cmd.expireTime(key)]) {
+          expect(restarted.read(command, nowMs)).toEqual(d.read(command, nowMs));
+        }
+      }
+    }
+  }
+  expect(['kept', 'cut'].map((key) => d.read(cmd.get(key)))).toEqual([null, null]);
+  expect([d.read(cmd.ttl('ending')), d.read(cmd.ttl('persisted'))]).toEqual([100n, -1n]);
+});
+
+test('E89 a reap that names an item by an older version, or another hash, drops nothing', () => {
+  const d = new KvDriver();
+  d.run(cmd.set('k', 'v', { px: 10 }));
+  const [chosen] = d.kv.dueForReap(d.nowMs + 10, 1);
+  expect(chosen).toBeDefined();
+  d.nowMs += 10;
+  const { hash, version } = chosen as { hash: number; version: number };
+  for (const wrong of [
+    { hash, version: version + 1 },
+    { hash: hash ^ 1, version },
+  ]) {
+    const w = new ByteWriter();
+    encodeReap(w, [{ ...wrong, hash: wrong.hash >>> 0 }]);
+    expect(d.run(w.take())).toBe(0n);
+  }
+  // Overwritten after it was expired, with a life of its own: another item.
+  d.run(cmd.set('k', 'w', { px: 10 }));
+  d.nowMs += 10;
+  const w = new ByteWriter();
+  encodeReap(w, [{ hash, version }]);
+  expect(d.run(w.take())).toBe(0n);
+  expect(d.reap()).toBe(1n);
 });

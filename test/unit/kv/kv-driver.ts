@@ -20,7 +20,9 @@ import {
   encodeGetEx,
   encodeGetRange,
   encodeIncrBy,
+  encodeIncrByFloat,
   encodeKeyCommand,
+  encodeMark,
   encodeRandomKey,
   encodeScan,
   beginCommand,
@@ -120,6 +122,12 @@ export const cmd = {
       }
     }),
   incrby: (key: Bytes, delta: bigint) => encode((w) => encodeIncrBy(w, delta, toBytes(key))),
+  incrByFloat: (key: Bytes, amount: Bytes) =>
+    encode((w) => {
+      const bytes = toBytes(key);
+      encodeIncrByFloat(w, bytes, 0, bytes.length, toBytes(amount));
+    }),
+  mark: () => encode(encodeMark),
   expire: (key: Bytes, { flags = 0, px, pxAt }: SetOptions) =>
     encode((w) => encodeExpire(w, flags, ...expiry(px, pxAt), toBytes(key))),
   getMeta: (key: Bytes) => encode((w) => encodeKeyCommand(w, Op.getMeta, toBytes(key))),

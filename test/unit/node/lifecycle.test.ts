@@ -22,6 +22,10 @@ interface FakeReplica {
 
 class LifecycleUnderTest {
   readonly store = new MemoryLogStore((run) => run());
+  readonly checkpoints = new MemoryCheckpointStore((run) => run());
+  /** What waits for the log to be durable; run at once unless a test holds it back. */
+  readonly waiting: (() => void)[] = [];
+  isDurable = true;
   readonly replicas = new Map<number, FakeReplica>();
   readonly reports: { group: number; members: GroupMembers }[] = [];
   readonly removed: number[] = [];
@@ -30,22 +34,23 @@ class LifecycleUnderTest {
   nowMs = 0;
   readonly lifecycle: Lifecycle;
 
-  constructor(knownVersion = 1) {
+  /** `knownVersion`: of the group's configuration, as this node's copy of group 0's state has it. */
+  constructor(public knownVersion = 1) {
     const host = {
       replica: (group: number) => this.replicas.get(group) ?? null,
       removeReplica: (group: number) => {
         this.removed.push(this.replicas.get(group)?.id ?? 0);
         this.replicas.delete(group);
       },
-      whenDurable: (run: () => void) => run(),
+      whenDurable: (run: () => void) => void (this.isDurable ? run() : this.waiting.push(run)),
     };
     this.lifecycle = new Lifecycle({
       host: host as unknown as Host,
       store: this.store,
-      checkpoints: new MemoryCheckpointStore((run) => run()),
+      checkpoints: this.checkpoints,
       clock: { monoMs: () => this.nowMs, wallMs: () => this.nowMs },
       logger: quietLogger,
-      knownVersionOf: () => knownVersion,
+      knownVersionOf: () => this.knownVersion,
       report: (group, members, done) => {
         this.reports.push({ group, members });
         done(this.state);
@@ -102,6 +107,13 @@ const members = (configurationVersion: number, highestId: number, ids: readonly 
   highestId,
   replicas: ids.map((replica) => ({ replica, node: replica, isLearner: false })),
 });
+
+function writeCheckpoint(checkpoints: MemoryCheckpointStore, group: number): void {
+  let isRead = false;
+  const next = (): Uint8Array | null => (isRead ? null : ((isRead = true), Uint8Array.of(1)));
+  const meta = { group, index: 5, term: 1, configuration: NO_CONFIGURATION, timestampMs: 0, stateHash: '' };
+  checkpoints.write(meta as never, { next }, () => undefined);
+}
 
 test('a replica that a leader speaks to, and that is not here, is created empty', () => {
   const node = new LifecycleUnderTest();
@@ -225,4 +237,48 @@ test('a leader reports its configuration once a majority of the voters has it', 
     highestId: 5,
     replicas: [1, 2, 3, 5].map((id) => ({ replica: id, node: id, isLearner: id === 5 })),
   });
+});
+
+test('E84 a removed replica’s checkpoints go, once its tombstone is durable and not before; other groups keep theirs', () => {
+  const node = new LifecycleUnderTest();
+  const replica = node.addMember(2, makeConfiguration([1, 2, 3]));
+  for (const group of [GROUP, GROUP + 1]) writeCheckpoint(node.checkpoints, group);
+  node.knows(members(4, 4, [1, 3, 4]));
+  node.lifecycle.onRemoved(replica as unknown as Replica, 4);
+  node.isDurable = false;
+  node.poll();
+  expect([node.idHere(), node.store.tombstoneOf(GROUP)]).toEqual([undefined, 2]);
+  expect(node.checkpoints.files.size).toBe(2);
+  for (const run of node.waiting) run();
+  expect([...node.checkpoints.files.keys()].map((key) => Number.parseInt(key))).toEqual([GROUP + 1]);
+  // Nor does anything ask about it any more.
+  const asked = node.reports.length;
+  for (let i = 0; i < 3; i++) node.poll();
+  expect(node.reports.length).toBe(asked);
+});
+
+test('E119 a report that is lost is made again until group 0 knows the change; a later leader makes it, too', () => {
+  const configuration = makeConfiguration([1, 2, 3], { version: 4, learners: [5] });
+  const nodes = [new LifecycleUnderTest(3), new LifecycleUnderTest(3)];
+  const lead = (node: LifecycleUnderTest): FakeReplica => {
+    const replica = node.addMember(1, configuration);
+    const followers = [2, 3].map((id) => ({ id, configurationVersion: 4 }));
+    replica.raft = { role: 'leader', status: () => ({ followers }) };
+    node.lifecycle.onConfiguration(replica as unknown as Replica);
+    return replica;
+  };
+  const [first, second] = nodes as [LifecycleUnderTest, LifecycleUnderTest];
+  const old = lead(first);
+  for (let i = 0; i < 3; i++) first.poll(); // group 0 answers none of them
+  expect(first.reports.map((report) => report.members.configurationVersion)).toEqual([4, 4, 4]);
+  old.raft = { role: 'follower', status: () => ({ followers: [] }) };
+  first.poll();
+  expect(first.reports).toHaveLength(3);
+  lead(second);
+  second.poll();
+  second.poll();
+  expect(second.reports).toHaveLength(2);
+  second.knownVersion = 4; // it came through, and group 0's new state came here
+  for (let i = 0; i < 3; i++) second.poll();
+  expect(second.reports).toHaveLength(2);
 });

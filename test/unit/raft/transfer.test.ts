@@ -59,6 +59,24 @@ test('E20 proposals are refused while it runs; it ends by itself after an electi
   expect(raft.propose(encodeUtf8('x')).kind).toBe('appended');
 });
 
+test('E20 a target far behind costs no pause: proposals go on until it is near', () => {
+  const raft = makeSettledLeader();
+  for (let i = 0; i < 40; i++) raft.propose(encodeUtf8(`v${i}`));
+  settle(raft);
+  raft.transferLeader(2);
+  expect(raft.handingOver).toBe(false);
+  expect(raft.propose(encodeUtf8('meanwhile')).kind).toBe('appended');
+  settle(raft);
+  raft.step(makeMessage('append_response', { from: 2, index: raft.lastIndex - 17 }));
+  expect(raft.handingOver).toBe(false);
+  raft.step(makeMessage('append_response', { from: 2, index: raft.lastIndex - 16 }));
+  expect(raft.handingOver).toBe(true);
+  expect(raft.propose(encodeUtf8('x'))).toEqual({ kind: 'dropped', reason: 'transferring', leader: 1 });
+  expect(orders(raft)).toEqual([]);
+  acknowledge(raft, 2);
+  expect(orders(raft)).toEqual([2]);
+});
+
 test('E20 a second wish for the same target does not prolong it', () => {
   const raft = makeSettledLeader();
   raft.transferLeader(3);

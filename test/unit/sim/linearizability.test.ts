@@ -5,7 +5,7 @@
 import { expect, test } from 'vitest';
 import { Prng } from '../../../src/base/index.js';
 import { checkHistory } from '../../support/check-history.js';
-import { ABSENT, NO_EXPIRY_SLACK, stepKey, type KeyState } from '../../support/check-key-model.js';
+import { ABSENT, fade, NO_EXPIRY_SLACK, stepKey, type KeyState } from '../../support/check-key-model.js';
 import { checkKey } from '../../support/check-linearizability.js';
 import {
   decodeHistory,
@@ -415,9 +415,14 @@ function randomHistory(prng: Prng, count: number): HistoryLine[] {
 /** Every order that respects real time, and every choice of unknown operations: exponential, and plain to see. */
 function anyOrder(left: readonly HistoryLine[], state: KeyState): boolean {
   if (left.every((o) => o.status === 'unknown')) return true;
+  const untilNs = Math.min(...left.map((o) => o.return_ns ?? Infinity));
+  const gone = fade(state, untilNs);
   return left.some((o, i) => {
-    if (left.some((p, j) => j !== i && p.return_ns !== null && p.return_ns < o.call_ns)) return false;
-    const next = stepKey(state, o, NO_EXPIRY_SLACK);
-    return next !== null && anyOrder([...left.slice(0, i), ...left.slice(i + 1)], next);
+    if (untilNs < o.call_ns) return false;
+    const rest = [...left.slice(0, i), ...left.slice(i + 1)];
+    return [state, gone].some((from) => {
+      const next = from === null ? null : stepKey(from, o, NO_EXPIRY_SLACK);
+      return next !== null && anyOrder(rest, next);
+    });
   });
 }

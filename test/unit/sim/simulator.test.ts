@@ -1,6 +1,6 @@
 /** The simulator's own proof: an honest stand-in passes under every fault, a lying one is caught, a seed repeats. */
 import { expect, test } from 'vitest';
-import { Batch, describeRun, MARKS_AFTER_MS } from '../../sim/batch.js';
+import { Batch, describeRun, MARKS_AFTER_MS, OPERATIONS_TARGET } from '../../sim/batch.js';
 import { DAMAGE_KINDS, FAULT_KINDS, type FaultKind } from '../../sim/fault-plan.js';
 import { REQUIRED_MARKS } from '../../sim/marks.js';
 import { runSimulation, type RunReport } from '../../sim/run.js';
@@ -68,6 +68,17 @@ test('a batch of five minutes fails when a required mark was never hit', () => {
   expect(batch.shortcomings()).toEqual([`the mark ${first?.[0]} was never hit in 2 runs`]);
   batch.add({ ...report, marks: all }, 1);
   expect(batch.shortcomings()).toEqual([]);
+});
+
+test('a batch tells whether a core does as much as it should', () => {
+  const report = run(1);
+  const count = report.acknowledged + report.failed + report.unknown;
+  const batch = new Batch();
+  batch.add(report, 1, (count / OPERATIONS_TARGET) * 1000);
+  expect(batch.targetLines()[0]).toContain(': reached (2000)');
+  batch.add(report, 1, (count / OPERATIONS_TARGET) * 1000 + 50);
+  expect(batch.targetLines()[0]).toContain(': missed (');
+  expect(batch.targetLines()[1]).toMatch(/target of 20 faults a processor second: (reached|missed)/);
 });
 
 test('a subset of a run’s faults plays these alone, and the same ones give the same trace', () => {

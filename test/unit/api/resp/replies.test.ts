@@ -46,11 +46,23 @@ describe('failures', () => {
   });
 });
 
+describe('CONFIG SET', () => {
+  it.each([
+    ['maxmemory 1gb', 'memory.max'],
+    ['MaxMemory-Policy noeviction', 'eviction.policy'],
+  ])('%s says where that is set', (words, setting) => {
+    const world = new RespWorld();
+    expect(world.ask(world.connect(), `CONFIG SET ${words}\r\n`)).toBe(
+      `-ERR CONFIG SET is not served: use "quorate config set ${setting} VALUE", for the whole cluster\r\n`,
+    );
+  });
+});
+
 describe('commands of Redis that are not served', () => {
   it.each([
     ['XADD s * a b', 'xadd'],
     ['subscribe c', 'subscribe'],
-    ['CONFIG SET a b', 'config|set'],
+    ['CONFIG RESETSTAT', 'config|resetstat'],
     ['CLIENT KILL x', 'client|kill'],
     ['COMMAND HELP', 'command|help'],
   ])('%s is named as such', (command, name) => {

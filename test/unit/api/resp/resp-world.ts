@@ -186,7 +186,7 @@ export class RespWorld {
           { name: 'Raft', rows: [['shards_led', 2]] },
         ],
       }),
-      config: [
+      config: () => [
         ['maxmemory', '0'],
         ['limits.value-bytes-max', '8388608'],
       ],
