@@ -20,7 +20,7 @@ export default defineConfig({
           // leave something behind in a module.
           isolate: false,
           maxWorkers: 2,
-          testTimeout: 20_000,
+          testTimeout: 60_000,
           sequence: { groupOrder: 0 },
         },
       },

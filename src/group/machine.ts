@@ -18,6 +18,8 @@ export interface Machine extends StateMachine {
   notedUpTo?(index: LogIndex): Uint8Array;
   /** Of the state as it is now; absent where there is nothing to hash. */
   rehash?(): StateRehash;
+  /** Gives memory back while nothing else is to do: a step of at most `itemsMax` items. Changes nothing that is seen. */
+  maintain?(itemsMax: number): boolean;
   /** Writes one command that drops up to `countMax` items expired at `nowMs`; returns how many it names. */
   encodeReap(nowMs: number, countMax: number, out: ByteWriter): number;
   /** Absent where nothing is kept that could be evicted. */

@@ -50,6 +50,9 @@ import { ReplicationLag } from './replication-lag.js';
 import type { CommandSink } from './sink.js';
 import type { WriteBatch } from './write-batch.js';
 
+/** Items of the table that a tick moves together while nothing else is to do: about a tenth of a millisecond. */
+const MAINTAIN_ITEMS_MAX = 200;
+
 export interface ReplicaOptions {
   readonly group: GroupId;
   readonly id: ReplicaId;
@@ -226,6 +229,7 @@ export class Replica implements EntryResults {
       this.room.tick();
       this.quietness.poll();
     }
+    if (!this.hasClientWork && this.applyQueue.length === 0) this.machine.maintain?.(MAINTAIN_ITEMS_MAX);
     this.desk.expire();
     if (this.work.poll(this.host.clock.monoMs()) || this.raft.hasReady()) this.host.markDirty(this);
     return !this.raft.quiesced;

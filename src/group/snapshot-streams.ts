@@ -118,7 +118,10 @@ export class SnapshotStreams {
     const { followers, commit } = this.replica.raft.status();
     for (const follower of [...this.followers.values()]) {
       const progress = followers.find((f) => f.id === follower.id);
-      const isCaughtUp = follower.gotAtMs !== null && commit - (progress?.match ?? 0) <= CAUGHT_UP_ENTRIES;
+      // Without a stream, too: of one that was cut off the core may have learned that the log serves the follower.
+      const isServed = follower.sender === null && progress?.state === 'replicate';
+      const isCaughtUp =
+        (follower.gotAtMs !== null || isServed) && commit - (progress?.match ?? 0) <= CAUGHT_UP_ENTRIES;
       if (progress === undefined || isCaughtUp) {
         this.forget(follower);
         continue;

@@ -23,8 +23,8 @@ import type { FrozenItems, ItemName, Table } from './table.js';
 const HASH_COUNT = 2 ** 32;
 /** Pages that one call of `due` looks at: bounds it to less than a millisecond. */
 const DUE_PAGES_MAX = 160;
-/** Of so many writes one gives back a segment of a table that was cleared. */
-const RELAX_WRITES = 16;
+/** Of so many writes one pays for giving memory back: at most the copy of a segment. */
+const RELAX_WRITES = 64;
 
 /** What the table needs of a hash function: 32 bits of the key alone, as a signed integer. */
 export interface KeyHash {
@@ -37,14 +37,16 @@ export class CompactTable implements Table {
   sumA = 0;
   sumB = 0;
 
+  /** What is looked at besides what callers asked for. */
+  private readonly other = new Item();
+  /** What the index asks the hash of. */
+  private readonly hashed = new Item();
   private store = new SegmentStore(SHARED_ARENAS);
   private index = this.createIndex();
   private compaction = this.createCompaction();
   private duePages = new DuePages();
   private writes = 0;
   private readonly digest = new Digest();
-  /** What is looked at besides what callers asked for. */
-  private readonly other = new Item();
 
   constructor(private readonly hasher: KeyHash) {}
 
@@ -172,6 +174,10 @@ export class CompactTable implements Table {
   }
 
   maintain(itemsMax: number): boolean {
+    this.other.forget();
+    this.hashed.forget();
+    // What is empty begins anew, rather than hold the ends of what it had.
+    if (this.itemCount === 0 && this.store.segmentCount > 0) this.clear();
     return this.compaction.idleStep(itemsMax) || SHARED_ARENAS.tidy();
   }
 
@@ -240,7 +246,7 @@ export class CompactTable implements Table {
 
   private afterWrite(): void {
     this.compaction.step();
-    if (++this.writes % RELAX_WRITES === 0) SHARED_ARENAS.relax();
+    if (++this.writes % RELAX_WRITES === 0) SHARED_ARENAS.relaxBusy();
   }
 
   private split(): void {
@@ -311,11 +317,10 @@ export class CompactTable implements Table {
   }
 
   private createIndex(): PageIndex {
-    const item = new Item();
-    const { store } = this;
+    const { store, hashed } = this;
     return new PageIndex(SHARED_FRAMES, (position) => {
-      store.view(position, item);
-      return this.hasher.hash32(item.keyBytes, item.keyStart, item.keyEnd);
+      store.view(position, hashed);
+      return this.hasher.hash32(hashed.keyBytes, hashed.keyStart, hashed.keyEnd);
     });
   }
 

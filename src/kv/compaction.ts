@@ -1,7 +1,8 @@
 /**
  * Gives the room of dead items back: takes the segment with about the most garbage, moves its live items, a few at a
  * time, to the segment that gathers such items, and frees it. Each write pays for so much that garbage stays within an
- * eighth of what lives; an idle table goes on to a 64th.
+ * eighth of what lives. An idle table begins at a 32nd and goes on to a 128th: the two are apart, since the last garbage
+ * is the most expensive, and a table with a few writes now and then must not be rewritten for each of them.
  *
  * Nothing that a frozen view pins is emptied: it couldn't be freed.
  */
@@ -13,7 +14,8 @@ import type { SegmentStore } from './segment-store.js';
 /** Garbage beside an eighth, so that a small table isn't tidied up all the time. */
 const SLACK_BYTES = SEGMENT_BYTES / 4;
 const BUSY_SHARE = 1 / 8;
-const IDLE_SHARE = 1 / 64;
+const IDLE_BEGIN_SHARE = 1 / 32;
+const IDLE_END_SHARE = 1 / 128;
 /** What one write does at most: more than the garbage that it makes can ask for, and far below a millisecond. */
 const STEP_ITEMS_MAX = 64;
 const STEP_BYTES_MAX = 64 * 1024;
@@ -24,6 +26,8 @@ export class Compaction {
   /** The segment that is being emptied, and how far that got. */
   private victim: Segment | null = null;
   private offset = 0;
+  /** Idle steps have begun and are not at their end. */
+  private isTidying = false;
   private readonly places = new ItemPlaces();
 
   constructor(
@@ -43,8 +47,10 @@ export class Compaction {
   idleStep(itemsMax: number): boolean {
     const { store } = this;
     const live = store.usedBytes - store.deadBytes;
-    if (this.victim === null && store.deadBytes <= live * IDLE_SHARE) return false;
-    return this.run(itemsMax, STEP_BYTES_MAX);
+    const share = this.isTidying ? IDLE_END_SHARE : IDLE_BEGIN_SHARE;
+    this.isTidying =
+      (this.victim !== null || store.deadBytes > live * share) && this.run(itemsMax, STEP_BYTES_MAX);
+    return this.isTidying;
   }
 
   /** A view was frozen that may pin the segment that is being emptied. */

@@ -71,7 +71,8 @@ export class FrozenSegments {
     const deaths = segment.deaths ?? [];
     for (let i = 0; i < deaths.length; i += 2) {
       const offset = deaths[i] as number;
-      if ((deaths[i + 1] as number) >= this.epoch) diedSince[offset >>> 3]! |= 1 << (offset & 7);
+      if ((deaths[i + 1] as number) >= this.epoch)
+        diedSince[offset >>> 3] = (diedSince[offset >>> 3] as number) | (1 << (offset & 7));
     }
     for (let offset = 0; offset < end; offset = places.valueEnd) {
       places.read(segment, offset);

@@ -1,11 +1,11 @@
 /**
- * Full segments by their share of garbage: 64 doubly linked lists, so that one with nearly the most garbage is found,
+ * Full segments by their share of garbage: 128 doubly linked lists, so that one with nearly the most garbage is found,
  * and moved when an item of it dies, in constant time.
  */
 import { assert } from '../base/index.js';
 import type { Segment } from './segment.js';
 
-const LIST_COUNT = 64;
+const LIST_COUNT = 128;
 const NONE = -1;
 
 export class GarbageLists {
@@ -41,7 +41,7 @@ export class GarbageLists {
     this.insert(segment);
   }
 
-  /** A segment with about the most garbage; null when none has a 64th. */
+  /** A segment with about the most garbage; null when none has a 128th. */
   most(): Segment | null {
     for (let list = LIST_COUNT - 1; list > 0; list--) {
       const number = this.first[list] as number;

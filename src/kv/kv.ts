@@ -101,6 +101,8 @@ export interface Kv extends StateMachine {
   notedUpTo(index: LogIndex): Uint8Array;
   /** Of the present items. */
   rehash(): StateRehash;
+  /** Moves at most `itemsMax` items of the table together, to give memory back; false when nothing was to do. */
+  maintain(itemsMax: number): boolean;
 }
 
 export function createKv(options: KvOptions): Kv {
@@ -260,6 +262,11 @@ class ShardKv implements Kv {
 
   nextDueMs(): number {
     return this.state.table.nextDueMs;
+  }
+
+  maintain(itemsMax: number): boolean {
+    this.state.found.forget(); // the item that was looked at last must not keep memory alive
+    return this.state.table.maintain(itemsMax);
   }
 
   timestampMs(): number {

@@ -7,7 +7,7 @@
  */
 import { assert } from '../base/index.js';
 import type { Digest } from './digest.js';
-import { Item } from './item.js';
+import type { Item } from './item.js';
 
 const PART_BITS = 8;
 const PART_ITEMS = 2 ** PART_BITS;

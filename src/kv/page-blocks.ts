@@ -61,7 +61,8 @@ export class PageBlocks {
   allocate(size: number, count: number, page: number): number {
     if (size === SINGLE) return this.allocateSingle(count, page);
     const frames = this.frames[size] as number[];
-    const index = this.counts[size]!++;
+    const index = this.counts[size] as number;
+    this.counts[size] = index + 1;
     const perFrame = blocksPerFrame(size);
     const frame = Math.floor(index / perFrame);
     if (frame === frames.length) {
@@ -80,7 +81,8 @@ export class PageBlocks {
       this.freeSingles.push(address);
       return;
     }
-    const index = --this.counts[size]!;
+    const index = (this.counts[size] as number) - 1;
+    this.counts[size] = index;
     const last = this.addressOf(size, index);
     if (last !== address) {
       const from = this.wordsOf(size, last);

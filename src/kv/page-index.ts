@@ -1,19 +1,19 @@
 /**
  * The table's index: for each item a position of 32 bits and a tag, the last 8 bits of its key's hash, in pages of about
- * 40 items (`page-directory.ts`). A page is searched by tag, four at a time; items stand in it in no order. It grows by
+ * 48 items (`page-directory.ts`). A page is searched by tag, four at a time; items stand in it in no order. It grows by
  * splitting one page, and shrinks by merging two, at a time.
  *
  * Works on one page at a time, the one that was opened last. Keys are not known here: a split asks for hashes.
  */
 import { assert } from '../base/index.js';
-import { blockWords, CAPACITIES, capacityOfSingle, classFor, PageBlocks, SINGLE } from './page-blocks.js';
+import { CAPACITIES, capacityOfSingle, classFor, PageBlocks, SINGLE } from './page-blocks.js';
 import { countIn, PageDirectory, PAGES_MAX, sizeIn } from './page-directory.js';
 import type { FramePool } from './page-frames.js';
 
-/** Items a page on average: pages then have 27 to 54. Fewer cost more bytes for pages, more cost time in each search. */
-const PAGE_ITEMS = 40;
+/** Items a page on average: pages then have 32 to 64. Fewer cost more bytes for pages, more cost time in each search. */
+const PAGE_ITEMS = 48;
 /** Below this two pages are merged: far enough from the former that nothing flickers. */
-const PAGE_ITEMS_MIN = 20;
+const PAGE_ITEMS_MIN = 24;
 /** A block is exchanged for the next smaller one when that would have so many places to spare. */
 const SPARE_ON_SHRINK = 2;
 const NO_WORDS = new Int32Array(0);

@@ -41,6 +41,7 @@ export class KvRehash implements StateRehash {
   }
 
   drop(): void {
+    this.frozen?.release();
     this.frozen = null;
   }
 

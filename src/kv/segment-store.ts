@@ -22,6 +22,8 @@ const SEGMENTS_MAX = LARGE_FROM / SEGMENT_BYTES;
 export const SMALL_ITEMS_BYTES_MAX = SEGMENTS_MAX * SEGMENT_BYTES;
 /** Key and value together, above which an item is large: an eighth of a segment, which bounds what is left at its end. */
 const SMALL_BYTES_MAX = SEGMENT_BYTES / 8;
+/** Parked segments that are looked at for each victim. */
+const UNPARK_COUNT = 8;
 const OFFSET_MASK = SEGMENT_BYTES - 1;
 
 export class SegmentStore {
@@ -287,17 +289,17 @@ export class SegmentStore {
     this.free(segment);
   }
 
-  /** Looks again at one of the parked. */
+  /** Looks again at some of the parked, and puts those back that nothing pins any more. */
   private unpark(): void {
     const { parked } = this;
-    if (parked.length === 0) return;
-    this.parkedAt = (this.parkedAt + 1) % parked.length;
-    const segment = parked[this.parkedAt] as Segment;
-    if (this.isPinned(segment)) return;
-    parked[this.parkedAt] = parked[parked.length - 1] as Segment;
-    parked.pop();
-    segment.deaths = null;
-    if (segment.live === 0) this.free(segment);
-    else this.garbage.insert(segment);
+    for (let left = UNPARK_COUNT; left > 0 && parked.length > 0; left--) {
+      this.parkedAt = (this.parkedAt + 1) % parked.length;
+      const segment = parked[this.parkedAt] as Segment;
+      if (this.isPinned(segment)) continue;
+      parked[this.parkedAt] = parked[parked.length - 1] as Segment;
+      parked.pop();
+      segment.deaths = null;
+      this.garbage.insert(segment);
+    }
   }
 }

@@ -116,7 +116,8 @@ export class Segment implements SlotHolder {
   }
 
   markDead(offset: number): void {
-    this.bytes[this.start + offset]! |= DEAD;
+    const at = this.start + offset;
+    this.bytes[at] = (this.bytes[at] as number) | DEAD;
   }
 
   touchesAt(offset: number): number {
@@ -125,7 +126,8 @@ export class Segment implements SlotHolder {
 
   /** Counts a touch, up to the most that is counted. */
   touch(offset: number): void {
-    if (this.touchesAt(offset) < TOUCHES_MAX) this.bytes[this.start + offset]!++;
+    const at = this.start + offset;
+    if (this.touchesAt(offset) < TOUCHES_MAX) this.bytes[at] = (this.bytes[at] as number) + 1;
   }
 
   /** Writes what stands before an item's body; returns where in `bytes` that goes, or -1 when the item doesn't fit. */

@@ -50,7 +50,7 @@ export interface Table {
   /**
    * Shows all items of the page of the index at `cursor`, a place in hash order (0 the first), in no order: fills
    * `into`, then calls `visit`, which changes nothing. Returns the next page's place, 0 after the last. A page has about
-   * 40 items, and may have none.
+   * 50 items, and may have none.
    */
   sweep(cursor: number, into: Item, visit: () => void): number;
   /** The items of this moment, in no particular order; `put` and `remove` go on meanwhile. Costs little. */

@@ -263,7 +263,7 @@ for (const [name, flavour] of Object.entries(FLAVOURS)) {
       else if (isExplained) expect(anyOrder(lines, before), words).toBe(true);
     }
     // Both verdicts must be common, or the comparison says little.
-    expect(verdicts.linearizable).toBeGreaterThan(300);
-    expect(verdicts.violation).toBeGreaterThan(300);
+    expect(verdicts.linearizable).toBeGreaterThan(100);
+    expect(verdicts.violation).toBeGreaterThan(100);
   });
 }

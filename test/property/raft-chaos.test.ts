@@ -4,6 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import { RaftChaos } from '../support/raft-chaos.js';
+import type { ChaosProfile } from '../support/raft-chaos-schedules.js';
 
 const ONLY = process.env['RAFT_SEED'];
 const SEEDS = Number(process.env['RAFT_SEEDS'] ?? 160);
@@ -63,6 +64,34 @@ test('E7 E9 E40 under a lease a leader knows all that is committed, whoever cras
     for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += counts[key];
   }
   if (ONLY === undefined) for (const count of Object.values(total)) expect(count).toBeGreaterThan(SEEDS / 10);
+}, 60_000);
+
+test('the same under schedules that are rich in one kind of trouble each', () => {
+  const profiles: ChaosProfile[] = [
+    'votes',
+    'majorities',
+    'reads',
+    'prevotes',
+    'slow',
+    'snapshots',
+    'suspects',
+    'leases',
+    'pairs',
+  ];
+  for (const profile of profiles) {
+    let elections = 0;
+    for (let seed = 1; seed <= SEEDS / 16; seed++) {
+      const chaos = new RaftChaos(seed, profile);
+      try {
+        chaos.run(STEPS);
+        chaos.heal();
+      } catch (error) {
+        throw new Error(`RAFT_SEED=${seed} (${profile}): ${String(error)}`, { cause: error });
+      }
+      elections += chaos.counts.elections;
+    }
+    expect(elections, profile).toBeGreaterThan(SEEDS / 16);
+  }
 }, 60_000);
 
 test('the same seed gives the same run', () => {

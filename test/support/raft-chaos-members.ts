@@ -4,8 +4,17 @@
  * would have it confirmed.
  */
 import type { Prng } from '../../src/base/index.js';
-import { isJoint, isMember, type Configuration, type MembershipChange } from '../../src/raft/index.js';
-import type { RaftCluster } from './raft-cluster.js';
+import {
+  EntryKind,
+  isJoint,
+  isMember,
+  membersOf,
+  type Configuration,
+  type Entry,
+  type MembershipChange,
+} from '../../src/raft/index.js';
+import type { ChaosChecks } from './raft-chaos-checks.js';
+import type { RaftCluster, TestReplica } from './raft-cluster.js';
 
 /** Members of one group: more tell nothing new. */
 const MEMBERS_MAX = 6;
@@ -15,11 +24,18 @@ const IDS_MAX = 24;
 export class ChaosMembers {
   readonly counts = { changes: 0, joints: 0, refused: 0, removed: 0 };
   private readonly seenJoint = new Set<number>();
+  /** Accepted by a leader, by index and term of the entry. */
+  private readonly accepted = new Map<string, MembershipChange>();
+  /** Of configurations that took effect. */
+  private readonly everMembers = new Set<number>();
 
   constructor(
     private readonly cluster: RaftCluster,
     private readonly prng: Prng,
-  ) {}
+    private readonly checks: ChaosChecks,
+  ) {
+    for (const id of membersOf(cluster.configuration)) this.everMembers.add(id);
+  }
 
   /** Whoever believes to lead proposes something. */
   change(): void {
@@ -30,12 +46,41 @@ export class ChaosMembers {
       if (result.kind === 'refused') this.counts.refused++;
       else {
         this.counts.changes++;
+        this.accepted.set(`${result.index}@${result.term}`, change);
         for (const { replica } of change.addLearners ?? []) {
           // Its node creates it when a leader speaks to it; here it is there, and knows nothing.
           if (!this.cluster.replicas.has(replica)) this.cluster.create(replica);
         }
       }
     }
+  }
+
+  /**
+   * The first replica applied this entry. A change that was accepted takes effect, whole, and names no newcomer by an
+   * id that was in use before: what an old one may still say would be taken for the newcomer's word.
+   */
+  checkApplied({ live: raft }: TestReplica, { index, term, kind }: Entry): void {
+    if (kind !== EntryKind.configuration) return;
+    const { configuration } = raft;
+    const {
+      addLearners = [],
+      promote = [],
+      demote = [],
+      remove = [],
+    } = this.accepted.get(`${index}@${term}`) ?? {};
+    for (const { replica } of addLearners) {
+      const isFresh = !this.everMembers.has(replica);
+      this.checks.demand('an id names one replica', isFresh, `replica ${replica} was a member before`);
+    }
+    const { voters, learners, learnersNext } = configuration;
+    const isDone =
+      addLearners.every(({ replica }) => learners.includes(replica)) &&
+      promote.every((id) => voters.includes(id)) &&
+      demote.every((id) => learners.includes(id) || learnersNext.includes(id)) &&
+      remove.every((id) => !voters.includes(id) && !learners.includes(id));
+    const what = `what ${index}@${term} changes is not so in version ${configuration.version}`;
+    this.checks.demand('an accepted change takes effect', isDone, what);
+    for (const id of membersOf(configuration)) this.everMembers.add(id);
   }
 
   /** The newest configuration that is in force anywhere. */
@@ -81,10 +126,11 @@ export class ChaosMembers {
     const demote = some(voters, leaves / 2).filter((id) => !remove.includes(id));
     return {
       expectedVersion: prng.chance(0.05) ? version + 1 : version,
-      addLearners: Array.from({ length: adds }, (_, i) => ({
-        replica: highestId + 1 + i,
-        node: highestId + 1 + i,
-      })),
+      addLearners: Array.from({ length: adds }, (_, i) => {
+        // Now and then an id that was used: whoever plans may have forgotten.
+        const replica = prng.chance(0.1) ? prng.between(1, highestId) : highestId + 1 + i;
+        return { replica, node: replica };
+      }),
       promote,
       demote,
       remove,

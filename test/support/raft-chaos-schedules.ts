@@ -14,10 +14,24 @@ import type { RaftChaos } from './raft-chaos.js';
  *  reads       the same at a slower pace, so that leaders which others deposed had work to do, and are asked
  *  slow        majorities with disks that stand still for a while
  *  snapshots   reads with logs that are cut short, and snapshots that come twice and late
+ *  prevotes    reads with prevotes, and nobody so sure of its leader that it would not be asked
+ *  leases      reads at a slow pace under long leases, with processes that stand still
+ *  pairs       members under long leases, in groups of two or three whose logs are slow to read
  *  suspects    reads with disks of a minority that lose what they had, and replicas that are told so
  */
 export type ChaosProfile =
-  'all' | 'elections' | 'members' | 'votes' | 'majorities' | 'reads' | 'slow' | 'snapshots' | 'suspects';
+  | 'all'
+  | 'elections'
+  | 'members'
+  | 'leases'
+  | 'pairs'
+  | 'votes'
+  | 'majorities'
+  | 'reads'
+  | 'prevotes'
+  | 'slow'
+  | 'snapshots'
+  | 'suspects';
 
 export type Schedule = readonly { readonly weight: number; readonly act: (id: number) => void }[];
 
@@ -26,13 +40,23 @@ export function scheduleOf(profile: ChaosProfile, chaos: RaftChaos, options: Prn
     case 'all':
     case 'elections':
     case 'members':
+    case 'pairs':
       return mixed(chaos, options, profile);
     case 'votes':
       return votes(chaos);
     case 'majorities':
       return majorities(chaos, 1);
     case 'reads':
+    case 'prevotes':
       return majorities(chaos, 3);
+    case 'leases':
+      return [
+        ...majorities(chaos, 3),
+        { weight: 3, act: () => chaos.doubleOne() },
+        { weight: 25, act: (id) => chaos.lateVotes(id) },
+        { weight: 1, act: (id) => chaos.fallAsleep(id) },
+        { weight: 20, act: () => chaos.oversleep() },
+      ];
     case 'slow':
       return [
         ...majorities(chaos, 1),
@@ -64,9 +88,10 @@ export function scheduleOf(profile: ChaosProfile, chaos: RaftChaos, options: Prn
 
 function mixed(chaos: RaftChaos, options: Prng, profile: ChaosProfile): Schedule {
   const isElections = profile === 'elections';
-  const changes = profile === 'members' ? 1 : 0;
+  const isPairs = profile === 'pairs';
+  const changes = profile === 'members' || isPairs ? 1 : 0;
   // Members change only while the group mostly works.
-  const factors = profile === 'members' ? [0, 0, 0, 1] : [0, 1, 1, 4];
+  const factors = changes > 0 ? [0, 0, 0, 1] : [0, 1, 1, 4];
   // Some kinds of trouble are switched off altogether in some runs: else they hide each other.
   const weigh = (weight: number): number => weight * options.pick(factors);
   return [
@@ -86,8 +111,8 @@ function mixed(chaos: RaftChaos, options: Prng, profile: ChaosProfile): Schedule
     { weight: 5, act: (id) => chaos.stream(id) },
     { weight: weigh(1), act: () => chaos.transfer() },
     { weight: isElections ? 10 : weigh(1), act: (id) => chaos.campaign(id) },
-    { weight: weigh(2), act: (id) => chaos.toggleFetches(id) },
-    { weight: 3, act: (id) => chaos.releaseFetches(id) },
+    { weight: isPairs ? 4 : weigh(2), act: (id) => chaos.toggleFetches(id) },
+    { weight: isPairs ? 1 : 3, act: (id) => chaos.releaseFetches(id) },
     { weight: weigh(1), act: (id) => chaos.loseLink(id) },
     { weight: chaos.withLeases ? 1 : 0, act: (id) => chaos.fallAsleep(id) },
     { weight: weigh(1), act: (id) => chaos.wake(id) },

@@ -4,43 +4,25 @@
  * (paper, figure 3), and that reads are linearizable. `heal` then demands that the cluster comes back to work.
  */
 import { Prng, encodeUtf8 } from '../../src/base/index.js';
-import {
-  isJoint,
-  membersOf,
-  type Entry,
-  type Message,
-  type Raft,
-  type RaftOptions,
-  type Ready,
-} from '../../src/raft/index.js';
+import { isJoint, membersOf, type Message, type Raft, type RaftOptions } from '../../src/raft/index.js';
 import { makeConfiguration } from './raft-builders.js';
+import { ChaosChecks } from './raft-chaos-checks.js';
 import { ChaosMembers } from './raft-chaos-members.js';
 import { scheduleOf, type ChaosProfile, type Schedule } from './raft-chaos-schedules.js';
+import { ChaosTalk } from './raft-chaos-talk.js';
 import { RaftCluster } from './raft-cluster.js';
-import type { ReplicaDisk, TestReplica } from './raft-cluster.js';
+import type { ReplicaDisk } from './raft-cluster.js';
 
 /** In steps, of which a replica ticks in about one of twenty-five. */
 const PROMISE_STEPS = 1000;
+const PROMISE_STEPS_LONG = 3000;
+/** While a cluster heals all tick at once. */
+const HEALING_TICK_STEPS = 25;
+/** In ticks without faults, several election time-outs: for a follower that has to be sent a snapshot first, too. */
+const READY_TICKS_MAX = 60;
 /** Messages in flight, drawn anew for a run: with many all news is old, with few what was sent meets what it is about. */
 const NETWORK_MAX = [12, 25, 60, 300];
 const NETWORK_MAX_VOTES = 12;
-
-interface PendingRead {
-  /** What was committed anywhere when the read came: it must see all of it. */
-  readonly committed: number;
-}
-
-/** A promise of Raft was broken; `rule` names it. */
-export class RaftViolation extends Error {
-  override readonly name = 'RaftViolation';
-
-  constructor(
-    readonly rule: string,
-    what: string,
-  ) {
-    super(what);
-  }
-}
 
 export class RaftChaos {
   readonly cluster: RaftCluster;
@@ -49,14 +31,6 @@ export class RaftChaos {
   private readonly weightTotal: number;
   private readonly networkMax: number;
 
-  private readonly leaders = new Map<number, number>();
-  private readonly entries = new Map<string, { text: string; previousTerm: number }>();
-  private readonly committed: Entry[] = [];
-  /** By index: the terms of entries that some replica called committed, and the term it was in. */
-  private readonly committedTerms: ({ readonly term: number; readonly at: number } | undefined)[] = [];
-  private readonly commits = new Map<TestReplica, { raft: unknown; commit: number; term: number }>();
-  private readonly reads = new Map<number, PendingRead>();
-  private committedMax = 0;
   /** Terms whose deposed leaders were asked. */
   private readonly askedOld = new Set<number>();
   private nextContext = 1;
@@ -65,35 +39,27 @@ export class RaftChaos {
   /** A process that stands still: its clock goes on, and nothing else. */
   private asleep = 0;
   private asleepUntilMs = 0;
+  /** By candidate: its last requests for votes. */
+  private readonly lastVotes = new Map<number, readonly Message[]>();
   private heldForSleeper: Message[] = [];
   /** Replicas whose disks lost something, and what the disks held some time ago. */
   private readonly suspects = new Set<number>();
   private readonly oldDisks = new Map<number, ReplicaDisk>();
-  /** How often the rarer things happened, so that a test can tell that they did. */
-  readonly counts = {
-    elections: 0,
-    confirmed: 0,
-    aborted: 0,
-    crashes: 0,
-    installs: 0,
-    applied: 0,
-    leased: 0,
-    sleeps: 0,
-  };
+  private crashes = 0;
+  private sleeps = 0;
+  private readonly checks: ChaosChecks;
+  private readonly talk: ChaosTalk;
   readonly members: ChaosMembers;
-  /** Then the majorities that a decision needed are not those that can be seen after it. */
-  private readonly membersChange: boolean;
 
   constructor(
     readonly seed: number,
     profile: ChaosProfile = 'all',
     /** Time goes by a millisecond a step, the same for all. */
-    readonly withLeases = false,
+    readonly withLeases = profile === 'leases' || profile === 'pairs',
   ) {
     this.prng = new Prng(seed);
     const options = this.prng.stream('options');
-    const isNarrow = !['all', 'elections', 'members'].includes(profile);
-    this.membersChange = profile === 'members';
+    const isNarrow = !['all', 'elections', 'members', 'pairs'].includes(profile);
     this.networkMax = profile === 'votes' ? NETWORK_MAX_VOTES : this.prng.stream('network').pick(NETWORK_MAX);
     const size = options.pick([1, 2, 3, 3, 4, 5]);
     const voters = [1, 2, 3, 4, 5].slice(0, votersOf(profile, size));
@@ -102,13 +68,13 @@ export class RaftChaos {
       electionTicks: 5,
       heartbeatTicks: options.between(1, 2),
       eagerCommitNews: options.chance(0.5),
-      preVote: options.chance(0.5) && !isNarrow,
+      preVote: profile === 'prevotes' || (options.chance(0.5) && !isNarrow),
       checkQuorum: options.chance(0.5) && !isNarrow,
       inflightMessagesMax: options.between(1, 8),
       inflightBytesMax: options.pick([1, 200, 100_000]),
       appendBytesMax: Math.min(options.pick([1, 100, 100_000]), profile === 'majorities' ? 1 : Infinity),
       committedBytesMax: options.pick([1, 100, 100_000]),
-      tailBytesMax: options.pick([0, 200, 100_000]),
+      tailBytesMax: profile === 'pairs' ? 0 : options.pick([0, 200, 100_000]),
       uncommittedBytesMax: options.pick([200, 100_000]),
       pendingReadsMax: 20,
       quiesceTicks: isNarrow ? 0 : options.pick([0, 1, 3, 6]),
@@ -116,9 +82,10 @@ export class RaftChaos {
     };
     if (withLeases) {
       const startedAtMs = (): number => this.nowMs;
+      const promiseMs = profile === 'all' || profile === 'members' ? PROMISE_STEPS : PROMISE_STEPS_LONG;
       const lease = {
-        promiseMs: PROMISE_STEPS,
-        holdMs: PROMISE_STEPS - 1,
+        promiseMs,
+        holdMs: promiseMs - 1,
         get startedAtMs() {
           return startedAtMs();
         },
@@ -130,14 +97,36 @@ export class RaftChaos {
       return { ...drawn, random: (limit) => random.below(limit) };
     };
     this.cluster = new RaftCluster(makeConfiguration(voters, { learners }), optionsOf, new Map(), {
-      onReady: (replica, ready) => this.checkReady(replica, ready),
-      onApply: (_replica, entry) => this.checkApplied(entry),
+      onReady: (replica, ready) => {
+        this.checks.checkReady(replica, ready);
+        this.talk.checkReady(replica, ready);
+        const votes = ready.messages.filter(({ type }) => type === 'vote');
+        if (votes.length > 0) this.lastVotes.set(replica.options.id, votes);
+      },
+      onPersisted: (replica, ready) => this.talk.checkPersisted(replica, ready),
+      onApply: (replica, entry) => {
+        const isFirst = this.checks.checkApplied(replica, entry);
+        if (isFirst) this.members.checkApplied(replica, entry);
+      },
     });
-    this.members = new ChaosMembers(this.cluster, this.prng.stream('members'));
+    this.checks = new ChaosChecks(seed, this.cluster, this.suspects);
+    const membersChange = profile === 'members' || profile === 'pairs';
+    this.talk = new ChaosTalk(this.cluster, this.checks, this.suspects, membersChange);
+    this.members = new ChaosMembers(this.cluster, this.prng.stream('members'), this.checks);
     const isSlow = profile === 'elections' || profile === 'votes';
     if (isSlow) for (const replica of this.cluster.replicas.values()) replica.slow = true;
     this.weights = scheduleOf(profile, this, options);
     this.weightTotal = this.weights.reduce((sum, one) => sum + one.weight, 0);
+  }
+
+  /** How often the rarer things happened, so that a test can tell that they did. */
+  get counts(): ChaosChecks['counts'] & { crashes: number; sleeps: number } {
+    return { ...this.checks.counts, crashes: this.crashes, sleeps: this.sleeps };
+  }
+
+  private checkAll(): void {
+    this.checks.checkAll(this.nowMs);
+    this.talk.noteRoles();
   }
 
   run(steps: number): void {
@@ -162,6 +151,7 @@ export class RaftChaos {
   heal(): void {
     const { cluster } = this;
     cluster.heal();
+    if (this.asleep !== 0) this.wakeUp();
     this.members.destroyRemoved();
     for (const [id, replica] of cluster.replicas) {
       replica.slow = false;
@@ -172,11 +162,17 @@ export class RaftChaos {
       cluster.persist(id);
       cluster.releaseFetches(id);
     }
+    let unready = 0;
     for (let round = 0; round < 400; round++) {
+      this.nowMs += HEALING_TICK_STEPS;
+      for (const { raft } of cluster.replicas.values()) raft?.noteTime(this.nowMs);
       cluster.run(1);
       for (const id of cluster.ids()) this.stream(id);
       this.checkAll();
       const leader = cluster.leader();
+      unready = leader?.leaderReady === false ? unready + 1 : 0;
+      const waits = `${leader?.id} leads term ${leader?.term} for ${unready} ticks without faults, and has committed nothing of it`;
+      this.checks.demand('a leader commits what it took over', unready <= READY_TICKS_MAX, waits);
       if (!leader?.leaderReady) continue;
       if (leader.status().transferTarget !== 0) continue;
       this.propose();
@@ -208,6 +204,20 @@ export class RaftChaos {
     if (to !== id) cluster.network.push(cluster.snapshotMessage(id, to));
   }
 
+  /** Its last requests for votes come again, long after: by an answer an old candidate learns of a new term. */
+  lateVotes(id: number): void {
+    this.cluster.network.push(...(this.lastVotes.get(id) ?? []));
+  }
+
+  /** Who leads under a lease stands still while somebody else campaigns, and all hear each other. */
+  oversleep(): void {
+    const live = [...this.cluster.replicas.values()].flatMap(({ raft }) => raft ?? []);
+    const lessor = live.find((raft) => raft.leaseUntilMs > this.nowMs);
+    if (lessor === undefined || !live.some(({ role }) => role === 'candidate')) return;
+    this.fallAsleep(lessor.id);
+    this.cluster.heal();
+  }
+
   /** A voter's disk forgets the term that made a new leader, and it meets the old one, which still leads. */
   loseVote(): void {
     const { cluster } = this;
@@ -237,7 +247,7 @@ export class RaftChaos {
     raft.tick(!this.prng.chance(0.1));
     // Hosts are wrong about who is gone: that may cost time, never more.
     if (this.prng.chance(0.9)) raft.quiesce(() => this.prng.chance(0.2));
-    if (raft.quiesced && !wasAsleep) this.counts.sleeps++;
+    if (raft.quiesced && !wasAsleep) this.sleeps++;
   }
 
   private wakeUp(): void {
@@ -257,7 +267,7 @@ export class RaftChaos {
   }
 
   takeReady(id: number): void {
-    if (this.cluster.at(id).raft?.hasReady()) this.cluster.take(id);
+    if (id !== this.asleep && this.cluster.at(id).raft?.hasReady()) this.cluster.take(id);
   }
 
   deliver(): void {
@@ -268,7 +278,7 @@ export class RaftChaos {
     const [message] = network.splice(at, 1);
     if (message === undefined) return;
     if (message.to === this.asleep) this.heldForSleeper.push(message);
-    else this.cluster.deliver(message);
+    else this.talk.watch(message, () => this.cluster.deliver(message));
   }
 
   persist(id: number): void {
@@ -296,8 +306,7 @@ export class RaftChaos {
 
   private ask(raft: Raft): void {
     const context = this.nextContext++;
-    this.reads.set(context, { committed: this.committedMax });
-    if (raft.readIndex(context).kind === 'dropped') this.reads.delete(context);
+    this.checks.onRead(context, () => raft.readIndex(context).kind === 'accepted');
   }
 
   toggleSlow(id: number): void {
@@ -315,7 +324,7 @@ export class RaftChaos {
   /** Asks a leader that was deposed and has not heard of it, once: others have committed more since. */
   readOld(): void {
     for (const { raft } of this.cluster.replicas.values()) {
-      if (raft?.role !== 'leader' || raft.commit >= this.committedMax || this.askedOld.has(raft.term))
+      if (raft?.role !== 'leader' || raft.commit >= this.checks.committedMax || this.askedOld.has(raft.term))
         continue;
       if (raft.term >= (this.cluster.leader()?.term ?? 0)) continue;
       this.askedOld.add(raft.term);
@@ -326,7 +335,7 @@ export class RaftChaos {
   crash(id: number): void {
     const replica = this.cluster.at(id);
     if (replica.raft === null) return;
-    this.counts.crashes++;
+    this.crashes++;
     this.cluster.crash(id, this.prng.below(replica.unsaved.length + 1));
   }
 
@@ -399,161 +408,6 @@ export class RaftChaos {
   releaseFetches(id: number): void {
     if (this.cluster.at(id).raft !== null) this.cluster.releaseFetches(id);
   }
-
-  // What must hold.
-
-  private checkAll(): void {
-    for (const replica of this.cluster.replicas.values()) {
-      const { raft } = replica;
-      if (raft === null) continue;
-      const before = this.commits.get(replica);
-      if (before?.raft === raft) {
-        this.demand(
-          'monotonic commit and term',
-          raft.commit >= before.commit,
-          `commit of ${raft.id} fell from ${before.commit} to ${raft.commit}`,
-        );
-        this.demand('monotonic commit and term', raft.term >= before.term, `term of ${raft.id} fell`);
-      }
-      const isSame = before?.raft === raft;
-      if (!isSame || raft.commit > before.commit) this.checkCommitted(raft, isSame ? before.commit + 1 : 1);
-      this.commits.set(replica, { raft, commit: raft.commit, term: raft.term });
-      if (raft.role === 'leader') this.checkLeader(replica);
-      this.committedMax = Math.max(this.committedMax, raft.commit);
-    }
-    for (const { raft } of this.cluster.replicas.values()) {
-      if (raft === null || raft.leaseUntilMs <= this.nowMs) continue;
-      this.counts.leased++;
-      this.demand(
-        'a lessor knows all that is committed',
-        raft.commit === this.committedMax,
-        `replica ${raft.id} holds a lease at ${raft.commit}, ${this.committedMax} is committed`,
-      );
-    }
-  }
-
-  /** A new leader's votes, its own among them, are on the disks of every majority that it needs. */
-  private checkVotes(raft: Raft): void {
-    if (this.membersChange) return;
-    const { voters, outgoing } = raft.status().configuration;
-    for (const ids of [voters, outgoing]) {
-      const given = ids.filter((id) => {
-        const { term, vote } = this.cluster.at(id).disk.hardState;
-        // Who went on to a later term gave its vote before that, and votes in this one no more.
-        return this.suspects.has(id) || term > raft.term || (term === raft.term && vote === raft.id);
-      });
-      const what = `${raft.id} leads term ${raft.term} by votes on the disks of (${given.join(' ')}) of (${ids.join(' ')})`;
-      this.demand('votes are durable', ids.length === 0 || given.length > ids.length >> 1, what);
-    }
-  }
-
-  /** A leader that calls an entry committed has it, or had it, on the disks of every majority that it needs. */
-  private checkDurable(raft: Raft): void {
-    if (this.membersChange) return;
-    const index = raft.commit;
-    const term = raft.termAt(index);
-    const { voters, outgoing } = raft.status().configuration;
-    for (const ids of [voters, outgoing]) {
-      const holders = ids.filter((id) => {
-        // What a disk lost later was there when it was acknowledged.
-        if (this.suspects.has(id)) return true;
-        return this.isOnDisk(this.cluster.at(id), index, term);
-      });
-      const what = `${raft.id} committed ${index}@${term}, on the disks of (${holders.join(' ')}) of (${ids.join(' ')})`;
-      this.demand('committed is durable', ids.length === 0 || holders.length > ids.length >> 1, what);
-    }
-  }
-
-  private isOnDisk({ disk }: TestReplica, index: number, term: number): boolean {
-    if (index <= disk.truncatedIndex) return true;
-    return disk.entries[index - disk.truncatedIndex - 1]?.term === term;
-  }
-
-  private checkLeader(replica: TestReplica): void {
-    const raft = replica.live;
-    const known = this.leaders.get(raft.term);
-    if (known === raft.id) return;
-    const both = `replicas ${known} and ${raft.id} both lead term ${raft.term}`;
-    this.demand('election safety', known === undefined, both);
-    this.leaders.set(raft.term, raft.id);
-    this.checkVotes(raft);
-    this.counts.elections++;
-    for (let index = raft.status().firstIndex; index < this.committedTerms.length; index++) {
-      const known = this.committedTerms[index];
-      // One elected late into an older term than it was committed in may lack it: it commits nothing any more.
-      if (known === undefined || raft.term <= known.at) continue;
-      const lacks = `leader ${raft.id} of term ${raft.term} lacks committed ${index}@${known.term}`;
-      this.demand('leader completeness', raft.termAt(index) === known.term, lacks);
-    }
-  }
-
-  /** What any replica calls committed, applied or not, is committed for ever. */
-  private checkCommitted(raft: Raft, from: number): void {
-    if (raft.role === 'leader' && raft.commit >= from) this.checkDurable(raft);
-    for (let index = Math.max(from, raft.status().firstIndex); index <= raft.commit; index++) {
-      const term = raft.termAt(index);
-      const known = (this.committedTerms[index] ??= { term, at: raft.term });
-      const what = `${raft.id} committed ${index}@${term}, elsewhere it is of term ${known.term}`;
-      this.demand('state machine safety', known.term === term, what);
-    }
-  }
-
-  private checkReady(replica: TestReplica, ready: Ready): void {
-    const raft = replica.live;
-    for (const entry of ready.entries) {
-      const key = `${entry.index}@${entry.term}`;
-      const text = `${entry.kind} ${entry.data.join(',')}`;
-      const first = ready.entries[0] as Entry;
-      const previousTerm =
-        entry === first
-          ? raft.termAt(entry.index - 1)
-          : (ready.entries[entry.index - first.index - 1] as Entry).term;
-      const known = this.entries.get(key);
-      if (known) {
-        const isSame = known.text === text && known.previousTerm === previousTerm;
-        this.demand('log matching', isSame, `two logs differ at ${key}`);
-      } else this.entries.set(key, { text, previousTerm });
-    }
-    for (const { index, term } of ready.committed) {
-      const isDurable = this.isOnDisk(replica, index, term);
-      this.demand('apply what is durable', isDurable, `${index}@${term} applied, not on disk`);
-    }
-    if (ready.snapshot !== null) this.counts.installs++;
-    for (const outcome of ready.reads) {
-      if (outcome.kind === 'aborted') {
-        this.counts.aborted++;
-        this.reads.delete(outcome.context);
-        continue;
-      }
-      this.counts.confirmed++;
-      const read = this.reads.get(outcome.context);
-      this.demand('linearizable reads', read !== undefined, `read ${outcome.context} answered twice`);
-      this.demand(
-        'linearizable reads',
-        outcome.index >= (read?.committed ?? 0),
-        `stale read: at ${outcome.index}, but ${read?.committed} was committed when it came`,
-      );
-      this.reads.delete(outcome.context);
-    }
-  }
-
-  private checkApplied(entry: Entry): void {
-    const known = this.committed[entry.index - 1];
-    if (known) {
-      const same = known.term === entry.term && known.data.join() === entry.data.join();
-      const applied = `applied ${entry.index}@${entry.term}, elsewhere it is of term ${known.term}`;
-      this.demand('state machine safety', same, applied);
-      return;
-    }
-    const isNext = entry.index === this.committed.length + 1;
-    this.demand('state machine safety', isNext, `applied ${entry.index} with a gap`);
-    this.committed.push(entry);
-    this.counts.applied++;
-  }
-
-  private demand(rule: string, holds: boolean, what: string): void {
-    if (!holds) throw new RaftViolation(rule, `seed ${this.seed}: ${rule}: ${what}`);
-  }
 }
 
 /** Losing one of few is the end; figure 8 needs room for majorities that share one replica. */
@@ -561,16 +415,21 @@ function votersOf(profile: ChaosProfile, drawn: number): number {
   switch (profile) {
     case 'majorities':
     case 'reads':
+    case 'prevotes':
       return 5;
     case 'slow':
     case 'votes':
     case 'suspects':
       return drawn > 3 ? 5 : 3;
+    case 'leases':
+      return 3;
     case 'snapshots':
       return Math.max(3, drawn);
     case 'all':
     case 'elections':
     case 'members':
       return drawn;
+    case 'pairs':
+      return drawn > 3 ? 3 : 2;
   }
 }

@@ -89,6 +89,8 @@ export class TestReplica {
 
 export interface ClusterHooks {
   onReady?(replica: TestReplica, ready: Ready): void;
+  /** Before what waited for it is sent. */
+  onPersisted?(replica: TestReplica, ready: Ready): void;
   onApply?(replica: TestReplica, entry: Entry): void;
 }
 
@@ -179,6 +181,7 @@ export class RaftCluster {
       if (!ready) return;
       if (ready.mustPersist)
         save(replica.disk, ready, replica.live.configuration, (index) => this.snapshotAt(index));
+      this.hooks.onPersisted?.(replica, ready);
       replica.live.onPersisted(ready.number);
       this.network.push(...ready.messagesAfterPersist);
     }

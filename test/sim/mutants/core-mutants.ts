@@ -2,6 +2,10 @@
 import type { ArenaOptions, Mutant } from './mutant.js';
 
 const ALL: ArenaOptions = { kind: 'core', profile: 'all' };
+const MEMBERS: ArenaOptions = { kind: 'core', profile: 'members' };
+const LEASES: ArenaOptions = { kind: 'core', profile: 'leases' };
+const PAIRS: ArenaOptions = { kind: 'core', profile: 'pairs' };
+const PREVOTES: ArenaOptions = { kind: 'core', profile: 'prevotes' };
 const VOTES: ArenaOptions = { kind: 'core', profile: 'votes' };
 const SUSPECTS: ArenaOptions = { kind: 'core', profile: 'suspects' };
 const MAJORITIES: ArenaOptions = { kind: 'core', profile: 'majorities' };
@@ -64,7 +68,8 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
     arena: ALL,
     file: 'src/raft/election.ts',
     find: 'const granted = isFree && !isBound && state.log.isUpToDate(message.lastIndex, message.lastTerm);',
-    replace: 'const granted = isFree && !isBound;',
+    replace:
+      'const granted = isFree && !isBound && (!pre || state.log.isUpToDate(message.lastIndex, message.lastTerm));',
   },
   {
     name: 'longer-log-wins',
@@ -80,6 +85,22 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
     arena: ALL,
     file: 'src/raft/election.ts',
     find: "  if (message.pre !== (state.role === 'precandidate')) return;\n  const expectedTerm = message.pre && message.granted ? state.term + 1 : state.term;\n  if (message.term !== expectedTerm) return;\n",
+    replace: '',
+  },
+  {
+    name: 'prevote-for-any-log',
+    rule: 'a prevote, too, goes only to a log at least as up to date as the own',
+    arena: PREVOTES,
+    file: 'src/raft/election.ts',
+    find: '!isBound && state.log.isUpToDate(message.lastIndex, message.lastTerm);',
+    replace: '!isBound && (pre || state.log.isUpToDate(message.lastIndex, message.lastTerm));',
+  },
+  {
+    name: 'term-without-entry',
+    rule: 'a leader opens its term with an entry, with which those of earlier terms commit',
+    arena: ALL,
+    file: 'src/raft/roles.ts',
+    find: '  log.append({ index: next, term: state.term, kind: EntryKind.empty, data: EMPTY_BYTES });\n',
     replace: '',
   },
   {
@@ -190,6 +211,15 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     replace: 'if (entry.index > log.commit) {',
   },
   {
+    name: 'old-leader-is-heard',
+    rule: 'an append of an older term is not acted on',
+    arena: READS,
+    file: 'src/raft/dispatch.ts',
+    find: "    answerStale(state, message);\n    return 'taken';\n",
+    replace:
+      "    if (message.type === 'append' && state.role === 'follower') {\n      const { leader } = state;\n      state.leader = message.from;\n      handleAppend(state, message);\n      state.leader = leader;\n    } else answerStale(state, message);\n    return 'taken';\n",
+  },
+  {
     name: 'apply-before-commit',
     rule: 'only what is committed is applied',
     arena: ALL,
@@ -275,6 +305,14 @@ const SNAPSHOT_MUTANTS: readonly Mutant[] = [
     find: '  if (log.matches(index, term)) {\n',
     replace: '  if (index <= log.commit && log.matches(index, term)) {\n',
   },
+  {
+    name: 'snapshot-ack-beyond',
+    rule: 'a snapshot acknowledges what it holds, not what stands behind it in the log',
+    arena: SNAPSHOTS,
+    file: 'src/raft/snapshot.ts',
+    find: '  acknowledgeAppend(state, message.from, log.commit);\n',
+    replace: '  acknowledgeAppend(state, message.from, log.lastIndex);\n',
+  },
 ];
 
 const SUSPECT_MUTANTS: readonly Mutant[] = [
@@ -285,6 +323,14 @@ const SUSPECT_MUTANTS: readonly Mutant[] = [
     file: 'src/raft/election.ts',
     find: '  if (state.options.suspect) return;\n  const { from, pre } = message;\n',
     replace: '  const { from, pre } = message;\n',
+  },
+  {
+    name: 'suspect-acknowledges',
+    rule: 'a replica that may have lost its term acknowledges nothing: it may have promised otherwise',
+    arena: SUSPECTS,
+    file: 'src/raft/append.ts',
+    find: '  if (state.options.suspect) return;\n  const { log } = state;\n',
+    replace: '  const { log } = state;\n',
   },
   {
     name: 'suspect-confirms-reads',
@@ -304,10 +350,110 @@ const SUSPECT_MUTANTS: readonly Mutant[] = [
   },
 ];
 
+const MEMBER_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'joint-commit-by-the-new',
+    rule: 'under a joint configuration an entry commits on both majorities, the old one too',
+    arena: MEMBERS,
+    file: 'src/raft/quorum.ts',
+    find: '  if (configuration.outgoing.length === 0) return incoming;\n  return Math.min(',
+    replace: '  if (configuration.outgoing.length >= 0) return incoming;\n  return Math.min(',
+  },
+  {
+    name: 'joint-election-by-the-new',
+    rule: 'under a joint configuration both majorities elect',
+    arena: MEMBERS,
+    file: 'src/raft/quorum.ts',
+    find: '  if (configuration.outgoing.length === 0) return incoming;\n  const outgoing',
+    replace: '  if (configuration.outgoing.length >= 0) return incoming;\n  const outgoing',
+  },
+  {
+    name: 'highest-id-forgotten',
+    rule: 'an id of a replica is used once: the highest one is kept although its replica is gone',
+    arena: MEMBERS,
+    file: 'src/raft/change.ts',
+    find: '    current.highestId,\n  );',
+    replace: '    Math.max(...membersOf(current)),\n  );',
+  },
+  {
+    name: 'change-behind-a-change',
+    rule: 'one change of members at a time',
+    arena: MEMBERS,
+    file: 'src/raft/reconfiguration.ts',
+    find: 'if (isJoint(configuration) || log.applied < state.changeIndex)\n    return',
+    replace: 'if (isJoint(configuration))\n    return',
+  },
+  {
+    name: 'removed-is-heard',
+    rule: 'a replica that was removed has no say',
+    arena: MEMBERS,
+    file: 'src/raft/admission.ts',
+    find: 'tellRemoved(state, message);\n  return false;\n',
+    replace: 'tellRemoved(state, message);\n  return true;\n',
+  },
+  {
+    name: 'newcomer-hears-nobody',
+    rule: 'who knows a newer configuration is heard, also by one whose own does not name it',
+    arena: MEMBERS,
+    file: 'src/raft/admission.ts',
+    find: '  if (message.configurationVersion > configuration.version) return true;\n',
+    replace: '',
+  },
+];
+
+const LEASE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'lease-promise-of-a-term',
+    rule: 'who promised patience votes for nobody else, also in a term that it came to otherwise',
+    arena: LEASES,
+    file: 'src/raft/election.ts',
+    find: 'const isBound = !message.transfer && state.lease?.isPromised === true;',
+    replace: 'const isBound = false;',
+  },
+  {
+    name: 'lease-promise-to-others-alone',
+    rule: 'who promised patience does not campaign itself',
+    arena: LEASES,
+    file: 'src/raft/election.ts',
+    find: '  if (!transfer && state.lease?.isPromised === true) return;\n',
+    replace: '',
+  },
+  {
+    name: 'lease-promise-of-a-sole-voter',
+    rule: 'who promised patience does not campaign itself, also when nobody else has to be asked any more',
+    arena: PAIRS,
+    file: 'src/raft/election.ts',
+    find: 'if (!transfer && state.lease?.isPromised === true) return;\n',
+    replace: 'if (!transfer && !state.isSoleVoter && state.lease?.isPromised === true) return;\n',
+  },
+];
+
+const SLEEP_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'proposal-wakes-nobody',
+    rule: 'a proposal wakes its leader: what it sends may have to be sent again',
+    arena: ALL,
+    file: 'src/raft/proposal.ts',
+    find: '  wake(state, false);\n',
+    replace: '',
+  },
+  {
+    name: 'append-wakes-nobody',
+    rule: 'a follower that is sent entries sleeps no more',
+    arena: ALL,
+    file: 'src/raft/quiescence.ts',
+    find: "    case 'append':\n    case 'read_round':\n    case 'snapshot':\n",
+    replace: "    case 'append':\n      return false;\n    case 'read_round':\n    case 'snapshot':\n",
+  },
+];
+
 export const CORE_MUTANTS: readonly Mutant[] = [
   ...ELECTION_MUTANTS,
   ...REPLICATION_MUTANTS,
   ...READ_MUTANTS,
   ...SNAPSHOT_MUTANTS,
   ...SUSPECT_MUTANTS,
+  ...MEMBER_MUTANTS,
+  ...LEASE_MUTANTS,
+  ...SLEEP_MUTANTS,
 ];

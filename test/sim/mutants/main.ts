@@ -14,6 +14,9 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const SEEDS_MAX = 300;
 const SECONDS_MAX = 240;
 const CHILDREN = 2;
+/** Of the table's columns. */
+const NAME_WIDTH = 30;
+const ARENA_WIDTH = 6;
 
 const HELP = `npm run sim:mutants -- [options]
 
@@ -54,7 +57,7 @@ async function main(): Promise<number> {
   }
   if (options.list) {
     for (const { name, arena, file, rule } of options.mutants) {
-      console.log(`${name.padEnd(28)} ${arena.kind.padEnd(5)} ${file.padEnd(32)} ${rule}`);
+      console.log(`${name.padEnd(NAME_WIDTH)} ${arena.kind.padEnd(ARENA_WIDTH)} ${file.padEnd(32)} ${rule}`);
     }
     return 0;
   }
@@ -73,9 +76,8 @@ async function main(): Promise<number> {
     }
     for (const failure of control.failures) console.log(`unbroken: ${failure}`);
     console.log(`unbroken copy: ${control.played} runs, ${control.failures.length} failed`);
-    console.log(
-      `${rows.length - survivors.length} of ${rows.length} mutants caught in ${seconds.toFixed(0)} s`,
-    );
+    console.log(`${seconds.toFixed(0)} s`);
+    console.log(`${rows.length - survivors.length} mutants caught, ${survivors.length} survived`);
   }
   return passed ? 0 : 1;
 }
@@ -107,9 +109,9 @@ async function huntOne(mutant: Mutant, options: Options): Promise<HuntResult> {
 
 function describeRow({ mutant, caught, played, seconds, uncaught }: Row): string {
   const facts = [
-    mutant.name.padEnd(28),
-    mutant.arena.kind.padEnd(5),
-    (caught === null ? 'SURVIVED' : caught.checker).padEnd(30),
+    mutant.name.padEnd(NAME_WIDTH),
+    mutant.arena.kind.padEnd(ARENA_WIDTH),
+    (caught === null ? 'SURVIVED' : caught.checker).padEnd(38),
     `seed ${caught?.seed ?? '-'}`.padEnd(9),
     `${seconds.toFixed(1)} s`.padStart(8),
     `${played} runs`.padStart(9),

@@ -7,10 +7,14 @@
  *   node   whole nodes under faults (`run.ts`), judged by its checkers and by the history
  *   core   the consensus core alone under a random schedule (`test/support/raft-chaos.ts`): thousands of elections and
  *          crashes in the time of one run of nodes, for what takes a rare order of events
+ *   group  one group on real hosts with clients (`test/support/group-chaos.ts`): the pipeline of replies, reads and
+ *          expiry, and who wakes whom, with the unlucky order of events brought about all the time
+ *   births replicas of one node that come and go, with restarts (`births-arena.ts`)
  *   disk   the log store alone on a lying disk (`disk-arena.ts`)
  */
 import type { FaultKind } from '../fault-plan.js';
 import type { Swarm } from '../swarm.js';
+import type { GroupProfile } from '../../support/group-chaos.js';
 import type { ChaosProfile } from '../../support/raft-chaos-schedules.js';
 
 export type ArenaOptions =
@@ -18,9 +22,11 @@ export type ArenaOptions =
       readonly kind: 'node';
       /** Faults that give the bug its moment; null draws them. */
       readonly faults: readonly FaultKind[] | null;
-      readonly swarm?: Partial<Pick<Swarm, 'nodes' | 'replicas' | 'shards'>>;
+      readonly swarm?: Partial<Swarm>;
     }
   | { readonly kind: 'core'; readonly profile: ChaosProfile }
+  | { readonly kind: 'group'; readonly profile: GroupProfile }
+  | { readonly kind: 'births' }
   | { readonly kind: 'disk' };
 
 export interface Edit {

@@ -62,17 +62,6 @@ const PIPELINE_MUTANTS: readonly Mutant[] = [
   },
 ];
 
-const READ_MUTANTS: readonly Mutant[] = [
-  {
-    name: 'read-before-applied',
-    rule: 'a read runs once its index is applied',
-    arena: { kind: 'node', faults: ['crash', 'crash_all', 'slow_disk'], swarm: { nodes: 1, replicas: 1 } },
-    file: 'src/group/read-batches.ts',
-    find: '    if (first === undefined || first.index > applied) return null;\n',
-    replace: '    if (first === undefined) return null;\n',
-  },
-];
-
 const TIME_MUTANTS: readonly Mutant[] = [
   {
     name: 'expiry-by-local-clock',
@@ -103,14 +92,6 @@ const ROUTING_MUTANTS: readonly Mutant[] = [
     replace:
       "      this.fail(handle, 'UNAVAILABLE', 'the link to the leader broke with the command in flight', 0);\n",
   },
-  {
-    name: 'rolled-back-called-done',
-    rule: 'a write whose entry was rolled back is not called done',
-    arena: { kind: 'node', faults: ['isolate_leader', 'partition', 'crash'] },
-    file: 'src/group/proposals.ts',
-    find: "    putFailed(scratch, 'OUTCOME_UNKNOWN', message, 0);\n",
-    replace: '    scratch.u8(0);\n',
-  },
 ];
 
 const STATE_MUTANTS: readonly Mutant[] = [
@@ -134,7 +115,6 @@ const STATE_MUTANTS: readonly Mutant[] = [
 
 export const NODE_MUTANTS: readonly Mutant[] = [
   ...PIPELINE_MUTANTS,
-  ...READ_MUTANTS,
   ...TIME_MUTANTS,
   ...ROUTING_MUTANTS,
   ...STATE_MUTANTS,

@@ -38,10 +38,12 @@ export function judgeNodeRun(failure: string): Catch | null {
   }
 }
 
-/** The same for the arenas whose checkers throw a rule (`RaftViolation`, `DiskViolation`). */
+const RULES_BROKEN = ['RaftViolation', 'GroupViolation', 'BirthViolation', 'DiskViolation'];
+
+/** The same for the arenas whose checkers throw a rule. */
 export function judgeThrown(error: unknown): Catch | null {
   if (!(error instanceof Error)) return null;
-  if (error.name !== 'RaftViolation' && error.name !== 'DiskViolation') return null;
+  if (!RULES_BROKEN.includes(error.name)) return null;
   const { rule } = error as Error & { readonly rule: string };
   return { checker: rule, what: error.message.slice(0, WHAT_SHOWN_MAX) };
 }

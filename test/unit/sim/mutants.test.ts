@@ -5,7 +5,7 @@ import { InvariantError } from '../../../src/base/index.js';
 import { MUTANTS } from '../../sim/mutants/list.js';
 import { editsOf, plant } from '../../sim/mutants/mutant.js';
 import { judgeNodeRun, judgeThrown } from '../../sim/mutants/verdict.js';
-import { RaftViolation } from '../../support/raft-chaos.js';
+import { RaftViolation } from '../../support/raft-violation.js';
 
 const ROOT = new URL('../../../', import.meta.url);
 const sources = new Map<string, string>();
