@@ -12,7 +12,6 @@ import type { Item } from './item.js';
 import { MannerChoice } from './manner-choice.js';
 import { refit, type Ranking } from './ranking.js';
 
-const UNREAD_HANDICAP = 1;
 /** A power of two. */
 const MISSED_SLOTS = 512;
 /** Youth stays below one count. */
@@ -63,9 +62,9 @@ export class FrequencyRanking implements Ranking {
   }
 
   score(item: Item, youth: number): number {
-    const handicap = item.touches === 0 ? UNREAD_HANDICAP : 0;
-    const rank = this.choice.manner.oldestGoes ? youth : 1 - youth;
-    return this.sketch.estimate(item.hash) + UNREAD_HANDICAP - handicap + AGE_WEIGHT * rank;
+    const { unreadHandicap, oldestGoes } = this.choice.manner;
+    const read = item.touches === 0 ? 0 : unreadHandicap;
+    return this.sketch.estimate(item.hash) + read + AGE_WEIGHT * (oldestGoes ? youth : 1 - youth);
   }
 
   level(hash: number): number {

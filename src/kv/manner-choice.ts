@@ -6,18 +6,18 @@
 import { ShadowCache, type Manner } from './shadow-cache.js';
 
 /** An item at the edge of a small cache may be asked for once in ten times as many reads as the cache has items. */
-export const STEADY: Manner = { windowPerItem: 100, oldestGoes: false };
-export const MOVING: Manner = { windowPerItem: 2, oldestGoes: true };
+export const STEADY: Manner = { windowPerItem: 100, unreadHandicap: 1, oldestGoes: false };
+export const MOVING: Manner = { windowPerItem: 2, unreadHandicap: 0, oldestGoes: true };
 
 /** Places of a shadow: at most so many, of at most one in four keys. */
 const ROOM_MAX = 512;
 const SHIFT_MIN = 2;
 const ROOM_MIN = 16;
-/** Sampled reads, for each place, that make a reading; older readings count half as much with each. */
-const READING_PER_PLACE = 8;
-const MEMORY = 0.75;
+/** Sampled reads, for each place, that make a reading; what older readings count for falls to this part with each. */
+const READING_PER_PLACE = 4;
+const MEMORY = 0.85;
 /** The other shadow has to lead by this share of the reads. */
-const LEAD_MIN = 0.01;
+const LEAD_MIN = 0.005;
 
 export class MannerChoice {
   private readonly steady: ShadowCache;

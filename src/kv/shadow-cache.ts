@@ -9,6 +9,8 @@ import { FrequencySketch } from './frequency-sketch.js';
 export interface Manner {
   /** Reads between two halvings of the counts, for each item. */
   readonly windowPerItem: number;
+  /** How many counts lower an item stands that was not read since it was written. */
+  readonly unreadHandicap: number;
   /** Of equals the oldest goes, or the youngest. */
   readonly oldestGoes: boolean;
 }
@@ -16,7 +18,6 @@ export interface Manner {
 /** Places drawn for one that goes. */
 const DRAWN = 16;
 const NOBODY = -1;
-const READ_SINCE_WRITTEN = 1;
 
 export class ShadowCache {
   /** Reads that found their key, since the holder took them. */
@@ -65,7 +66,7 @@ export class ShadowCache {
       return;
     }
     this.hits++;
-    this.wasRead[place] = READ_SINCE_WRITTEN;
+    this.wasRead[place] = 1;
   }
 
   /** Says nothing of a key that is there: mostly it was just read, and counted then. */
@@ -92,17 +93,18 @@ export class ShadowCache {
   }
 
   private vacate(): number {
+    const { unreadHandicap, oldestGoes } = this.manner;
     let lowest = 0;
     let lowestScore = Infinity;
     let lowestVersion = 0;
     for (let i = 0; i < DRAWN; i++) {
       this.dice = (Math.imul(this.dice, 1664525) + 1013904223) | 0;
       const place = Math.floor(((this.dice >>> 8) / 0x1000000) * this.room);
-      const score = this.sketch.estimate(this.hashes[place] as number) + (this.wasRead[place] as number);
+      const score = this.sketch.estimate(this.hashes[place] as number) + (this.wasRead[place] as number) * unreadHandicap;
       const version = this.versions[place] as number;
       const isLower =
         score < lowestScore ||
-        (score === lowestScore && version < lowestVersion === this.manner.oldestGoes);
+        (score === lowestScore && version < lowestVersion === oldestGoes);
       if (!isLower) continue;
       lowest = place;
       lowestScore = score;
