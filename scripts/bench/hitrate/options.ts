@@ -7,6 +7,8 @@ export interface HitrateOptions {
   /** Sizes of the cache in percent of the keys. */
   readonly shares: readonly number[];
   readonly only: readonly string[];
+  /** Parts of names of caches; none: all. */
+  readonly caches: readonly string[];
   readonly redis: boolean;
   readonly help: boolean;
   /** Empty: none is written. */
@@ -27,6 +29,7 @@ them what the best fixed choice of keys would hit, and a verdict for each.
   --quick         20000 keys: some minutes
   --shares LIST   sizes in percent, separated by commas (default 1,10,50)
   --only WORDS    streams by name, separated by commas: --only zipf,leaders
+  --caches WORDS  caches by name, separated by commas: --caches 's3fifo,lru-cache' (default all)
   --no-redis      without redis-server
   --json FILE     also write what was measured to FILE
   --help          this text
@@ -42,6 +45,7 @@ export function parseHitrateOptions(words: readonly string[]): ParsedHitrateOpti
   let requests = 0;
   let shares = [1, 10, 50];
   let only: string[] = [];
+  let caches: string[] = [];
   let redis = true;
   let help = false;
   let jsonFile = '';
@@ -54,7 +58,8 @@ export function parseHitrateOptions(words: readonly string[]): ParsedHitrateOpti
     else {
       const value = words[++i] ?? '';
       if (value === '' || value.startsWith('--')) return { ok: false, problem: `${word}: expected a value` };
-      if (word === '--only') only = value.split(',').filter((part) => part !== '');
+      if (word === '--only') only = partsOf(value);
+      else if (word === '--caches') caches = partsOf(value);
       else if (word === '--json') jsonFile = value;
       else {
         const numbers = value.split(',').map(Number);
@@ -70,7 +75,11 @@ export function parseHitrateOptions(words: readonly string[]): ParsedHitrateOpti
     }
   }
   if (requests === 0) requests = keys * REQUESTS_PER_KEY;
-  return { ok: true, options: { keys, requests, shares, only, redis, help, jsonFile } };
+  return { ok: true, options: { keys, requests, shares, only, caches, redis, help, jsonFile } };
 }
 
-const VALUED: ReadonlySet<string> = new Set(['--keys', '--requests', '--shares', '--only', '--json']);
+const VALUED: ReadonlySet<string> = new Set(['--keys', '--requests', '--shares', '--only', '--caches', '--json']);
+
+function partsOf(list: string): string[] {
+  return list.split(',').filter((part) => part !== '');
+}
