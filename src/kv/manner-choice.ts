@@ -16,6 +16,8 @@ const ROOM_MIN = 16;
 /** Sampled reads, for each place, that make a reading; what older readings count for falls to this part with each. */
 const READING_PER_PLACE = 4;
 const MEMORY = 0.85;
+/** Readings before the first choice: shadows that are still filling up tell little. */
+const READINGS_MIN = 6;
 /** The other shadow has to lead by this share of the reads. */
 const LEAD_MIN = 0.005;
 
@@ -25,6 +27,7 @@ export class MannerChoice {
   private readonly sampleMask: number;
   private readonly readingReads: number;
   private reads = 0;
+  private readings = 0;
   /** Decaying sums of the readings. */
   private lead = 0;
   private weight = 0;
@@ -66,6 +69,7 @@ export class MannerChoice {
     this.lead = this.lead * MEMORY + moving.hits - steady.hits;
     this.weight = this.weight * MEMORY + this.reads;
     steady.hits = moving.hits = this.reads = 0;
+    if (++this.readings < READINGS_MIN) return false;
     const share = this.lead / this.weight;
     const before = this.manner;
     if (share > LEAD_MIN) this.manner = MOVING;

@@ -100,11 +100,11 @@ export class ShadowCache {
     for (let i = 0; i < DRAWN; i++) {
       this.dice = (Math.imul(this.dice, 1664525) + 1013904223) | 0;
       const place = Math.floor(((this.dice >>> 8) / 0x1000000) * this.room);
-      const score = this.sketch.estimate(this.hashes[place] as number) + (this.wasRead[place] as number) * unreadHandicap;
+      const score =
+        this.sketch.estimate(this.hashes[place] as number) + (this.wasRead[place] as number) * unreadHandicap;
       const version = this.versions[place] as number;
       const isLower =
-        score < lowestScore ||
-        (score === lowestScore && version < lowestVersion === oldestGoes);
+        score < lowestScore || (score === lowestScore && version < lowestVersion === oldestGoes);
       if (!isLower) continue;
       lowest = place;
       lowestScore = score;

@@ -161,7 +161,8 @@ export class ShardedCache implements Cache {
   ask(keys: Uint32Array, count: number): number {
     const { shards, own } = this;
     const counts = shards.map(() => 0);
-    for (let i = 0; i < own.length; i++) if ((own[i] as Uint32Array).length < count) own[i] = new Uint32Array(count);
+    for (let i = 0; i < own.length; i++)
+      if ((own[i] as Uint32Array).length < count) own[i] = new Uint32Array(count);
     for (let i = 0; i < count; i++) {
       const key = keys[i] as number;
       const shard = (Math.imul(key, 0x9e3779b1) >>> 16) % shards.length;

@@ -78,7 +78,14 @@ export function parseHitrateOptions(words: readonly string[]): ParsedHitrateOpti
   return { ok: true, options: { keys, requests, shares, only, caches, redis, help, jsonFile } };
 }
 
-const VALUED: ReadonlySet<string> = new Set(['--keys', '--requests', '--shares', '--only', '--caches', '--json']);
+const VALUED: ReadonlySet<string> = new Set([
+  '--keys',
+  '--requests',
+  '--shares',
+  '--only',
+  '--caches',
+  '--json',
+]);
 
 function partsOf(list: string): string[] {
   return list.split(',').filter((part) => part !== '');

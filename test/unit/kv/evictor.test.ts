@@ -30,6 +30,9 @@ function mix(key: number): number {
 class Shard {
   readonly held = new Map<number, Held>();
   readonly evictor: Evictor;
+  /** Work: pages swept, and items looked at on them. */
+  sweeps = 0;
+  looks = 0;
   private readonly pages: Map<number, Held>[] = [];
   private version = 0;
 
@@ -47,12 +50,14 @@ class Shard {
 
   sweep(cursor: number, into: Item, visit: () => void): number {
     const page = cursor >>> (32 - PAGE_BITS);
+    this.sweeps++;
     for (const held of (this.pages[page] as Map<number, Held>).values()) {
       into.hash = held.hash;
       into.version = held.version;
       into.touches = held.touches;
       into.valueEnd = VALUE_BYTES;
       visit();
+      this.looks++;
     }
     return page + 1 === 1 << PAGE_BITS ? 0 : ((page + 1) << (32 - PAGE_BITS)) >>> 0;
   }
@@ -132,12 +137,27 @@ describe.each(POLICIES)('policy %s', (policy) => {
     expect(shard.evictor.choose(CHARGE, 1, again)).toBe(CHARGE);
   });
 
+  it('looks at a bounded number of pages in a call, and at about 20 items for one that goes', () => {
+    const shard = filled(policy, 1000);
+    for (let round = 0; round < 20; round++) shard.evictor.choose(Number.MAX_SAFE_INTEGER, 1000, []);
+    // 128 pages at most, and as many for each of the 64 that are named where too few are low.
+    const before = shard.sweeps;
+    shard.evictor.choose(Number.MAX_SAFE_INTEGER, 1000, []);
+    expect(shard.sweeps - before).toBeLessThanOrEqual(128 + 64 * 128);
+
+    const busy = filled(policy, 1000);
+    for (let key = 0; key < 2000; key++) busy.ask(100_000 + key);
+    busy.looks = 0;
+    for (let key = 0; key < 1000; key++) busy.ask(200_000 + key);
+    expect(busy.looks / 1000).toBeLessThan(40);
+  });
+
   it('keeps nothing until it is asked, then a few bytes an item', () => {
     const shard = filled(policy, 2000);
     expect(shard.evictor.memoryBytes).toBe(0);
     shard.evictor.choose(CHARGE, 1, []);
     expect(shard.evictor.memoryBytes).toBeGreaterThanOrEqual(2000);
-    expect(shard.evictor.memoryBytes).toBeLessThanOrEqual(2000 * 5);
+    expect(shard.evictor.memoryBytes).toBeLessThanOrEqual(2000 * 5 + 24 * 1024);
   });
 
   it('a replica that was told of touches keeps what the leader would keep', () => {
