@@ -70,6 +70,10 @@ export function cellLine(cell: Cell): string {
     const rate = cell.rates.find((other) => other.name === name);
     return rate === undefined ? '-' : rate.percent.toFixed(2);
   });
-  const words = [...(missed.length === 0 ? ['reached'] : missed), ...notes].join('; ');
+  // Without Quorate's own column, or without the others', nothing is judged.
+  const isJudged =
+    cell.rates.some(({ name }) => name === OURS) && cell.rates.some(({ name }) => !NAMES_OF_OURS.has(name));
+  const verdict = isJudged ? 'reached' : 'not judged';
+  const words = [...(missed.length === 0 ? [verdict] : missed), ...notes].join('; ');
   return `| ${cell.stream} | ${cell.share} % | ${cell.optimum.toFixed(2)} | ${rates.join(' | ')} | ${words} |`;
 }
