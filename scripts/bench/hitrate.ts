@@ -7,7 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 
 import { Children, hasTool } from './children.js';
-import { NpmLruCache, QuorateCache, type Cache } from './hitrate/caches.js';
+import { NpmLruCache, QuorateCache, ShardedCache, type Cache } from './hitrate/caches.js';
 import { runLeaderChange, TOUCHES_PER_SECOND } from './hitrate/leader-change.js';
 import { HITRATE_HELP, parseHitrateOptions, type HitrateOptions } from './hitrate/options.js';
 import { RedisCache } from './hitrate/redis-cache.js';
@@ -16,6 +16,7 @@ import { STREAM_KINDS, type Stream, type StreamKind } from './hitrate/streams.js
 
 const SEED = 20_26;
 const CHUNK = 65_536;
+const SHARDS = 4;
 const LEADER_PER_SECOND = 2000;
 const LEADER_LOSS_MAX = 2;
 const ENDED_BY_SIGNAL = 130;
@@ -91,7 +92,7 @@ function redisCaches(children: Children, folder: string, room: number): Opener[]
   ];
 }
 
-/** The caches take their turn, each with the stream from its beginning. */
+/** The caches take their turn with the same stream. */
 async function measureCell(
   options: HitrateOptions,
   kind: StreamKind,
@@ -101,19 +102,26 @@ async function measureCell(
 ): Promise<Cell> {
   const openers: Opener[] = [
     () => Promise.resolve(new QuorateCache('s3fifo', room, SEED)),
+    () => Promise.resolve(new ShardedCache(SHARDS, room, SEED)),
     () => Promise.resolve(new QuorateCache('lru', room, SEED)),
     () => Promise.resolve(new NpmLruCache(room)),
     ...redis(),
   ];
+  const stream = kind.create(options.keys, room, SEED);
+  const warm = draw(stream, options.requests);
+  stream.begin?.();
+  const counted = draw(stream, options.requests);
+  const { optimum } = stream;
   const rates: Rate[] = [];
-  let optimum = 0;
   for (const open of openers) {
-    const stream = kind.create(options.keys, room, SEED);
-    optimum = stream.optimum;
     const cache = await open();
-    await ask(cache, stream, options.requests);
+    if (!isAsked(options.caches, cache.name)) {
+      await cache.close();
+      continue;
+    }
+    await ask(cache, warm);
     if (cache instanceof RedisCache) cache.settle();
-    const hits = await ask(cache, stream, options.requests);
+    const hits = await ask(cache, counted);
     rates.push({
       name: cache.name,
       percent: (100 * hits) / options.requests,
@@ -124,13 +132,18 @@ async function measureCell(
   return { stream: kind.name, share, room, optimum, gapMax: kind.gapMax, rates };
 }
 
-async function ask(cache: Cache, stream: Stream, count: number): Promise<number> {
-  const keys = new Uint32Array(CHUNK);
+/** Drawn once, for all caches. */
+function draw(stream: Stream, count: number): Uint32Array {
+  const keys = new Uint32Array(count);
+  for (let i = 0; i < count; i++) keys[i] = stream.next();
+  return keys;
+}
+
+async function ask(cache: Cache, keys: Uint32Array): Promise<number> {
   let hits = 0;
-  for (let left = count; left > 0; left -= CHUNK) {
-    const size = Math.min(left, CHUNK);
-    for (let i = 0; i < size; i++) keys[i] = stream.next();
-    hits += await cache.ask(keys, size);
+  for (let at = 0; at < keys.length; at += CHUNK) {
+    const chunk = keys.subarray(at, at + CHUNK);
+    hits += await cache.ask(chunk, chunk.length);
   }
   return hits;
 }

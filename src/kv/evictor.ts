@@ -47,6 +47,8 @@ const SHARE = 0.05;
 const SHARE_MAX = 0.5;
 /** Pages looked at in one call, each of about 40 items. */
 const PAGES_MAX = 128;
+/** Items named by a call that found too few so, each the lowest of its page. */
+const MORE_MAX = 64;
 /** Items of one page that are ranked: as many as a page has, unless hashes collide. */
 const PAGE_ITEMS_MAX = 512;
 /** Named ahead, to be given out by the next calls; dropped when so many reads and writes came in between. */
@@ -83,6 +85,8 @@ class HandEvictor implements Evictor {
   /** Places on the page of those who go, from `nextSpare` on. */
   private readonly spares: number[] = [];
   private nextSpare = 0;
+  /** The part of an item that the pages so far owe. */
+  private carry = 0;
 
   constructor(
     private readonly policy: Exclude<EvictionPolicy, 'none'>,
@@ -123,7 +127,13 @@ class HandEvictor implements Evictor {
       if (pages++ === PAGES_MAX) break;
       this.turn(share);
     }
-    if (into.length === first) charge = this.nameAnyone(into);
+    for (let more = 0; more < MORE_MAX && charge < chargeMin && into.length - first < countMax; more++) {
+      const found = this.nameAnyone(into);
+      if (found === 0) break;
+      charge += found;
+    }
+    // Those that were named are still there: whoever named them lost the leadership, or their command.
+    if (into.length === first) this.named.clear();
     return charge;
   }
 
@@ -166,12 +176,17 @@ class HandEvictor implements Evictor {
     this.spares.length = this.nextSpare = 0;
     this.cursor = this.source.sweep(this.cursor, this.item, this.visit);
     const { scale, scores, spares } = this;
-    const below = scale.quantile(share);
-    // At most twice the page's share: where all are equal, no page is to be emptied at once.
-    const most = Math.ceil(this.count * Math.min(1, 2 * share + 0.15));
-    while (spares.length < most) {
+    scale.cut(share);
+    let most = this.carry;
+    for (let i = 0; i < this.count; i++) {
+      const score = scores[i] as number;
+      if (score < scale.below) most++;
+      else if (score < scale.upTo) most += scale.part;
+    }
+    this.carry = most - Math.floor(most);
+    while (spares.length < Math.floor(most)) {
       const lowest = this.lowest();
-      if (lowest < 0 || (scores[lowest] as number) >= below) return;
+      if (lowest < 0) return;
       scores[lowest] = SCORE_LIMIT;
       spares.push(lowest);
     }
@@ -211,7 +226,7 @@ class HandEvictor implements Evictor {
     return lowest;
   }
 
-  /** None was among the lowest, or all are on their way out: then the lowest that is left goes, whoever it is. */
+  /** Too few were among the lowest: then the lowest of a page that is not on its way out goes, whoever it is. */
   private nameAnyone(into: ItemName[]): number {
     for (let pages = 0; pages < PAGES_MAX; pages++) {
       this.turn(0);
@@ -221,8 +236,6 @@ class HandEvictor implements Evictor {
       this.spares.push(lowest);
       return this.giveSpares(1, 1, into);
     }
-    // Those that were named are still there: whoever named them lost the leadership, or their command.
-    this.named.clear();
     return 0;
   }
 }

@@ -1,78 +1,70 @@
 /**
  * Policy `s3fifo`: what is asked for often stays. Reads count, of absent keys too, so that a key that was dropped comes
  * back with what it is worth. An item that was not read since it was written stands one lower: its own first write is no
- * sign that it will be wanted (the small queue of S3-FIFO, as a handicap). Of equals the youngest goes, so that of a loop
- * over more keys than there is room for a part stays, where dropping the oldest would never give a hit.
+ * sign that it will be wanted (the small queue of S3-FIFO, as a handicap).
  *
- * The window is long, since an item at the edge of a small cache may be asked for once in ten times as many reads as
- * the cache has items. So that a hot set that moves is learnt soon all the same, the share of hits among reads of known
- * keys is watched: when it falls, what was known is halved at once and the window is short for a while. A scan of keys
- * that nobody knows does not count in it.
+ * How long counts last, and who of equals goes, is a choice between two manners (manner-choice.ts). With the steady one
+ * counts last long, and the youngest of equals goes: so that of a loop over more keys than there is room for a part
+ * stays, where dropping the oldest would never give a hit.
  */
 import { COUNT_MAX, FrequencySketch } from './frequency-sketch.js';
 import type { Item } from './item.js';
+import { MannerChoice } from './manner-choice.js';
 import { refit, type Ranking } from './ranking.js';
 
-/** Reads between two halvings, for each item of the shard. */
-const WINDOW_PER_ITEM = 100;
-/** The first window after a hot set moved; each is twice as long as the one before. */
-const SHORT_WINDOW_PER_ITEM = 2;
-const UNREAD_HANDICAP = 1;
+/** A power of two. */
+const MISSED_SLOTS = 512;
 /** Youth stays below one count. */
 const AGE_WEIGHT = 0.999;
-/** Reads of known keys, for each item, that make one reading of the share of hits. */
-const READING_PER_ITEM = 1;
-const READING_MIN = 256;
-/** How far the share falls below its mean before the hot set is taken for another. */
-const FALL_MIN = 0.1;
-/** A reading of so few known keys says nothing. */
-const KNOWN_SHARE_MIN = 0.05;
 
 export class FrequencyRanking implements Ranking {
-  private sketch: FrequencySketch;
+  private readonly sketch: FrequencySketch;
+  private choice: MannerChoice;
   private size: number;
-  /** Touches from another replica came in since this one chose last: it sees no reads, so writes stand for them. */
-  private isFollowing = false;
-  private reads = 0;
-  private hits = 0;
-  private knownMisses = 0;
-  /** Mean share of hits among reads of known keys; below 0 while unknown. */
-  private meanShare = -1;
+  /** Hashes of keys that were asked for in vain and not written since; newer ones take their place. */
+  private readonly missed = new Uint32Array(MISSED_SLOTS);
 
-  constructor(itemCount: number, seed: number) {
+  constructor(
+    itemCount: number,
+    private readonly seed: number,
+  ) {
     this.size = Math.max(64, itemCount);
-    this.sketch = new FrequencySketch(this.size, this.size * WINDOW_PER_ITEM, seed);
+    this.choice = new MannerChoice(this.size, seed);
+    this.sketch = new FrequencySketch(this.size, this.window, seed);
   }
 
   get memoryBytes(): number {
-    return this.sketch.memoryBytes;
+    return this.sketch.memoryBytes + this.choice.memoryBytes + this.missed.byteLength;
   }
 
   fit(itemCount: number): void {
-    this.isFollowing = false;
     const size = refit(this.size, itemCount);
     if (size === 0) return;
     this.size = size;
     this.sketch.resize(size);
-    this.sketch.window = size * WINDOW_PER_ITEM;
+    this.choice = new MannerChoice(size, this.seed, this.choice.manner);
+    this.sketch.window = this.window;
   }
 
   onRead(hash: number, hit: boolean): void {
-    const before = this.sketch.add(hash);
-    if (this.sketch.advance(1)) this.widen();
-    if (hit) this.hits++;
-    else if (before > 0) this.knownMisses++;
-    if (++this.reads >= Math.max(READING_MIN, this.size * READING_PER_ITEM)) this.takeReading();
+    this.sketch.add(hash);
+    this.sketch.advance(1);
+    if (!hit) this.missed[hash & (MISSED_SLOTS - 1)] = hash;
+    if (this.choice.onRead(hash)) this.sketch.window = this.window;
   }
 
-  /** A new item is mostly one that was just asked for in vain, and counted then. */
+  /** A new item is mostly one that was just asked for in vain, and counted then: it is not counted again. */
   onWrite(hash: number, isNew: boolean): void {
-    if (!isNew || this.isFollowing || this.sketch.estimate(hash) === 0) this.sketch.add(hash);
+    const slot = hash & (MISSED_SLOTS - 1);
+    if (isNew && this.missed[slot] === hash) this.missed[slot] = 0;
+    else this.sketch.add(hash);
+    this.choice.onWrite(hash);
   }
 
   score(item: Item, youth: number): number {
-    const handicap = item.touches === 0 ? UNREAD_HANDICAP : 0;
-    return this.sketch.estimate(item.hash) + UNREAD_HANDICAP - handicap + AGE_WEIGHT * (1 - youth);
+    const { unreadHandicap, oldestGoes } = this.choice.manner;
+    const read = item.touches === 0 ? 0 : unreadHandicap;
+    return this.sketch.estimate(item.hash) + read + AGE_WEIGHT * (oldestGoes ? youth : 1 - youth);
   }
 
   level(hash: number): number {
@@ -81,7 +73,6 @@ export class FrequencyRanking implements Ranking {
   }
 
   learn(hash: number, level: number): void {
-    this.isFollowing = true;
     this.sketch.learn(hash, Math.min(level, COUNT_MAX));
   }
 
@@ -89,24 +80,7 @@ export class FrequencyRanking implements Ranking {
     this.sketch.advance(count);
   }
 
-  private widen(): void {
-    this.sketch.window = Math.min(this.size * WINDOW_PER_ITEM, this.sketch.window * 2);
-  }
-
-  private takeReading(): void {
-    const known = this.hits + this.knownMisses;
-    if (known > this.reads * KNOWN_SHARE_MIN) {
-      const share = this.hits / known;
-      if (this.meanShare < 0) this.meanShare = share;
-      else if (share < this.meanShare - FALL_MIN) this.onOtherHotSet();
-      else this.meanShare += (share - this.meanShare) / (share > this.meanShare ? 4 : 8);
-    }
-    this.reads = this.hits = this.knownMisses = 0;
-  }
-
-  private onOtherHotSet(): void {
-    this.meanShare = -1;
-    this.sketch.halveNow();
-    this.sketch.window = this.size * SHORT_WINDOW_PER_ITEM;
+  private get window(): number {
+    return this.size * this.choice.manner.windowPerItem;
   }
 }

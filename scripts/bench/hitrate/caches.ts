@@ -1,13 +1,7 @@
 /** Caches in this process, as a client beside them uses them: get, and set what was missing. */
 import { LRUCache } from 'lru-cache';
 
-import {
-  appendCommand,
-  beginEntry,
-  ByteReader,
-  ByteWriter,
-  finishEntry,
-} from '../../../src/base/index.js';
+import { appendCommand, beginEntry, ByteReader, ByteWriter, finishEntry } from '../../../src/base/index.js';
 import {
   beginSet,
   createKv,
@@ -147,6 +141,46 @@ export class QuorateCache implements Cache {
       this.key[i] = 0x30 + (rest % 10);
       rest = Math.floor(rest / 10);
     }
+  }
+}
+
+/** Several shards, each with its part of the room and of the keys: what partitioning costs. */
+export class ShardedCache implements Cache {
+  readonly name: string;
+  private readonly shards: QuorateCache[] = [];
+  private readonly own: Uint32Array[] = [];
+
+  constructor(shards: number, room: number, seed: number) {
+    this.name = `${shards} shards`;
+    for (let i = 0; i < shards; i++) {
+      this.shards.push(new QuorateCache('s3fifo', Math.floor(room / shards), seed + i));
+      this.own.push(new Uint32Array(0));
+    }
+  }
+
+  ask(keys: Uint32Array, count: number): number {
+    const { shards, own } = this;
+    const counts = shards.map(() => 0);
+    for (let i = 0; i < own.length; i++)
+      if ((own[i] as Uint32Array).length < count) own[i] = new Uint32Array(count);
+    for (let i = 0; i < count; i++) {
+      const key = keys[i] as number;
+      const shard = (Math.imul(key, 0x9e3779b1) >>> 16) % shards.length;
+      (own[shard] as Uint32Array)[(counts[shard] as number)++] = key;
+    }
+    let hits = 0;
+    for (const [i, shard] of shards.entries()) hits += shard.ask(own[i] as Uint32Array, counts[i] as number);
+    return hits;
+  }
+
+  size(): number {
+    let sum = 0;
+    for (const shard of this.shards) sum += shard.size();
+    return sum;
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
   }
 }
 

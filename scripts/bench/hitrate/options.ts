@@ -7,6 +7,8 @@ export interface HitrateOptions {
   /** Sizes of the cache in percent of the keys. */
   readonly shares: readonly number[];
   readonly only: readonly string[];
+  /** Parts of names of caches; none: all. */
+  readonly caches: readonly string[];
   readonly redis: boolean;
   readonly help: boolean;
   /** Empty: none is written. */
@@ -14,8 +16,7 @@ export interface HitrateOptions {
 }
 
 export type ParsedHitrateOptions =
-  | { readonly ok: true; readonly options: HitrateOptions }
-  | { readonly ok: false; readonly problem: string };
+  { readonly ok: true; readonly options: HitrateOptions } | { readonly ok: false; readonly problem: string };
 
 export const HITRATE_HELP = `npm run bench:hitrate -- [options]
 
@@ -24,10 +25,11 @@ Hit rates of Quorate (its state machine with table and policies, in this process
 them what the best fixed choice of keys would hit, and a verdict for each.
 
   --keys N        keys (default 1000000)
-  --requests N    requests to warm up, and as many again that count (default 20 for each key)
-  --quick         20000 keys and 20 requests for each: about a minute
+  --requests N    requests to warm up, and as many again that count (default 10 for each key)
+  --quick         20000 keys: some minutes
   --shares LIST   sizes in percent, separated by commas (default 1,10,50)
   --only WORDS    streams by name, separated by commas: --only zipf,leaders
+  --caches WORDS  caches by name, separated by commas: --caches 's3fifo,lru-cache' (default all)
   --no-redis      without redis-server
   --json FILE     also write what was measured to FILE
   --help          this text
@@ -36,13 +38,14 @@ Exit codes: 0 measured, whatever the verdicts; 2 usage.`;
 
 const KEYS_DEFAULT = 1_000_000;
 const KEYS_QUICK = 20_000;
-const REQUESTS_PER_KEY = 20;
+const REQUESTS_PER_KEY = 10;
 
 export function parseHitrateOptions(words: readonly string[]): ParsedHitrateOptions {
   let keys = KEYS_DEFAULT;
   let requests = 0;
   let shares = [1, 10, 50];
   let only: string[] = [];
+  let caches: string[] = [];
   let redis = true;
   let help = false;
   let jsonFile = '';
@@ -55,7 +58,8 @@ export function parseHitrateOptions(words: readonly string[]): ParsedHitrateOpti
     else {
       const value = words[++i] ?? '';
       if (value === '' || value.startsWith('--')) return { ok: false, problem: `${word}: expected a value` };
-      if (word === '--only') only = value.split(',').filter((part) => part !== '');
+      if (word === '--only') only = partsOf(value);
+      else if (word === '--caches') caches = partsOf(value);
       else if (word === '--json') jsonFile = value;
       else {
         const numbers = value.split(',').map(Number);
@@ -71,7 +75,18 @@ export function parseHitrateOptions(words: readonly string[]): ParsedHitrateOpti
     }
   }
   if (requests === 0) requests = keys * REQUESTS_PER_KEY;
-  return { ok: true, options: { keys, requests, shares, only, redis, help, jsonFile } };
+  return { ok: true, options: { keys, requests, shares, only, caches, redis, help, jsonFile } };
 }
 
-const VALUED: ReadonlySet<string> = new Set(['--keys', '--requests', '--shares', '--only', '--json']);
+const VALUED: ReadonlySet<string> = new Set([
+  '--keys',
+  '--requests',
+  '--shares',
+  '--only',
+  '--caches',
+  '--json',
+]);
+
+function partsOf(list: string): string[] {
+  return list.split(',').filter((part) => part !== '');
+}

@@ -19,10 +19,12 @@ const DOLLAR = 36;
 const MINUS = 45;
 const PLUS = 43;
 const COLON = 58;
-/** Bytes of an item, about: only the first guess. */
-const ITEM_BYTES_GUESS = 90;
-/** The limit is moved after so many requests, and after so many times the room. */
-const TUNE_REQUESTS = 4096;
+/** Bytes of an item, about; what it is short of the truth, moving the limit makes up for. */
+const ITEM_BYTES = 90;
+/** The limit is moved after so many requests. */
+const TUNE_REQUESTS = 2048;
+/** Not lower: what the server takes without items moves by some KiB. */
+const LIMIT_ABOVE_EMPTY_MIN = 4096;
 
 export class RedisCache implements Cache {
   readonly name: string;
@@ -33,7 +35,7 @@ export class RedisCache implements Cache {
   private maxMemory = 0;
   private sinceTuned = 0;
   private isTuning = true;
-  private lowerBytes = 0;
+  private emptyBytes = 0;
 
   private constructor(
     policy: string,
@@ -65,17 +67,23 @@ export class RedisCache implements Cache {
       'redis-server listens',
       START_MS_MAX,
     );
-    const cache = new RedisCache(policy.slice('allkeys-'.length), room, child, socket as unknown as net.Socket);
+    const cache = new RedisCache(
+      policy.slice('allkeys-'.length),
+      room,
+      child,
+      socket as unknown as net.Socket,
+    );
     await cache.send(['FLUSHALL']);
-    cache.lowerBytes = await cache.usedBytes();
-    await cache.limit(cache.lowerBytes + room * ITEM_BYTES_GUESS);
+    cache.emptyBytes = await cache.usedBytes();
+    await cache.limit(cache.emptyBytes + LIMIT_ABOVE_EMPTY_MIN + room * ITEM_BYTES);
     return cache;
   }
 
   async ask(keys: Uint32Array, count: number): Promise<number> {
     let hits = 0;
-    for (let first = 0; first < count; first += BATCH) {
-      const end = Math.min(count, first + BATCH);
+    const batch = Math.max(16, Math.min(BATCH, this.room >>> 3));
+    for (let first = 0; first < count; first += batch) {
+      const end = Math.min(count, first + batch);
       const gets: string[] = [];
       for (let i = first; i < end; i++) gets.push(`GET k${keys[i] as number}`);
       const answers = await this.send(gets);
@@ -109,11 +117,10 @@ export class RedisCache implements Cache {
   private async tune(): Promise<void> {
     this.sinceTuned = 0;
     const size = await this.size();
+    const step = Math.round(((this.room - size) * ITEM_BYTES) / 2);
     const used = await this.usedBytes();
-    const perItem = Math.max(40, (used - this.lowerBytes) / Math.max(1, size));
-    const isFull = used > this.maxMemory * 0.97 || size > this.room;
-    if (!isFull) return;
-    await this.limit(this.maxMemory + Math.round((this.room - size) * perItem * 0.5));
+    if (size < this.room && used < this.maxMemory - Math.max(step, ITEM_BYTES * 64)) return; // still filling up
+    await this.limit(Math.max(this.emptyBytes + LIMIT_ABOVE_EMPTY_MIN, this.maxMemory + step));
   }
 
   private async limit(bytes: number): Promise<void> {

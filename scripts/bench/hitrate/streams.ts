@@ -8,6 +8,8 @@ export interface Stream {
   next(): number;
   /** Share of hits, in percent, of a cache that always holds the keys asked for most often. */
   readonly optimum: number;
+  /** From here on it counts: where the optimum depends on which part of the stream is looked at. */
+  begin?(): void;
 }
 
 export interface StreamKind {
@@ -66,14 +68,14 @@ const MIXED_EXPONENT = 0.99;
 const loop: StreamKind = {
   name: 'loop',
   about: 'all keys in turn, again and again',
-  gapMax: 2,
+  gapMax: null,
   create: (keys, room) => ({ next: walk(keys), optimum: (100 * room) / keys }),
 };
 
 const scan: StreamKind = {
   name: 'scan 25 %',
   about: 'Zipf 0.99, and each fourth request from a walk over all keys',
-  gapMax: 2,
+  gapMax: null,
   create: (keys, room, seed) => {
     const draw = zipf(keys, MIXED_EXPONENT, new Prng(seed));
     const step = walk(keys);
@@ -89,32 +91,45 @@ const scan: StreamKind = {
 const bursts: StreamKind = {
   name: 'bursts',
   about: 'Zipf 0.99; after each 20 x the room a scan of 10 x the room of keys that come only once',
-  gapMax: 2,
+  gapMax: null,
   create: (keys, room, seed) => {
     const draw = zipf(keys, MIXED_EXPONENT, new Prng(seed));
+    const drawn = zipfOptimum(keys, MIXED_EXPONENT, room);
     let fresh = keys;
     let at = 0;
+    let draws = 0;
+    let count = 0;
     return {
       next: () => {
+        count++;
         if (at === 30 * room) at = 0;
-        return at++ < 20 * room ? draw() : fresh++;
+        if (at++ >= 20 * room) return fresh++;
+        draws++;
+        return draw();
       },
-      optimum: (zipfOptimum(keys, MIXED_EXPONENT, room) * 2) / 3,
+      begin: () => {
+        draws = count = 0;
+      },
+      get optimum() {
+        return count === 0 ? 0 : (drawn * draws) / count;
+      },
     };
   },
 };
 
+const MOVE_PER_KEY = 2;
+
 /** What a fixed choice hits says nothing here: the optimum is that of each place of the hot set. */
 const shifting: StreamKind = {
   name: 'shifting',
-  about: 'Zipf 0.99, and the hot set moves away after each 20 x the room',
+  about: 'Zipf 0.99, and the hot set moves away after each 2 requests for each key',
   gapMax: null,
   create: (keys, room, seed) => {
     const draw = zipf(keys, MIXED_EXPONENT, new Prng(seed));
     const distance = Math.ceil(keys / 7);
     let count = 0;
     return {
-      next: () => (draw() + Math.floor(count++ / (20 * room)) * distance) % keys,
+      next: () => (draw() + Math.floor(count++ / (MOVE_PER_KEY * keys)) * distance) % keys,
       optimum: zipfOptimum(keys, MIXED_EXPONENT, room),
     };
   },
