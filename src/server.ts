@@ -16,11 +16,11 @@ import {
   endOnUncaught,
   fatalReasonOf,
   httpListeners,
+  levelStores,
   lz4Compressor,
   machineMemoryBytes,
   nodeFiles,
   onAskedToEnd,
-  openLevelStore,
   readSettings,
   registerProcessMetrics,
   storeSettings,
@@ -34,7 +34,7 @@ import type { ServerRequest } from './cli/index.js';
 import { createNode } from './node/index.js';
 import type { NodePorts } from './node/index.js';
 import type { Logger } from './ports/index.js';
-import { describeRespListener } from './settings/index.js';
+import { describeRespListener, memoryPlan } from './settings/index.js';
 import type { LoadedSettings, NodeSettings } from './settings/index.js';
 
 /** A stop in order takes at most this long; what is acknowledged is safe without it. */
@@ -115,7 +115,7 @@ function createPorts(settings: NodeSettings, logger: Logger, fatal: Fatal): Node
     entropy,
     logger,
     metrics,
-    openStore: openLevelStore,
+    openStore: levelStores(memoryPlan(settings.memory.max).storeBufferBytes),
     files: nodeFiles,
     crc32,
     compressor: lz4Compressor,
