@@ -17,8 +17,11 @@ const ARENA_SLOTS = 528;
 const RELAX_SLOTS = 64;
 /** An arena is moved when so much of what it takes is waste, and at least so many bytes. */
 const WASTE_SHARE = 1 / 64;
-/** While tables are written to, so many free slots, and a quarter of what is held, are no waste: they will be used. */
-const BUSY_FREE_SLOTS = 32;
+/**
+ * While tables are written to, so many free slots, and a quarter of what is held, are no waste: they will be used. And a
+ * move takes an arena more until the collector has found the old one, so that with fewer it would cost what it gives.
+ */
+const BUSY_FREE_SLOTS = ARENA_SLOTS;
 const WASTE_BYTES_MIN = 4 * SEGMENT_BYTES;
 
 /** Whoever holds a slot. Its bytes may move between any two calls: it is told by way of these fields. */

@@ -23,23 +23,34 @@ const TAIL_BYTES_MAX = 4 * MIB;
 /** Commands that a node holds unanswered: a value of the largest size, at least. */
 const INFLIGHT_BYTES_MIN = 8 * MIB;
 
+/** From here on a fifteenth of the budget is more than what young garbage takes. */
+const YOUNG_FREE_FROM_BYTES = 4096 * MIB;
+
 export interface MemoryPlan {
   /** Write buffer of the log's store. */
   readonly storeBufferBytes: number;
   /** Recent log entries of all groups, together; `tailBytesMax` divides them. */
   readonly tailsBytes: number;
   readonly inflightBytesMax: number;
+  /** Whether the engine's memory for new objects is kept small: with this budget it is worth the time it costs. */
+  readonly holdsYoung: boolean;
 }
 
 /** By the setting; 0, and `auto` where nobody says how much the machine has: no limit. */
 export function memoryPlan(memoryMax: number | 'auto'): MemoryPlan {
   if (memoryMax === 0 || memoryMax === 'auto')
-    return { storeBufferBytes: STORE_BUFFER_BYTES_MAX, tailsBytes: Infinity, inflightBytesMax: Infinity };
+    return {
+      storeBufferBytes: STORE_BUFFER_BYTES_MAX,
+      tailsBytes: Infinity,
+      inflightBytesMax: Infinity,
+      holdsYoung: false,
+    };
   const free = FIXED_BYTES + memoryMax * GROWING_RATIO;
   return {
     storeBufferBytes: between(STORE_BUFFER_BYTES_MIN, powerBelow(free / 16), STORE_BUFFER_BYTES_MAX),
-    tailsBytes: Math.floor(free / 4),
+    tailsBytes: Math.floor(free / 8),
     inflightBytesMax: Math.max(INFLIGHT_BYTES_MIN, Math.floor(free / 8)),
+    holdsYoung: memoryMax < YOUNG_FREE_FROM_BYTES,
   };
 }
 

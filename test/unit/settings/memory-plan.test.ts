@@ -30,5 +30,5 @@ it.each([0, 'auto'] as const)('without a limit (%s) each part is as large as it 
 
 test('a tail keeps one entry at least, however many groups share', () => {
   expect(tailBytesMax(memoryPlan(64 * MIB), 100_000)).toBe(MIB / 4);
-  expect(tailBytesMax(memoryPlan(64 * MIB), 17)).toBe(MIB);
+  expect(tailBytesMax(memoryPlan(64 * MIB), 17)).toBe(MIB / 2);
 });
