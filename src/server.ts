@@ -15,12 +15,13 @@ import {
   describeStartFailure,
   endOnUncaught,
   fatalReasonOf,
+  holdYoungMemory,
   httpListeners,
+  levelStores,
   lz4Compressor,
   machineMemoryBytes,
   nodeFiles,
   onAskedToEnd,
-  openLevelStore,
   readSettings,
   registerProcessMetrics,
   storeSettings,
@@ -34,8 +35,8 @@ import type { ServerRequest } from './cli/index.js';
 import { createNode } from './node/index.js';
 import type { NodePorts } from './node/index.js';
 import type { Logger } from './ports/index.js';
-import { describeRespListener } from './settings/index.js';
-import type { LoadedSettings, NodeSettings } from './settings/index.js';
+import { describeRespListener, memoryPlan } from './settings/index.js';
+import type { LoadedSettings, MemoryPlan, NodeSettings } from './settings/index.js';
 
 /** A stop in order takes at most this long; what is acknowledged is safe without it. */
 const STOP_MS_MAX = 10_000;
@@ -52,6 +53,8 @@ export function runServer(request: ServerRequest): Promise<number> {
 
 function runNode(loaded: LoadedSettings, watchParent: boolean, ended: (exitCode: number) => void): void {
   const settings = withMemory(loaded.settings);
+  const plan = memoryPlan(settings.memory.max);
+  if (plan.holdsYoung) holdYoungMemory();
   const logger = createPinoLogger({ level: settings.logLevel, fields: { pid: process.pid } });
   const fatal = createFatal(logger);
   endOnUncaught(fatal);
@@ -67,7 +70,7 @@ function runNode(loaded: LoadedSettings, watchParent: boolean, ended: (exitCode:
   }
   if (settings.insecure) logger.warn('insecure: whoever reaches the listening addresses may do anything');
 
-  const node = createNode(createPorts(settings, logger, fatal), settings);
+  const node = createNode(createPorts(settings, plan, logger, fatal), settings);
   onAskedToEnd(watchParent, (why) => {
     logger.info('stopping', { why });
     const timer = setTimeout(() => {
@@ -105,7 +108,7 @@ function withMemory(settings: NodeSettings): NodeSettings {
   };
 }
 
-function createPorts(settings: NodeSettings, logger: Logger, fatal: Fatal): NodePorts {
+function createPorts(settings: NodeSettings, plan: MemoryPlan, logger: Logger, fatal: Fatal): NodePorts {
   const metrics = new MetricsRegistry();
   registerProcessMetrics(metrics, VERSION);
   const entropy = createSystemEntropy();
@@ -115,7 +118,7 @@ function createPorts(settings: NodeSettings, logger: Logger, fatal: Fatal): Node
     entropy,
     logger,
     metrics,
-    openStore: openLevelStore,
+    openStore: levelStores(plan.storeBufferBytes),
     files: nodeFiles,
     crc32,
     compressor: lz4Compressor,

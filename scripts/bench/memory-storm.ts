@@ -29,7 +29,9 @@ const HELP = `npm run bench:storm -- [options]
   --minutes N     how long to write at most (default 20)
   --budget SIZE   memory.max of each node (default 256mb)
   --factor N      end sooner, once so many times the budget was written (default 10; 0: only by time)
-  --value BYTES   size of a value (default 1024)
+  --value BYTES   size of a value (default 4096)
+  --pipeline N    commands that a client sends at a time (default 32)
+  --policy NAME   eviction.policy of the cluster (default s3fifo; none: what has no room is refused)
   --clients N     writers, and half as many readers (default 12)
   --json          last line: everything as JSON
   --help`;
@@ -40,6 +42,8 @@ interface StormOptions {
   readonly factor: number;
   readonly valueBytes: number;
   readonly clients: number;
+  readonly pipeline: number;
+  readonly policy: string;
   readonly json: boolean;
 }
 
@@ -49,8 +53,10 @@ function readOptions(): StormOptions | string | null {
       minutes: { type: 'string', default: '20' },
       budget: { type: 'string', default: '256mb' },
       factor: { type: 'string', default: '10' },
-      value: { type: 'string', default: '1024' },
+      value: { type: 'string', default: '4096' },
       clients: { type: 'string', default: '12' },
+      pipeline: { type: 'string', default: '32' },
+      policy: { type: 'string', default: 's3fifo' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -58,16 +64,19 @@ function readOptions(): StormOptions | string | null {
   if (values.help) return null;
   const budgetBytes = parseByteSize(values.budget);
   if (budgetBytes === null || budgetBytes < 16 * MIB) return '--budget: expected a size of at least 16mb';
-  const [minutes, factor, valueBytes, clients] = [
+  const [minutes, factor, valueBytes, clients, pipeline] = [
     values.minutes,
     values.factor,
     values.value,
     values.clients,
-  ].map(Number) as [number, number, number, number];
+    values.pipeline,
+  ].map(Number) as [number, number, number, number, number];
   if (!(minutes > 0) || !(factor >= 0)) return '--minutes and --factor: expected numbers above 0';
   if (!(valueBytes >= 1 && valueBytes <= MIB) || !(clients >= 1 && clients <= 256))
     return '--value: expected 1 to 1048576; --clients: expected 1 to 256';
-  return { minutes, budgetBytes, factor, valueBytes, clients, json: values.json };
+  if (!(pipeline >= 1 && pipeline <= 1024)) return '--pipeline: expected 1 to 1024';
+  const { policy, json } = values;
+  return { minutes, budgetBytes, factor, valueBytes, clients, pipeline, policy, json };
 }
 
 /** Resident bytes of a process. */
@@ -92,6 +101,7 @@ async function storm(nodes: RunningQuorate, options: StormOptions): Promise<Stor
       isWriter,
       valueBytes,
       counter,
+      options.pipeline,
     );
   const writers = Array.from({ length: clients }, (_, i) => client(i, true));
   const readers = Array.from({ length: Math.ceil(clients / 2) }, (_, i) => client(i, false));
@@ -174,6 +184,9 @@ async function run(options: StormOptions, children: Children, scratch: string): 
   const context = { children, scratch, root, program, etcdload: null, hasMoved: false, nodeWords: [] };
   const words = ['--memory-max', String(options.budgetBytes)];
   const nodes = await startCluster(context as unknown as BenchContext, scratch, 16, words);
+  const set = ['config', 'set', 'eviction.policy', options.policy, '--endpoint'];
+  const command = [process.execPath, program, ...set, `127.0.0.1:${nodes.grpcPorts[0]}`];
+  await children.run('quorate config set', command, 60_000, scratch);
   const before = nodes.pids.map(residentBytes);
   const { resident, seconds, writers, readers } = await storm(nodes, options);
   const differing = await differingShards(nodes);
@@ -215,6 +228,8 @@ async function run(options: StormOptions, children: Children, scratch: string): 
   print(
     `refused   ${result.refused.out_of_memory} OOM, ${result.refused.other} others; evicted ${result.evicted}`,
   );
+  const lastError = writers.map((w) => w.lastError).find((said) => said !== '');
+  if (lastError !== undefined) print(`          the last of the others: ${lastError}`);
   print(
     `reads     ${reads}, hit rate ${result.hit_rate_of_reads?.toFixed(3) ?? '-'} (of the newest 100,000 keys, newer ones more often)`,
   );

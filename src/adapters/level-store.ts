@@ -2,7 +2,8 @@
  * The `OpenOrderedStore` port over classic-level (LevelDB). Promises end here: every outcome becomes a call from the
  * event loop.
  *
- * Options were measured (shared targets): a 64 MiB write buffer and files of 64 MiB keep compaction out of the way,
+ * Options were measured (shared targets): a 64 MiB write buffer and files of 64 MiB keep compaction out of the way (a
+ * node with little memory has smaller ones: two buffers are in memory, and so are the files that a compaction reads),
  * compression would cost more than it saves on entries that the table compresses again. `sync` is always passed:
  * classic-level's default is no fsync.
  *
@@ -27,20 +28,25 @@ const OPTIONS = {
   keyEncoding: 'view',
   valueEncoding: 'view',
   compression: false,
-  writeBufferSize: STORE_BUFFER_BYTES,
-  maxFileSize: 64 * 1024 * 1024,
 } as const;
 /** Records per call into LevelDB while scanning. */
 const SCAN_STEP_RECORDS = 1000;
 const SCAN_STEP_BYTES = 1024 * 1024;
 
-export const openLevelStore: OpenOrderedStore = (path, done) => {
-  const level: Level = new ClassicLevel<Uint8Array, Uint8Array>(path, OPTIONS);
-  level.open().then(
-    () => later(() => done(null, new LevelStore(level))),
-    (error: unknown) => later(() => done(describe(error, `${path} can't be opened`), null)),
-  );
-};
+/** Stores with a write buffer, and files, of so many bytes. */
+export function levelStores(writeBufferSize: number): OpenOrderedStore {
+  assert(writeBufferSize <= STORE_BUFFER_BYTES, `a write buffer of ${writeBufferSize} bytes`);
+  const options = { ...OPTIONS, writeBufferSize, maxFileSize: writeBufferSize };
+  return (path, done) => {
+    const level: Level = new ClassicLevel<Uint8Array, Uint8Array>(path, options);
+    level.open().then(
+      () => later(() => done(null, new LevelStore(level))),
+      (error: unknown) => later(() => done(describe(error, `${path} can't be opened`), null)),
+    );
+  };
+}
+
+export const openLevelStore: OpenOrderedStore = levelStores(STORE_BUFFER_BYTES);
 
 class LevelBatch implements StoreBatch {
   constructor(readonly chain: ReturnType<Level['batch']>) {}

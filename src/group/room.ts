@@ -29,6 +29,10 @@ const WAITING_BYTES_MAX = 8 * 1024 * 1024;
 const WAITING_COUNT_MAX = 4096;
 /** Items named by one command: bounds the work of one entry. */
 export const EVICT_COUNT_MAX = 512;
+/** What the items of one shard may come to where no budget says less: a table has no more segments than that needs. */
+export const SHARD_BYTES_MAX = 3.5 * 1024 ** 3;
+/** Without a budget nothing is counted below this: more than what may be in flight lies between. */
+const UNCOUNTED_BYTES_MAX = 3 * 1024 ** 3;
 /** Entries of nothing but evictions that one turn may add. */
 const BARE_EVICTIONS_MAX = 4;
 
@@ -75,6 +79,11 @@ export class Room implements CommandSink {
     return this.replica.machine.memory;
   }
 
+  /** Bytes that the shard may come to. */
+  private get bytesMax(): number {
+    return shardBytesMax((this.memory as MachineMemory).budget);
+  }
+
   get isDue(): boolean {
     return this.due;
   }
@@ -108,7 +117,8 @@ export class Room implements CommandSink {
     const { memory } = this;
     if (memory === undefined) return batches;
     const { bytesMax, itemsMax } = memory.budget;
-    if (bytesMax === 0 && itemsMax === 0 && this.waiting.length === 0) return batches;
+    const isUncounted = bytesMax === 0 && itemsMax === 0 && memory.charge < UNCOUNTED_BYTES_MAX;
+    if (isUncounted && this.waiting.length === 0) return batches;
     for (const batch of batches) this.add(batch);
     const passed: WriteBatch[] = [];
     let bare = 0;
@@ -180,8 +190,7 @@ export class Room implements CommandSink {
 
   private excessBytes(more: number): number {
     const memory = this.memory as MachineMemory;
-    const { bytesMax } = memory.budget;
-    return bytesMax === 0 ? 0 : Math.max(0, memory.charge + this.bytes - this.freedBytes + more - bytesMax);
+    return Math.max(0, memory.charge + this.bytes - this.freedBytes + more - this.bytesMax);
   }
 
   private excessItems(more: number): number {
@@ -245,8 +254,7 @@ export class Room implements CommandSink {
   private verdictOf({ sinceMs }: Waiting): 'goes' | 'waits' | ErrorReason {
     const { budget, evictor } = this.memory as MachineMemory;
     if (isGrowthTooMuch(budget)) return 'TOO_LARGE';
-    const isLimited = budget.bytesMax > 0 || budget.itemsMax > 0;
-    const settled = !isLimited || this.isSettled;
+    const settled = this.isSettled;
     if (settled && this.excessBytes(growth.bytes) === 0 && this.excessItems(growth.items) === 0)
       return 'goes';
     const isOver =
@@ -308,8 +316,13 @@ const EMPTY_BATCH: WriteBatch = {
 };
 
 /** Whether the command that `growth` tells of can never have room. */
-function isGrowthTooMuch({ bytesMax, itemsMax }: Budget): boolean {
-  return (bytesMax > 0 && growth.bytes > bytesMax) || (itemsMax > 0 && growth.items > itemsMax);
+function isGrowthTooMuch(budget: Budget): boolean {
+  const { itemsMax } = budget;
+  return growth.bytes > shardBytesMax(budget) || (itemsMax > 0 && growth.items > itemsMax);
+}
+
+function shardBytesMax({ bytesMax }: Budget): number {
+  return bytesMax === 0 ? SHARD_BYTES_MAX : Math.min(bytesMax, SHARD_BYTES_MAX);
 }
 
 /** What the commands that have not left yet may add, those left out that never will. */

@@ -17,9 +17,11 @@ const ARENA_SLOTS = 528;
 const RELAX_SLOTS = 64;
 /** An arena is moved when so much of what it takes is waste, and at least so many bytes. */
 const WASTE_SHARE = 1 / 256;
-/** While tables are written to, so many free slots, and a quarter of what is held, are no waste: they will be used,
- * and while an arena is moved it is there twice. */
-const BUSY_FREE_SLOTS = 32;
+/**
+ * While tables are written to, so many free slots, and a quarter of what is held, are no waste: they will be used. And a
+ * move takes an arena more until the collector has found the old one, so that with fewer it would cost what it gives.
+ */
+const BUSY_FREE_SLOTS = ARENA_SLOTS;
 const BUSY_FREE_SHARE = 1 / 4;
 const WASTE_BYTES_MIN = 2 * SEGMENT_BYTES;
 

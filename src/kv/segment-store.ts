@@ -18,8 +18,10 @@ import { SEGMENT_BITS, SEGMENT_BYTES, type SegmentArenas } from './segment-arena
 /** Positions from here on name large items. */
 export const LARGE_FROM = 0xf0000000;
 const SEGMENTS_MAX = LARGE_FROM / SEGMENT_BYTES;
-/** Bytes of one table's small items, garbage included, at most. A shard's budget stays below. */
+/** Bytes of one table's small items, garbage included, at most. A shard's charge is kept below (group/room.ts). */
 export const SMALL_ITEMS_BYTES_MAX = SEGMENTS_MAX * SEGMENT_BYTES;
+/** Segments that new items leave to compaction: with one to gather in it frees others, with none it could free none. */
+const SEGMENTS_RESERVED = 64;
 /** Key and value together, above which an item is large: an eighth of a segment, which bounds what is left at its end. */
 const SMALL_BYTES_MAX = SEGMENT_BYTES / 8;
 /** Parked segments that are looked at for each victim. */
@@ -48,18 +50,27 @@ export class SegmentStore {
   private isRetired = false;
   private readonly places = new ItemPlaces();
 
-  constructor(private readonly arenas: SegmentArenas) {
+  constructor(
+    private readonly arenas: SegmentArenas,
+    private readonly segmentsMax = SEGMENTS_MAX,
+  ) {
+    assert(segmentsMax > SEGMENTS_RESERVED && segmentsMax <= SEGMENTS_MAX, `${segmentsMax} segments`);
     this.garbage = new GarbageLists(this.segments);
   }
 
-  /** Appends a new item; returns its position. */
+  /**
+   * Appends a new item; returns its position. Where no segment is left, since a frozen view pins what was overwritten,
+   * a small item is kept as a large one: that takes more memory, but never fails.
+   */
   add(item: Item, digest: Digest, touches: number): number {
     const contentBytes = item.keyEnd - item.keyStart + item.valueEnd - item.valueStart;
     if (contentBytes > SMALL_BYTES_MAX) return LARGE_FROM + this.large.add(item, digest, touches);
+    if (this.writing === null && !this.hasFree()) return LARGE_FROM + this.large.add(item, digest, touches);
     let segment = (this.writing ??= this.begin());
     let before = segment.used;
     let offset = segment.append(item, touches);
     if (offset < 0) {
+      if (!this.hasFree()) return LARGE_FROM + this.large.add(item, digest, touches);
       this.close(segment);
       segment = this.writing = this.begin();
       before = 0;
@@ -275,9 +286,13 @@ export class SegmentStore {
     assert(inAll === positions.size, `${inAll} items live, ${positions.size} are in the index`);
   }
 
+  private hasFree(): boolean {
+    return this.segmentCount < this.segmentsMax - SEGMENTS_RESERVED;
+  }
+
   private begin(): Segment {
     const number = this.freeNumbers.pop() ?? this.segments.length;
-    assert(number < SEGMENTS_MAX, `more than ${SMALL_ITEMS_BYTES_MAX} bytes in one table`);
+    assert(number < this.segmentsMax, `more than ${this.segmentsMax} segments in one table`);
     const segment = new Segment(number, this.epoch);
     this.arenas.take(segment);
     this.segments[number] = segment;

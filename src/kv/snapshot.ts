@@ -50,6 +50,10 @@ export class KvSnapshotSource implements SnapshotSource {
     }
     return writer.length > 1 ? writer.take() : null;
   }
+
+  release(): void {
+    this.items.release();
+  }
 }
 
 interface ExpectedEnd {

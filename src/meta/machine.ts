@@ -81,6 +81,9 @@ export class MetaMachine implements StateMachine {
         bytes = null;
         return chunk;
       },
+      release: () => {
+        bytes = null;
+      },
     };
   }
 

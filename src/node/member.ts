@@ -34,7 +34,7 @@ import type {
   TransferResponse,
 } from '../ports/index.js';
 import type { createRaft } from '../raft/index.js';
-import { isAddress, type NodeSettings } from '../settings/index.js';
+import { isAddress, memoryPlan, type NodeSettings } from '../settings/index.js';
 import type { CheckpointStore, LogStore, RecoveredGroup } from '../storage/index.js';
 import type { NodePorts } from './api.js';
 import { ClusterView } from './cluster-view.js';
@@ -185,7 +185,10 @@ export class Member implements PeerHandlers {
       map: () => this.view.map,
       metrics,
       firstBatch: ports.entropy.u32(),
-      inflightBytesMax: settings.limits.inflightBytesMax,
+      inflightBytesMax: Math.min(
+        settings.limits.inflightBytesMax,
+        memoryPlan(settings.memory.max).inflightBytesMax,
+      ),
       writeRefusal: options.writeRefusal,
       sessions,
     });
@@ -341,7 +344,12 @@ export class Member implements PeerHandlers {
     const { host } = this;
     const { entropy, logger } = ports;
     const machineOf = (group: GroupId): Machine => this.machineOf(group);
-    recoverGroup({ host, checkpoints, createRaft, machineOf, entropy, logger, settings }, recovered, done);
+    const groupsHere = this.view.state.shards.length + 1;
+    recoverGroup(
+      { host, checkpoints, createRaft, machineOf, entropy, logger, settings, groupsHere },
+      recovered,
+      done,
+    );
   }
 
   /** The record of a suspect replica's id may be what was damaged: group 0's copy tells it, so that it can be replaced. */

@@ -9,7 +9,7 @@ import { Replica, type CheckpointLimits, type Machine } from '../group/index.js'
 import type { Host } from '../host/index.js';
 import type { Entropy, Logger } from '../ports/index.js';
 import type { Configuration, createRaft, LeaseOptions, RaftOptions } from '../raft/index.js';
-import type { NodeSettings } from '../settings/index.js';
+import { memoryPlan, tailBytesMax, type NodeSettings } from '../settings/index.js';
 import type { CheckpointPointer, CheckpointStore, RecoveredGroup } from '../storage/index.js';
 
 export interface RecoveryDeps {
@@ -20,6 +20,8 @@ export interface RecoveryDeps {
   readonly entropy: Entropy;
   readonly logger: Logger;
   readonly settings: NodeSettings;
+  /** Replicas that this node may come to have, group 0's too. */
+  readonly groupsHere: number;
 }
 
 /** What recovery would find of a replica that was just created. */
@@ -169,7 +171,7 @@ function raftOptions(deps: RecoveryDeps, recovered: RecoveredGroup, suspect: boo
     inflightBytesMax: 16 * MIB,
     appendBytesMax: MIB,
     uncommittedBytesMax: recovered.group === META_GROUP ? 4 * MIB : 64 * MIB,
-    tailBytesMax: 4 * MIB,
+    tailBytesMax: tailBytesMax(memoryPlan(deps.settings.memory.max), deps.groupsHere),
     committedBytesMax: MIB,
     pendingReadsMax: 65_536,
     eagerCommitNews: false,

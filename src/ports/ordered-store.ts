@@ -8,8 +8,8 @@
 export type Done = (error: Error | null) => void;
 
 /**
- * Bytes of the newest batches that a store keeps in one write buffer and its log file, before it moves them to
- * tables; it has two such buffers. What was moved, or was there before the store was opened, a damaged log file
+ * Bytes of the newest batches that a store keeps, at most, in one write buffer and its log file, before it moves them
+ * to tables; it has two such buffers. What was moved, or was there before the store was opened, a damaged log file
  * can't take away any more.
  */
 export const STORE_BUFFER_BYTES = 64 * 1024 * 1024;

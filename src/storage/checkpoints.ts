@@ -89,6 +89,8 @@ class FileCheckpoints implements CheckpointStore {
     const sinceMs = this.deps.clock.monoMs();
     const tools = { ...this.deps, chunkBytes: this.deps.chunkBytes ?? CHUNK_BYTES };
     const end = (error: Error | null, bytes: number): void => {
+      // At its end or given up: a frozen state must not pin what has been overwritten since.
+      source.release();
       this.holds.endTemporary(group, temporary);
       if (error) {
         this.onFailure('write', group, index, error);

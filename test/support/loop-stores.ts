@@ -186,6 +186,7 @@ export class MemoryCheckpointStore implements CheckpointStore {
         this.later(step);
         return;
       }
+      source.release();
       const pointer = pointerOf(meta);
       const bytes = concatBytes(parts);
       this.files.set(keyOf(meta.group, pointer), bytes);

@@ -4,7 +4,6 @@
  */
 import net from 'node:net';
 
-const BATCH = 32;
 /** Readers ask for keys so many writes back at most. */
 const RECENT_MAX = 100_000;
 const AGAIN_MS = 200;
@@ -14,6 +13,8 @@ export class StormClient {
   misses = 0;
   outOfMemory = 0;
   otherErrors = 0;
+  /** What the last of them said. */
+  lastError = '';
   private socket: net.Socket | null = null;
   private owed = 0;
   private rest = '';
@@ -24,6 +25,7 @@ export class StormClient {
     private readonly isWriter: boolean,
     private readonly valueBytes: number,
     private readonly counter: { next: number },
+    private readonly batch: number,
   ) {}
 
   start(): void {
@@ -47,8 +49,8 @@ export class StormClient {
   private send(): void {
     if (this.stopped || this.socket === null) return;
     let text = '';
-    for (let i = 0; i < BATCH; i++) text += this.isWriter ? this.set() : this.get();
-    this.owed = BATCH;
+    for (let i = 0; i < this.batch; i++) text += this.isWriter ? this.set() : this.get();
+    this.owed = this.batch;
     this.socket.write(text);
   }
 
@@ -76,7 +78,10 @@ export class StormClient {
     this.owed--;
     if (line.startsWith('-')) {
       if (line.startsWith('-OOM')) this.outOfMemory++;
-      else this.otherErrors++;
+      else {
+        this.otherErrors++;
+        this.lastError = line;
+      }
       return;
     }
     this.acknowledged++;

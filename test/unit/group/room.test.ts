@@ -2,7 +2,8 @@
 import { describe, expect, it, test } from 'vitest';
 import { ByteReader, ByteWriter, ENTRY_HEADER_BYTES } from '../../../src/base/index.js';
 import { encodeSetBudget, Op, type EvictionPolicy } from '../../../src/kv/index.js';
-import { EVICT_COUNT_MAX, ROOM_WAIT_MS } from '../../../src/group/room.js';
+import { SMALL_ITEMS_BYTES_MAX } from '../../../src/kv/segment-store.js';
+import { EVICT_COUNT_MAX, ROOM_WAIT_MS, SHARD_BYTES_MAX } from '../../../src/group/room.js';
 import { delCommand, getCommand, RecordingSink, setCommand } from '../../support/loop-commands.js';
 import { ReplicaUnderTest } from '../../support/loop-replica.js';
 
@@ -260,4 +261,26 @@ test('a new leader waits for what earlier ones left in the log', () => {
   for (let i = 0; i < 4; i++) shard.settle();
   expect(shard.t.kv.charge).toBeLessThanOrEqual(3 * ITEM_BYTES);
   expect(shard.told()).toEqual(['0: ok', '1: ok', '2: ok', '3: ok']);
+});
+
+describe('a shard without a budget', () => {
+  it('refuses what a table could not hold, long before it could not, and takes deletes on', () => {
+    const shard = new Shard(0);
+    shard.fill(2);
+    const charge = { of: SHARD_BYTES_MAX - ITEM_BYTES };
+    Object.defineProperty(shard.t.kv, 'charge', { get: () => charge.of });
+    shard.set(1, 'zy');
+    shard.settle();
+    expect(shard.told()).toEqual([expect.stringMatching(/^1/)]);
+    charge.of++;
+    shard.set(2, 'zz');
+    shard.write(3, delCommand('aa'));
+    shard.settle();
+    expect(shard.told()).toEqual(['2: refused OUT_OF_MEMORY', expect.stringMatching(/^3/)]);
+    expect(shard.t.kv.itemCount).toBe(2);
+  });
+
+  it('is given no share above that', () => {
+    expect(SHARD_BYTES_MAX).toBeLessThan(SMALL_ITEMS_BYTES_MAX);
+  });
 });

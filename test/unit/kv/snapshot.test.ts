@@ -120,3 +120,23 @@ test('a loader that is given up leaves the state as it was, and a state goes on 
   ]);
   expect(kv.itemCount).toBe(50);
 });
+
+test('a snapshot that is given up lets go of what was overwritten since', () => {
+  const value = 'v'.repeat(1000);
+  const d = new KvDriver();
+  const write = (text: string): void => {
+    for (let i = 0; i < 500; i++) d.run(cmd.set(`key-${i}`, value + text));
+  };
+  write('1');
+  const source = d.kv.snapshot();
+  source.next(1);
+  source.next(10_000);
+  for (let i = 2; i < 6; i++) write(String(i));
+  while (d.kv.maintain(1000));
+  const pinned = d.kv.memoryBytes;
+  source.release();
+  source.release();
+  write('6');
+  while (d.kv.maintain(1000));
+  expect(d.kv.memoryBytes).toBeLessThan(pinned - 300_000);
+});

@@ -47,6 +47,7 @@ function recover(recovered: RecoveredGroup): TestNode {
       entropy: { u32: () => 1, below: () => 0, bytes: (count) => new Uint8Array(count) },
       logger: quietLogger,
       settings: nodeSettingsSchema.parse({}),
+      groupsHere: 2,
     },
     recovered,
     () => undefined,

@@ -266,3 +266,26 @@ describe('values', () => {
     expect(load({ yaml: '# nothing\n' }).settings.grpc).toBe('127.0.0.1:7600');
   });
 });
+
+describe('memory.max', () => {
+  const EXPECTED = 'expected auto, 0 (no limit), or a size of at least 1mb such as 512mb or 2gb';
+
+  it.each(['1048575', '1023kb', '-1', '1.5gb', '3zb', 'much', ''])(
+    'as %j is refused wherever it comes from, and it is said what is accepted',
+    (text) => {
+      expect(problems({ flags: { 'memory.max': text } })).toContain(EXPECTED);
+      expect(problems({ environment: { QUORATE_MEMORY_MAX: text } })).toContain(EXPECTED);
+      expect(problems({ yaml: `memory:\n  max: ${JSON.stringify(text)}\n` })).toContain(EXPECTED);
+    },
+  );
+
+  it.each([
+    ['1mb', 1024 ** 2],
+    ['1048576', 1024 ** 2],
+    ['0', 0],
+    ['auto', 'auto'],
+  ])('as %s is taken', (text, max) => {
+    expect(load({ flags: { 'memory.max': text } }).settings.memory.max).toBe(max);
+    expect(load({ environment: { QUORATE_MEMORY_MAX: text } }).settings.memory.max).toBe(max);
+  });
+});

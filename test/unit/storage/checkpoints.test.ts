@@ -28,7 +28,7 @@ function makeChunks(count: number, seed = 1): Uint8Array[] {
 
 function sourceOf(chunks: readonly Uint8Array[]): SnapshotSource {
   let at = 0;
-  return { next: () => chunks[at++] ?? null };
+  return { next: () => chunks[at++] ?? null, release: () => undefined };
 }
 
 class Loader implements SnapshotLoader {

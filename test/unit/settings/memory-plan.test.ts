@@ -1,0 +1,34 @@
+/** What a node takes besides its tables, by the size of memory.max. */
+import { expect, it, test } from 'vitest';
+import { memoryPlan, tailBytesMax } from '../../../src/settings/index.js';
+
+const MIB = 1024 * 1024;
+const SIZES = [1, 16, 64, 256, 1024, 4096, 16_384, 1_048_576].map((mib) => mib * MIB);
+
+it.each(SIZES)('with %d bytes, two store buffers, the tails and what is unanswered leave room', (memoryMax) => {
+  const plan = memoryPlan(memoryMax);
+  const sum =
+    2 * plan.storeBufferBytes + Math.min(plan.tailsBytes, 17 * tailBytesMax(plan, 17)) + plan.inflightBytesMax;
+  expect(sum).toBeLessThanOrEqual(40 * MIB + memoryMax * 0.075);
+});
+
+test('more memory never gives less of anything', () => {
+  for (const [i, size] of SIZES.slice(1).entries()) {
+    const [less, more] = [memoryPlan(SIZES[i] as number), memoryPlan(size)];
+    expect(more.storeBufferBytes).toBeGreaterThanOrEqual(less.storeBufferBytes);
+    expect(more.tailsBytes).toBeGreaterThan(less.tailsBytes);
+    expect(more.inflightBytesMax).toBeGreaterThanOrEqual(less.inflightBytesMax);
+  }
+});
+
+it.each([0, 'auto'] as const)('without a limit (%s) each part is as large as it gets', (memoryMax) => {
+  const plan = memoryPlan(memoryMax);
+  expect(plan.storeBufferBytes).toBe(64 * MIB);
+  expect([tailBytesMax(plan, 17), tailBytesMax(plan, 10_000)]).toEqual([4 * MIB, 4 * MIB]);
+  expect(plan.inflightBytesMax).toBe(Infinity);
+});
+
+test('a tail keeps one entry at least, however many groups share', () => {
+  expect(tailBytesMax(memoryPlan(64 * MIB), 100_000)).toBe(MIB / 4);
+  expect(tailBytesMax(memoryPlan(64 * MIB), 17)).toBe(MIB / 2);
+});
