@@ -38,6 +38,7 @@ const UNARY: Readonly<Record<CacheUnaryMethod, true>> = {
   BatchGet: true,
   BatchWrite: true,
   GetShardMap: true,
+  OpenSession: true,
 };
 export const CACHE_UNARY_METHODS = Object.keys(UNARY) as readonly CacheUnaryMethod[];
 

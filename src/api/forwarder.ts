@@ -15,7 +15,7 @@ import {
 } from '../base/index.js';
 import { ForwardRequestWriter } from '../codec/index.js';
 import type { CommandSink } from '../group/index.js';
-import { Tag } from '../kv/index.js';
+import { KvError, Tag } from '../kv/index.js';
 import type { PeerNetwork, Timers } from '../ports/index.js';
 
 /** Commands in one frame; also the stride of request ids. */
@@ -60,6 +60,10 @@ export interface ForwarderDeps {
   readonly sink: CommandSink;
   /** The link broke with this command in flight. */
   readonly onLost: (handle: number, command: Uint8Array, start: number, end: number) => void;
+  /** The leader's node can't tell what became of this command; true: it was taken care of. */
+  readonly onUnknown: (handle: number, command: Uint8Array, start: number, end: number) => boolean;
+  /** The shard did not take the command's session; true: it was taken care of. */
+  readonly onSessionRefused: (handle: number, command: Uint8Array, start: number, end: number) => boolean;
 }
 
 export class Forwarder {
@@ -126,7 +130,12 @@ export class Forwarder {
     batch.left--;
     this.deps.latency.observe((this.deps.now() - batch.sentAtMs) / 1000);
     if (bytes[start] === Tag.failed) this.onFailed(batch, position, handle, bytes, start, end);
-    else this.deps.sink.onResult(handle, bytes, start, end);
+    else if (
+      !isSessionRefusal(bytes, start) ||
+      !this.tell(this.deps.onSessionRefused, batch, position, handle)
+    ) {
+      this.deps.sink.onResult(handle, bytes, start, end);
+    }
     if (batch.left === 0) this.batches.delete(batch.number);
   }
 
@@ -136,6 +145,34 @@ export class Forwarder {
       this.batches.delete(batch.number);
       this.eachLeft(batch, (handle, frame, start, end) => this.deps.onLost(handle, frame, start, end));
     }
+  }
+
+  /** Shows what waits for an answer of this node; what `take` takes is forgotten here: its answer will be dropped. */
+  recall(
+    node: NodeId,
+    take: (handle: number, command: Uint8Array, start: number, end: number) => boolean,
+  ): void {
+    for (const batch of [...this.batches.values()]) {
+      if (batch.node !== node || batch.frame === null) continue;
+      for (let i = 0; i < batch.handles.length; i++) {
+        const handle = batch.handles[i] as number;
+        if (handle < 0 || !this.tell(take, batch, i, handle)) continue;
+        batch.handles[i] = -1;
+        batch.left--;
+      }
+      if (batch.left === 0) this.batches.delete(batch.number);
+    }
+  }
+
+  private tell(
+    whom: (handle: number, command: Uint8Array, start: number, end: number) => boolean,
+    batch: Batch,
+    position: number,
+    handle: number,
+  ): boolean {
+    const { commands } = batch;
+    const [start, end] = [commands[position * 2] as number, commands[position * 2 + 1] as number];
+    return whom(handle, batch.frame as Uint8Array, start, end);
   }
 
   /** Forgets batches whose every deadline is long over (their commands were answered by the gateway). */
@@ -158,6 +195,7 @@ export class Forwarder {
     r.skip(1);
     const reason = reasonFromNumber(r.u8());
     if (!ERROR_REASONS[reason].definite) {
+      if (reason === 'OUTCOME_UNKNOWN' && this.tell(this.deps.onUnknown, batch, position, handle)) return;
       this.deps.sink.onResult(handle, bytes, start, end);
       return;
     }
@@ -221,4 +259,11 @@ export class Forwarder {
       visit(handle, frame, batch.commands[i * 2] as number, batch.commands[i * 2 + 1] as number);
     }
   }
+}
+
+/** Whether the result that begins there says that a session was not taken: the command was not applied. */
+export function isSessionRefusal(bytes: Uint8Array, start: number): boolean {
+  if (bytes[start] !== Tag.error) return false;
+  const error = bytes[start + 1];
+  return error === KvError.sessionExpired || error === KvError.sessionsFull;
 }

@@ -6,6 +6,7 @@ export interface GatewayMetrics {
   readonly forwardSuccess: Counter;
   readonly forwardFailures: (reason: string) => Counter;
   readonly forwardTimeouts: Counter;
+  readonly forwardsRepeated: Counter;
   readonly forwardLatency: Histogram;
   readonly overloaded: (reason: string) => Counter;
   readonly registerForwardPending: (read: () => number) => void;
@@ -20,6 +21,10 @@ export function createGatewayMetrics(registry: MetricsRegistry): GatewayMetrics 
     forwardTimeouts: registry.counter(
       'forward_timeouts_total',
       'Forwarded commands without an answer in time',
+    ),
+    forwardsRepeated: registry.counter(
+      'forward_repeated_total',
+      'Writes sent again under the session of this node, whose first attempt is unaccounted for',
     ),
     forwardLatency: registry.histogram(
       'forward_latency_seconds',

@@ -3,8 +3,8 @@
  * to the forwarder, and give the answer back to the front end (ARCHITECTURE section 14).
  *
  * Invariants: exactly one answer per command, by its deadline, never from inside `submit`; a command is sent again
- * only after a refusal that came before any append; what was sent as a write and can't be accounted for is
- * OUTCOME_UNKNOWN. Order per shard: shard-route.ts.
+ * only after a refusal that came before any append, or under the node's session, which has it applied once; what else
+ * was sent as a write and can't be accounted for is OUTCOME_UNKNOWN. Order per shard: shard-route.ts.
  */
 import {
   ByteWriter,
@@ -20,10 +20,13 @@ import type { Host } from '../host/index.js';
 import { isWriteOp, putFailed } from '../kv/index.js';
 import type { Clock, PeerNetwork, Timers } from '../ports/index.js';
 import type { LeaderHints, ShardMap } from '../topology/index.js';
-import { Forwarder, HopFlag } from './forwarder.js';
+import { Forwarder, HopFlag, isSessionRefusal } from './forwarder.js';
 import type { GatewayMetrics } from './gateway-metrics.js';
 import type { CommandGateway, ResultSink, ShardRange } from './gateway-port.js';
+import { NodeSession } from './node-session.js';
 import { PendingState, PendingTable } from './pending-table.js';
+import { SessionForwards } from './session-forwards.js';
+import type { SessionGrants } from './session-grants.js';
 import { ShardRoute } from './shard-route.js';
 
 /** How long answers of an old target are waited for before the shard's commands go to the new one. */
@@ -54,6 +57,8 @@ export interface GatewayDeps {
   readonly inflightBytesMax: number;
   /** Why client writes are refused just now (disk reserve), or null. */
   readonly writeRefusal: () => ErrorReason | null;
+  /** For the node's own session. */
+  readonly sessions: SessionGrants;
 }
 
 export class Gateway implements CommandGateway, CommandSink {
@@ -61,6 +66,7 @@ export class Gateway implements CommandGateway, CommandSink {
   private readonly routes = new Map<GroupId, ShardRoute>();
   private readonly forwarder: Forwarder;
   private readonly scratch = new ByteWriter(256);
+  private readonly repeats: SessionForwards;
   /** Answers owed from inside `submit`. */
   private failures: { handle: number; reason: ErrorReason; message: string }[] = [];
   private roomListeners: (() => void)[] = [];
@@ -81,6 +87,19 @@ export class Gateway implements CommandGateway, CommandSink {
       firstBatch: deps.firstBatch,
       latency: deps.metrics.forwardLatency,
       onLost: (handle, command, start, end) => this.onLost(handle, command, start, end),
+      onUnknown: (handle, command, start, end) => this.repeats.sendAgain(handle, command, start, end),
+      onSessionRefused: (handle, command, start, end) => this.repeats.goWithout(handle, command, start, end),
+    });
+    this.repeats = new SessionForwards({
+      table: this.table,
+      forwarder: this.forwarder,
+      session: new NodeSession(deps.sessions),
+      repeated: deps.metrics.forwardsRepeated,
+      now: () => deps.clock.monoMs(),
+      isStopped: () => this.stopped,
+      hold: (slot, suggestion, command, start, end) =>
+        this.holdAgain(slot, this.table.handleOf(slot), suggestion, command, start, end),
+      fail: (handle) => this.fail(handle, 'OUTCOME_UNKNOWN', 'the session of the node ended', 0),
     });
     deps.metrics.registerForwardPending(() => this.forwarder.pending);
   }
@@ -155,7 +174,7 @@ export class Gateway implements CommandGateway, CommandSink {
     for (let slot = unanswered.firstSlot; slot >= 0; slot = unanswered.firstSlot) {
       // What was sent keeps its place in the route's count until it is answered; nobody listens any more.
       if (this.table.stateOf(slot) === PendingState.sent) this.routeOf(this.table.shardOf(slot)).settle();
-      this.table.free(slot);
+      this.free(slot);
     }
     this.announceRoom();
   }
@@ -247,14 +266,47 @@ export class Gateway implements CommandGateway, CommandSink {
         (afterReads ? HopFlag.afterReads : 0) |
         (byQuorum ? HopFlag.byQuorum : 0);
       this.deps.metrics.forwards.inc();
-      this.forwarder.send(target, handle, route.shard, hops, this.table.deadlineOf(slot), bytes, start, end);
+      this.repeats.forward(slot, target, hops, bytes, start, end);
     }
     return true;
+  }
+
+  /** A command comes back that is to be sent again. */
+  private holdAgain(
+    slot: number,
+    handle: number,
+    suggestion: NodeId,
+    command: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const { table } = this;
+    const route = this.routeOf(table.shardOf(slot));
+    this.reroute(route); // before it settles: what overtook this command must be remembered
+    route.settle();
+    table.setHeld(slot);
+    route.holdRefused(handle, table.sequenceOf(slot), command, start, end);
+    route.avoid = table.targetOf(slot);
+    route.avoidUntilMs = this.deps.clock.monoMs() + AVOID_MS;
+    route.suggestion = suggestion;
+    this.hurry(route);
+  }
+
+  private free(slot: number): void {
+    this.repeats.settle(slot);
+    this.table.free(slot);
   }
 
   private reroute(route: ShardRoute): void {
     route.beginReroute(this.deps.clock.monoMs());
     this.moving.add(route);
+  }
+
+  /** Another node leads than the one that owes answers: it gets no more than the usual grace for them. */
+  private wasLeft(route: ShardRoute): boolean {
+    if (route.outstanding === 0 || route.rerouting || route.target === this.deps.nodeId) return false;
+    const leader = this.leaderOf(route);
+    return leader !== 0 && leader !== route.target;
   }
 
   /** The old target has answered everything: who waits for that need not wait for the timer, too. */
@@ -315,6 +367,14 @@ export class Gateway implements CommandGateway, CommandSink {
 
   /** The old target is silent: writes sent there are of unknown outcome, reads may go elsewhere. */
   private giveUpOutstanding(route: ShardRoute): void {
+    this.forwarder.recall(route.target, (handle, command, start, end) => {
+      const slot = this.table.slotOf(handle);
+      return (
+        slot >= 0 &&
+        this.table.shardOf(slot) === route.shard &&
+        this.repeats.sendAgain(handle, command, start, end)
+      );
+    });
     // A write of unknown outcome may have run: what was refused before it must not come after it.
     for (let slot = 0; slot < this.table.slots; slot++) {
       if (this.table.stateOf(slot) !== PendingState.sent || this.table.shardOf(slot) !== route.shard)
@@ -337,6 +397,10 @@ export class Gateway implements CommandGateway, CommandSink {
       this.answer(slot, bytes, start, end);
       return;
     }
+    if (this.table.isInDoubt(slot) && isSessionRefusal(bytes, start)) {
+      this.fail(handle, 'OUTCOME_UNKNOWN', 'the session of the node ended', 0);
+      return;
+    }
     const route = this.routeOf(this.table.shardOf(slot));
     route.noteRan(this.table.sinkOf(slot), this.table.sequenceOf(slot));
     route.reroutesInRow = 0;
@@ -354,7 +418,6 @@ export class Gateway implements CommandGateway, CommandSink {
   ): void {
     const slot = this.table.slotOf(handle);
     if (slot < 0) return;
-    const route = this.routeOf(this.table.shardOf(slot));
     const nowMs = this.deps.clock.monoMs();
     const again = ERROR_REASONS[reason].retry === 'redirect' || reason === 'UNAVAILABLE';
     const target = this.table.targetOf(slot);
@@ -367,14 +430,7 @@ export class Gateway implements CommandGateway, CommandSink {
       this.leaveHere(slot, handle, command, start, end);
       return;
     }
-    this.reroute(route); // before it settles: what overtook this command must be remembered
-    route.settle();
-    this.table.setHeld(slot);
-    route.holdRefused(handle, this.table.sequenceOf(slot), command, start, end);
-    route.avoid = target;
-    route.avoidUntilMs = nowMs + AVOID_MS;
-    route.suggestion = leaderNode;
-    this.hurry(route);
+    this.holdAgain(slot, handle, leaderNode, command, start, end);
   }
 
   private onLost(handle: number, command: Uint8Array, start: number, end: number): void {
@@ -382,6 +438,7 @@ export class Gateway implements CommandGateway, CommandSink {
     if (slot < 0) return;
     if (this.table.isWrite(slot)) {
       this.deps.metrics.forwardFailures('link_lost').inc();
+      if (this.repeats.sendAgain(handle, command, start, end)) return;
       const route = this.routeOf(this.table.shardOf(slot));
       this.reroute(route);
       route.noteRan(this.table.sinkOf(slot), this.table.sequenceOf(slot));
@@ -418,6 +475,7 @@ export class Gateway implements CommandGateway, CommandSink {
     this.advanceAll(nowMs);
     if (nowMs - this.lastSweepMs < SWEEP_MS) return;
     this.lastSweepMs = nowMs;
+    for (const route of this.routes.values()) if (this.wasLeft(route)) this.reroute(route);
     this.sweepDeadlines(nowMs);
     this.forwarder.sweep(nowMs);
   }
@@ -481,8 +539,9 @@ export class Gateway implements CommandGateway, CommandSink {
   private fail(handle: number, reason: ErrorReason, message: string, leader: NodeId): void {
     const slot = this.table.slotOf(handle);
     if (slot < 0) return;
+    const isUnknown = this.table.isInDoubt(slot) && ERROR_REASONS[reason].definite;
     this.scratch.reset();
-    putFailed(this.scratch, reason, message, leader);
+    putFailed(this.scratch, isUnknown ? 'OUTCOME_UNKNOWN' : reason, message, leader);
     this.answer(slot, this.scratch.buffer, 0, this.scratch.length);
   }
 
@@ -494,7 +553,7 @@ export class Gateway implements CommandGateway, CommandSink {
       route.settle();
       if (route.rerouting) this.hurry(route);
     }
-    this.table.free(slot);
+    this.free(slot);
     sink.onResult(token, bytes, start, end);
     if (!this.hadRoom) this.announceRoom();
   }

@@ -3,5 +3,6 @@ export { ForwardServer } from './forward-server.js';
 export { Gateway, type GatewayDeps } from './gateway.js';
 export { createGatewayMetrics, type GatewayMetrics } from './gateway-metrics.js';
 export type { ClusterDirectory, CommandGateway, ResultSink, ShardRange } from './gateway-port.js';
+export { SESSION_LIFETIME_MS, SessionGrants } from './session-grants.js';
 export * from './grpc/index.js';
 export * from './resp/index.js';

@@ -28,6 +28,10 @@ export class PendingTable {
   private generations = new Float64Array(this.capacity);
   private sizes = new Float64Array(this.capacity);
   private targets = new Int32Array(this.capacity);
+  /** Of the node's session; 0: none. */
+  private sessionSequences = new Float64Array(this.capacity);
+  /** 1: an attempt was lost, and may have run. */
+  private doubts = new Uint8Array(this.capacity);
   private freshnesses = new Float64Array(this.capacity);
   /** The slots of one sink are a list, whose first is with the sink: forgetting it looks at nobody else's. */
   private nextOfSink = new Int32Array(this.capacity);
@@ -74,6 +78,8 @@ export class PendingTable {
     this.sequences[slot] = sequence;
     this.sizes[slot] = bytes;
     this.targets[slot] = 0;
+    this.sessionSequences[slot] = 0;
+    this.doubts[slot] = 0;
     this.freshnesses[slot] = freshness;
     this.ordered[slot] = isWrite ? 1 : 0;
     this.count++;
@@ -136,6 +142,24 @@ export class PendingTable {
 
   setHeld(slot: number): void {
     this.states[slot] = PendingState.held;
+  }
+
+  /** Its number in the node's session; 0: it has none. */
+  sessionSequenceOf(slot: number): number {
+    return this.sessionSequences[slot] as number;
+  }
+
+  setSessionSequence(slot: number, sequence: number): void {
+    this.sessionSequences[slot] = sequence;
+  }
+
+  /** An earlier attempt is unaccounted for: no refusal of a later one says that it had no effect. */
+  isInDoubt(slot: number): boolean {
+    return this.doubts[slot] === 1;
+  }
+
+  setInDoubt(slot: number): void {
+    this.doubts[slot] = 1;
   }
 
   /** Slots ever used: the range to sweep. */
@@ -212,6 +236,8 @@ export class PendingTable {
     this.tokens = f64(this.tokens);
     this.deadlines = f64(this.deadlines);
     this.sequences = f64(this.sequences);
+    this.sessionSequences = f64(this.sessionSequences);
+    this.doubts = u8(this.doubts);
     this.generations = f64(this.generations);
     this.sizes = f64(this.sizes);
     this.shards = i32(this.shards);

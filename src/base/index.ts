@@ -5,6 +5,7 @@ export * from './errors.js';
 export * from './ids.js';
 export * from './prng.js';
 export * from './ring.js';
+export * from './sequence-window.js';
 export * from './metrics.js';
 export type * from './node-addresses.js';
 export * from './fatal.js';

@@ -15,6 +15,11 @@ export interface ConnectOptions {
   readonly pendingCountMax?: number;
   /** Bytes of keys and values of calls without an answer, 64 more for each. Default 64 MiB. */
   readonly pendingBytesMax?: number;
+  /**
+   * Default true: writes are sent under a session of the client, and repeated without being applied twice when their
+   * outcome is not known. False: such a write is OUTCOME_UNKNOWN at once.
+   */
+  readonly sessions?: boolean;
 }
 
 /**
@@ -59,6 +64,7 @@ export interface ClientSettings {
   readonly deadlineMs: number;
   readonly pendingCountMax: number;
   readonly pendingBytesMax: number;
+  readonly sessions: boolean;
 }
 
 const DEADLINE_MS_DEFAULT = 5000;
@@ -66,14 +72,17 @@ export const DEADLINE_MS_MAX = 86_400_000;
 const MAX_STALENESS_MS_MAX = 86_400_000;
 const PENDING_COUNT_DEFAULT = 100_000;
 const PENDING_BYTES_DEFAULT = 64 * 1024 * 1024;
-const CONNECT_OPTIONS = ['endpoints', 'deadline', 'pendingCountMax', 'pendingBytesMax'];
+const CONNECT_OPTIONS = ['endpoints', 'deadline', 'pendingCountMax', 'pendingBytesMax', 'sessions'];
 const ENDPOINT = /^(\[[0-9A-Fa-f:.]+\]|[^:\s/[\]]+):([0-9]{1,5})$/;
 
 /** Throws INVALID_ARGUMENT. */
 export function readConnectOptions(options: ConnectOptions): ClientSettings {
   if (options === undefined) throw invalidArgument('options', options, 'an object with endpoints');
   checkOptions(options, CONNECT_OPTIONS);
-  const { endpoints, deadline, pendingCountMax, pendingBytesMax } = options;
+  const { endpoints, deadline, pendingCountMax, pendingBytesMax, sessions } = options;
+  if (sessions !== undefined && typeof sessions !== 'boolean') {
+    throw invalidArgument('sessions', sessions, 'true or false');
+  }
   if (!Array.isArray(endpoints)) {
     throw invalidArgument('endpoints', endpoints, "an array of addresses such as ['127.0.0.1:7600']");
   }
@@ -100,6 +109,7 @@ export function readConnectOptions(options: ConnectOptions): ClientSettings {
       PENDING_BYTES_DEFAULT,
       Number.MAX_SAFE_INTEGER,
     ),
+    sessions: sessions ?? true,
   };
 }
 

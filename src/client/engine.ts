@@ -13,8 +13,10 @@
  *   before it.
  * What is of unknown outcome may take effect at any time, and is outside of this.
  *
- * Repeating. Definite refusals are repeated within the deadline, after a wait that grows. A write that was on a stream
- * which broke, or whose deadline passed there, is OUTCOME_UNKNOWN and never sent again; a read is.
+ * Repeating. Definite refusals are repeated within the deadline, after a wait that grows. Reads, and writes under a session
+ * (client-session.ts), are also sent again when they were on a stream that broke or fell silent, or when their outcome is
+ * unknown; such a write is in doubt from then on, and OUTCOME_UNKNOWN when its deadline passes. A write without a session
+ * is OUTCOME_UNKNOWN at once, and never sent again.
  *
  * Limits. Operations without an answer, and their bytes, are bounded: past that they are refused at once.
  */
@@ -25,9 +27,11 @@ import type { MapMessage } from '../codec/cache/index.js';
 import type { ClientTransport, Clock, Entropy, Timers } from '../ports/index.js';
 import { slotOfKey } from '../topology/index.js';
 import { backoffMs } from './backoff.js';
+import { ClientSessions } from './client-session.js';
 import { DoneMarks } from './done-marks.js';
 import {
   clientIsClosed,
+  errorInDoubt,
   errorOf,
   lostWithStream,
   mayRepeat,
@@ -71,6 +75,8 @@ export interface ClientEngineOptions {
   /** Operations without an answer; at most 131,072. */
   readonly pendingCountMax: number;
   readonly pendingBytesMax: number;
+  /** Whether writes are sent under sessions, so that they may be repeated. Default true. */
+  readonly sessions?: boolean;
 }
 
 export class ClientEngine {
@@ -78,6 +84,7 @@ export class ClientEngine {
   private readonly routes = new RouteTable();
   private readonly done = new DoneMarks();
   private readonly reader = new PipelineResponseReader();
+  private readonly sessions: ClientSessions;
   private readonly links: LinkPool;
   private readonly watch: MapWatch;
   private readonly lanes: ShardLane[] = [createLane(0, NO_SHARD)];
@@ -100,6 +107,7 @@ export class ClientEngine {
     private readonly options: ClientEngineOptions,
   ) {
     const { clock, timers } = ports;
+    this.sessions = new ClientSessions(options.sessions ?? true);
     this.links = new LinkPool(ports, this.routes, options.endpoints, {
       onRoom: () => this.wakeAll(),
       onMessage: (link, bytes) => this.takeResponse(link, bytes),
@@ -172,7 +180,7 @@ export class ClientEngine {
    */
   cancel(handle: number, operation: ClientOperation): { readonly wasSent: boolean } | null {
     if (!this.table.holds(handle, operation)) return null;
-    const wasSent = this.table.placeOf(handle) === Place.sent;
+    const wasSent = this.wasSent(handle);
     this.takeOut(handle);
     return { wasSent };
   }
@@ -187,7 +195,7 @@ export class ClientEngine {
     // Answers never come from inside a call.
     this.ports.timers.soon(() => {
       this.table.visitDue(Infinity, (slot) => {
-        const wasSent = this.table.placeOf(slot) === Place.sent;
+        const wasSent = this.wasSent(slot);
         const operation = this.takeOut(slot);
         const isUnknown = wasSent && !isRead(operation);
         operation.onFailure(
@@ -196,6 +204,11 @@ export class ClientEngine {
       });
       this.ports.transport.close();
     });
+  }
+
+  /** Whether a stream was handed it, and it is not known that nothing came of it. */
+  private wasSent(slot: number): boolean {
+    return this.table.placeOf(slot) === Place.sent || this.table.isInDoubt(slot);
   }
 
   // Sending
@@ -225,7 +238,18 @@ export class ClientEngine {
       lane.isDirty = false;
       if (hasWaiting(lane)) this.send(lane, now);
     }
+    this.askForSession(now);
     for (const link of this.links) link.flush();
+  }
+
+  private askForSession(now: MonoMs): void {
+    if (!this.sessions.wants(now)) return;
+    for (const link of this.links) {
+      if (!link.isUsable || link.isFull) continue;
+      this.sessions.onAsked(now);
+      link.askForSession();
+      return;
+    }
   }
 
   private send(lane: ShardLane, now: MonoMs): void {
@@ -262,6 +286,7 @@ export class ClientEngine {
       const slot = list.first;
       const operation = table.operation(slot);
       const isWrite = !isRead(operation);
+      if (isWrite && !this.hasPlaceInSession(slot, lane, now)) return;
       const refusal = table.refusalOf(slot);
       if (isWrite && refusal !== null && this.done.isOvertaken(operation.key, table.numberOf(slot))) {
         this.takeOut(slot).onFailure(refusal);
@@ -275,8 +300,27 @@ export class ClientEngine {
       table.remove(list, slot);
       table.insert(lane.sent, slot);
       if (isWrite) lane.sentWrites++;
-      link.add(table.idOf(slot), operation, leftMs, this.routes.version);
+      const session = table.sessionOf(slot);
+      const sequence = table.sequenceOf(slot);
+      const lowest = session === null ? 0 : session.windowOf(lane.index).lowest(sequence);
+      link.add(table.idOf(slot), operation, leftMs, this.routes.version, session, sequence, lowest);
     }
+  }
+
+  /** Gives a write a place in a session, unless it goes without. False: it has to wait for one. */
+  private hasPlaceInSession(slot: number, lane: ShardLane, now: MonoMs): boolean {
+    const { sessions } = this;
+    const place = sessions.place(this.table, slot, lane.index, now);
+    if (place === 'wait') {
+      this.askForSession(now);
+      this.wake.by(sessions.waitEndsAt);
+      this.care.by(now + LOOK_AFTER_MS);
+    }
+    return place === 'done';
+  }
+
+  private leaveSession(slot: number, lane: ShardLane): void {
+    if (this.sessions.leave(this.table, slot, lane.index) && hasWaiting(lane)) this.markDirty(lane);
   }
 
   // Answers
@@ -287,6 +331,10 @@ export class ClientEngine {
       reader.reset(bytes);
       while (reader.nextHint()) {
         if (this.routes.noteLeader(reader.hintShard, reader.hintTerm, reader.hintNode)) this.wakeAll();
+      }
+      if (reader.hasSession) {
+        this.sessions.onGranted(reader.session, this.ports.clock.monoMs());
+        this.wakeAll();
       }
       while (reader.nextResult()) this.takeResult(link);
     } catch (error) {
@@ -323,8 +371,13 @@ export class ClientEngine {
     if (ERROR_REASONS[reason].retry === 'redirect') {
       this.routes.noteRefusal(lane.shard, link.address, reader.error.leaderNode);
     }
-    if (!mayRepeat(operation, reason)) {
-      this.takeOut(slot).onFailure(error);
+    const session = table.sessionOf(slot);
+    const doubt = table.isInDoubt(slot) ? table.refusalOf(slot) : null;
+    if (session !== null && reason === 'SESSION_EXPIRED' && doubt === null) {
+      this.sessions.onRefused(session, this.ports.clock.monoMs());
+      this.leaveSession(slot, lane);
+    } else if (!mayRepeat(operation, reason, session !== null)) {
+      this.takeOut(slot).onFailure(doubt === null ? error : errorInDoubt(error, doubt));
       return;
     }
     table.setRefusal(slot, error);
@@ -390,15 +443,27 @@ export class ClientEngine {
     } else {
       table.remove(place === Place.fresh ? lane.fresh : lane.refused, slot);
     }
+    this.leaveSession(slot, lane);
     return table.release(slot, operationBytes(operation));
+  }
+
+  /** The attempt is unaccounted for, and another may be made. False: none may. */
+  private moveToDoubt(slot: number, lane: ShardLane, why: string): boolean {
+    const { table } = this;
+    if (!isRead(table.operation(slot))) {
+      if (table.sessionOf(slot) === null) return false;
+      table.setRefusal(slot, lostWithStream(lane.link?.address ?? '', why));
+    }
+    this.moveToRefused(slot, lane);
+    return true;
   }
 
   private loseSent(link: NodeLink, why: string): void {
     for (const lane of this.lanes) {
       if (lane.link !== link) continue;
       for (let slot = lane.sent.first; slot >= 0; slot = lane.sent.first) {
-        if (isRead(this.table.operation(slot))) this.moveToRefused(slot, lane);
-        else this.takeOut(slot).onFailure(lostWithStream(link.address, why));
+        if (!this.moveToDoubt(slot, lane, why))
+          this.takeOut(slot).onFailure(lostWithStream(link.address, why));
       }
     }
     if (this.table.count > 0) this.wakeAll();
@@ -419,14 +484,17 @@ export class ClientEngine {
     this.deadlines.by(Math.max(next, now + SWEEP_MS_MIN));
   }
 
-  /** Reads that wait for a silent node go to another one, unless a write of their shard waits there too. */
+  /** What waits for a silent node goes to another one, unless a write that must not be repeated waits there too. */
   private lookAfter(): void {
     const now = this.ports.clock.monoMs();
     this.links.lookAfter(now);
     for (const lane of this.lanes) {
-      if (lane.link?.isSuspect !== true || lane.sentWrites > 0 || lane.sent.count === 0) continue;
-      for (let slot = lane.sent.first; slot >= 0; slot = lane.sent.first) this.moveToRefused(slot, lane);
+      if (lane.link?.isSuspect !== true || lane.sent.count === 0 || !mayAllRepeat(lane, this.table)) continue;
+      for (let slot = lane.sent.first; slot >= 0; slot = lane.sent.first) {
+        this.moveToDoubt(slot, lane, 'the node fell silent');
+      }
     }
+    this.askForSession(now);
     this.wakeAll();
     if (this.table.count > 0 || this.links.isOpening) this.care.by(now + LOOK_AFTER_MS);
   }
@@ -497,7 +565,12 @@ export class ClientEngine {
       const behind = table.after(slot);
       const target = this.lanes[this.laneOfSlot[slotOfKey(table.operation(slot).key)] as number] as ShardLane;
       const { index } = lane.isForAnyReplica ? this.laneForAnyReplica(target) : target;
-      if (index !== lane.index) {
+      const doubt = index !== lane.index && table.isInDoubt(slot) ? table.refusalOf(slot) : null;
+      if (doubt !== null) {
+        // Another shard knows nothing of what the one before applied.
+        this.takeOut(slot).onFailure(doubt);
+      } else if (index !== lane.index) {
+        this.leaveSession(slot, lane);
         table.remove(list, slot);
         table.setLane(slot, index);
         table.insert(listOf(this.lanes[index] as ShardLane), slot);
@@ -510,4 +583,13 @@ export class ClientEngine {
 /** Whether the list holds an operation that was called before this number. */
 function isBehind(table: OperationTable, list: OperationList, number: number): boolean {
   return list.first >= 0 && table.numberOf(list.first) < number;
+}
+
+/** Whether what is on the lane's stream may be sent again although it is unaccounted for. */
+function mayAllRepeat(lane: ShardLane, table: OperationTable): boolean {
+  if (lane.sentWrites === 0) return true;
+  for (let slot = lane.sent.first; slot >= 0; slot = table.after(slot)) {
+    if (!isRead(table.operation(slot)) && table.sessionOf(slot) === null) return false;
+  }
+  return true;
 }

@@ -6,13 +6,13 @@ import { isRead } from './operation.js';
 import type { ClientOperation } from './operation.js';
 
 /**
- * Reads are repeated whatever became of them, writes only when the refusal is definite: the command was in no log
- * then. A reason that no repetition helps ends both.
+ * Reads are repeated whatever became of them, writes when the refusal is definite: the command was in no log then. A
+ * write in a session is repeated too when its outcome is unknown. A reason that no repetition helps ends both.
  */
-export function mayRepeat(operation: ClientOperation, reason: ErrorReason): boolean {
+export function mayRepeat(operation: ClientOperation, reason: ErrorReason, inSession: boolean): boolean {
   const { retry, definite } = ERROR_REASONS[reason];
   if (retry === 'never') return false;
-  return isRead(operation) || definite;
+  return isRead(operation) || definite || (inSession && reason === 'OUTCOME_UNKNOWN');
 }
 
 /** The error for a caller. A write that may have happened is `OUTCOME_UNKNOWN`, whatever the server called it. */
@@ -29,11 +29,22 @@ export function errorOf(operation: ClientOperation, message: ErrorMessage): Quor
   return new QuorateError(isUnknown ? 'OUTCOME_UNKNOWN' : reason, message.message || reason, details);
 }
 
+/**
+ * What a write in doubt is told when a later attempt was refused for good: the state machine's own answers are those of
+ * the first attempt too; anything else says nothing of it.
+ */
+export function errorInDoubt(error: QuorateError, doubt: QuorateError): QuorateError {
+  return error.code === 'NOT_A_NUMBER' || error.code === 'OVERFLOW' || error.code === 'WRONG_TYPE'
+    ? error
+    : doubt;
+}
+
 /** The deadline of an operation passed that is on no stream; `refusal` is why it waited. */
 export function notSentInTime(refusal: QuorateError | null): QuorateError {
   if (refusal === null) {
     return new QuorateError('DEADLINE_EXCEEDED', 'the deadline passed before the operation could be sent');
   }
+  if (refusal.code === 'OUTCOME_UNKNOWN') return refusal;
   return new QuorateError(
     'DEADLINE_EXCEEDED',
     `the deadline passed while the operation was refused: ${refusal.message}`,

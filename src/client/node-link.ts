@@ -8,6 +8,7 @@ import type { MonoMs } from '../base/index.js';
 import { PipelineRequestWriter } from '../codec/cache/index.js';
 import type { ClientStream, ClientTransport, Clock, Entropy } from '../ports/index.js';
 import { backoffMs } from './backoff.js';
+import type { ClientSession } from './client-session.js';
 import { operationBytes, writeOperation } from './operation.js';
 import type { ClientOperation } from './operation.js';
 
@@ -60,7 +61,15 @@ export class NodeLink {
   private batchCount = 0;
   private batchBytes = 0;
   private batchLeftMs = 0;
-  private readonly header = { deadlineMs: 0, consistency: 0, mapVersion: 0, maxStalenessMs: 0 };
+  private readonly header = {
+    deadlineMs: 0,
+    session: 0,
+    consistency: 0,
+    mapVersion: 0,
+    maxStalenessMs: 0,
+    sessionGrantedMs: 0,
+    sessionLifetimeMs: 0,
+  };
 
   constructor(
     readonly address: string,
@@ -126,18 +135,38 @@ export class NodeLink {
     this.isSuspect = false;
   }
 
-  /** Adds an operation to the message that `flush` sends; `leftMs` of its deadline are left. */
-  add(id: number, operation: ClientOperation, leftMs: number, mapVersion: number): void {
+  /** Asks for a session; the answer is in a response. */
+  askForSession(): void {
+    this.flush();
+    this.writer.begin({ wantSession: true });
+    if (this.stream !== null && !this.stream.write(this.writer.finish())) this.isFull = true;
+  }
+
+  /**
+   * Adds an operation to the message that `flush` sends; `leftMs` of its deadline are left. With a session, `sequence` and
+   * `lowestUnanswered` are its place there.
+   */
+  add(
+    id: number,
+    operation: ClientOperation,
+    leftMs: number,
+    mapVersion: number,
+    session: ClientSession | null = null,
+    sequence = 0,
+    lowestUnanswered = 0,
+  ): void {
     const bytes = operationBytes(operation);
-    if (this.batchCount > 0 && !this.fits(operation, bytes, leftMs)) this.flush();
+    if (this.batchCount > 0 && !this.fits(operation, bytes, leftMs, session)) this.flush();
     if (this.batchCount === 0) {
       this.batchLeftMs = leftMs;
       this.header.deadlineMs = Math.max(1, Math.min(DEADLINE_MS_MAX, toldMs(leftMs)));
       this.header.consistency = operation.consistency;
       this.header.maxStalenessMs = operation.maxStalenessMs ?? 0;
       this.header.mapVersion = mapVersion;
+      this.setSession(session);
       this.writer.begin(this.header);
     }
+    if (session !== null) this.writer.inSession(sequence, lowestUnanswered);
     writeOperation(this.writer, id, operation);
     this.batchCount++;
     this.batchBytes += bytes;
@@ -153,8 +182,22 @@ export class NodeLink {
     if (this.stream !== null && !this.stream.write(message)) this.isFull = true;
   }
 
-  private fits(operation: ClientOperation, bytes: number, leftMs: number): boolean {
+  private setSession(session: ClientSession | null): void {
+    const { header } = this;
+    header.session = session?.grant.session ?? 0;
+    header.sessionGrantedMs = session?.grant.grantedMs ?? 0;
+    header.sessionLifetimeMs = session?.grant.lifetimeMs ?? 0;
+  }
+
+  /** A message has one session; what has none may be in it, but not the other way round. */
+  private fits(
+    operation: ClientOperation,
+    bytes: number,
+    leftMs: number,
+    session: ClientSession | null,
+  ): boolean {
     return (
+      (session === null || session.grant.session === this.header.session) &&
       this.batchBytes + bytes <= BATCH_BYTES_MAX &&
       operation.consistency === this.header.consistency &&
       (operation.maxStalenessMs ?? 0) === this.header.maxStalenessMs &&

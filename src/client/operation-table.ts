@@ -8,6 +8,7 @@
  */
 import { assert } from '../base/index.js';
 import type { MonoMs, QuorateError } from '../base/index.js';
+import type { ClientSession } from './client-session.js';
 import type { ClientOperation } from './operation.js';
 
 const SLOT_BITS = 18;
@@ -38,8 +39,11 @@ export function createList(place: Place): OperationList {
 export class OperationTable {
   private capacity = SLOTS_MIN;
   private operations = new Array<ClientOperation | null>(SLOTS_MIN).fill(null);
-  /** Last refusal of an operation that was sent and refused. */
+  /** Last refusal of an operation that was sent and refused; or OUTCOME_UNKNOWN, see `isInDoubt`. */
   private refusals = new Array<QuorateError | null>(SLOTS_MIN).fill(null);
+  /** Session of a write that was sent in one, and its sequence there; 0: none. */
+  private sessions = new Array<ClientSession | null>(SLOTS_MIN).fill(null);
+  private sequences = new Float64Array(SLOTS_MIN);
   private places = new Uint8Array(SLOTS_MIN);
   private lanes = new Int32Array(SLOTS_MIN);
   private next = new Int32Array(SLOTS_MIN);
@@ -74,6 +78,7 @@ export class OperationTable {
     assert(this.places[slot] === Place.free, `operation ${slot} is still in a list`);
     this.operations[slot] = null;
     this.refusals[slot] = null;
+    this.setSession(slot, null, 0);
     this.generations[slot] = ((this.generations[slot] as number) + 1) % GENERATIONS;
     this.freeSlots[(this.freeHead + this.capacity - this.count) % this.capacity] = slot;
     this.count--;
@@ -136,8 +141,27 @@ export class OperationTable {
     return this.refusals[slot] ?? null;
   }
 
+  /** Once the write is in doubt, that is what there is to say. */
   setRefusal(slot: number, refusal: QuorateError): void {
-    this.refusals[slot] = refusal;
+    if (!this.isInDoubt(slot)) this.refusals[slot] = refusal;
+  }
+
+  sessionOf(slot: number): ClientSession | null {
+    return this.sessions[slot] ?? null;
+  }
+
+  sequenceOf(slot: number): number {
+    return this.sequences[slot] as number;
+  }
+
+  setSession(slot: number, session: ClientSession | null, sequence: number): void {
+    this.sessions[slot] = session;
+    this.sequences[slot] = sequence;
+  }
+
+  /** An attempt is unaccounted for: no later refusal says that the write had no effect. */
+  isInDoubt(slot: number): boolean {
+    return this.refusals[slot]?.code === 'OUTCOME_UNKNOWN';
   }
 
   /** The slot behind this one in its list, or -1. */
@@ -194,12 +218,14 @@ export class OperationTable {
     this.lanes = grown(this.lanes, new Int32Array(to));
     this.next = grown(this.next, new Int32Array(to));
     this.previous = grown(this.previous, new Int32Array(to));
+    this.sequences = grown(this.sequences, new Float64Array(to));
     this.numbers = grown(this.numbers, new Float64Array(to));
     this.deadlines = grown(this.deadlines, new Float64Array(to));
     this.generations = grown(this.generations, new Uint16Array(to));
     for (let slot = from; slot < to; slot++) {
       this.operations.push(null);
       this.refusals.push(null);
+      this.sessions.push(null);
     }
     const free = from - this.count;
     const freeSlots = new Int32Array(to);

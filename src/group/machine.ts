@@ -1,6 +1,14 @@
-import type { Budget, EvictionPolicy, Evictor } from '../kv/index.js';
 import type { ByteWriter, LogIndex } from '../base/index.js';
+import type { Budget, EvictionPolicy, Evictor } from '../kv/index.js';
 import type { StateMachine, StateRehash } from '../ports/index.js';
+
+export interface MachineFigures {
+  readonly items: number;
+  readonly bytes: number;
+  readonly sessions: number;
+  /** Writes that came again in their session, since the program started. */
+  readonly sessionDuplicates: number;
+}
 
 /** What a replica needs of a state machine besides applying: reads at the applied state, and expired items to reap. */
 export interface Machine extends StateMachine {
@@ -10,8 +18,8 @@ export interface Machine extends StateMachine {
   readAt(bytes: Uint8Array, start: number, end: number, stampMs: number, out: ByteWriter): void;
   /** When the next item expires (ms, log time); Infinity when none does. */
   nextDueMs(): number;
-  /** Items and bytes held, for metrics; absent where there are none to count. */
-  figures?(): { readonly items: number; readonly bytes: number };
+  /** For metrics; absent where there is nothing to count. */
+  figures?(): MachineFigures;
   /** The state's hash after the entry of this index; null when it is not (or no longer) noted. */
   hashAt?(index: LogIndex): string | null;
   /** Hashes noted up to this index, oldest first: u64 index | u64 hash each. */

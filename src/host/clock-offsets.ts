@@ -39,6 +39,12 @@ export class ClockOffsets {
     return median !== null && median < -CLOCK_OFFSET_MAX_MS ? Math.floor(ownWallMs + median) : ownWallMs;
   }
 
+  /** The own wall clock, or the median when the own one is off, to whichever side. */
+  clusterWallMs(ownWallMs: WallMs, monoMs: MonoMs): WallMs {
+    const median = this.medianMs(ownWallMs, monoMs) ?? 0;
+    return Math.abs(median) > CLOCK_OFFSET_MAX_MS ? Math.floor(ownWallMs + median) : ownWallMs;
+  }
+
   isOff(ownWallMs: WallMs, monoMs: MonoMs): boolean {
     const median = this.medianMs(ownWallMs, monoMs);
     return median !== null && Math.abs(median) > CLOCK_OFFSET_MAX_MS;

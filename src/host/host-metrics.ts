@@ -1,6 +1,6 @@
 /** Figures of the loop: what is dropped, and per replica what is read when somebody scrapes. */
 import type { Counter, GroupId, MetricsRegistry, MonoMs } from '../base/index.js';
-import type { Replica } from '../group/index.js';
+import type { MachineFigures, Replica } from '../group/index.js';
 import type { ClockOffsets } from './clock-offsets.js';
 
 export interface HostMetrics {
@@ -68,11 +68,7 @@ export function createHostMetrics(
     () => [...replicas.values()].filter((replica) => replica.suspect !== null).length,
   );
   perShard('log_bytes', "Bytes of the group's log entries", (r) => logBytes(r.group));
-  const shards = (
-    name: string,
-    help: string,
-    value: (figures: { items: number; bytes: number }) => number,
-  ): void => {
+  const shards = (name: string, help: string, value: (figures: MachineFigures) => number): void => {
     registry.gauge(name, help, () =>
       [...replicas.values()].flatMap((r) => {
         const figures = r.machine.figures?.();
@@ -86,6 +82,21 @@ export function createHostMetrics(
     (f) => f.items,
   );
   shards('cache_bytes', 'Bytes of keys and values of the shard on this node', (f) => f.bytes);
+  const duplicatesTold = new WeakMap<object, number>();
+  registry.gauge('sessions', 'Sessions that the shard keeps on this node', () =>
+    [...replicas.values()].flatMap(({ group, machine }) => {
+      const figures = machine.figures?.();
+      if (figures === undefined) return [];
+      duplicates.inc(figures.sessionDuplicates - (duplicatesTold.get(machine) ?? 0));
+      duplicatesTold.set(machine, figures.sessionDuplicates);
+      return [{ labels: { shard: String(group) }, value: figures.sessions }];
+    }),
+  );
+  // Behind the gauge, whose reading brings it up to date.
+  const duplicates = registry.counter(
+    'session_duplicates_total',
+    'Writes that came again in their session and were not applied again, on this node',
+  );
   registry.gauge('clock_offset_seconds', 'How far a peer’s wall clock is ahead of this one', () =>
     clockOffsets().map(({ node, offsetMs }) => ({ labels: { peer: String(node) }, value: offsetMs / 1000 })),
   );

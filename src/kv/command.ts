@@ -1,10 +1,10 @@
 /**
  * Commands as bytes, from the front door to the table: layout, encoders and the cursor that reads them.
  *
- *   u8 op | u8 flags | u8 namespace | u8 valueType | [u64 session | u64 sequence | u64 lowestUnanswered] | operands
+ *   u8 op | u8 flags | u8 namespace | u8 valueType | [24 bytes without meaning] | [session's fields] | operands
  *
- * `flags` bit 0: the session fields are there (else 0 bytes of them). Bit 1, for commands of one key: the result is
- * wrapped, `array(2) [result, int version of the key after the command, 0 when absent]`; an `error` result is not.
+ * `flags` bit 0: 24 bytes are there that mean nothing. Bit 2: the session's fields (session-fields.ts) are there; of reads
+ * they are ignored. Both together are malformed. Bit 1, for commands of one key: the result is wrapped, `array(2) [result, int version of the key after the command, 0 when absent]`; an `error` result is not.
  * Namespace is 0, value type 0 (bytes).
  * Operands by op (all lengths big-endian; `key` is u16 length + bytes, `value` is u32 length + bytes):
  *
@@ -29,6 +29,9 @@
  * A command of unknown op or with bytes left over is malformed: `decodeError` in apply, never an exception there.
  */
 import type { ByteReader, ByteWriter } from '../base/index.js';
+import { HeaderFlag, SESSION_FIELDS_BYTES } from './session-fields.js';
+
+export { HeaderFlag } from './session-fields.js';
 
 /** Numbers are on disk: never reused. Reads are below 64, writes from 64 on, internal ones from 192 on. */
 export const Op = {
@@ -113,14 +116,15 @@ export const SCAN_COUNT_MAX = 10_000;
 /** Longer patterns are refused (`tooLarge`): one key of 64 KiB against such a pattern can't be cut into smaller work. */
 export const SCAN_PATTERN_BYTES_MAX = 1024;
 
-/** Bits of a command's header. */
-export const HeaderFlag = { session: 1, withVersion: 2 } as const;
-
+/** With `HeaderFlag.session` room is left for the session's fields: `putSessionFields` has to follow. */
 export function beginCommand(w: ByteWriter, op: Op, headerFlags = 0): void {
   w.u8(op);
   w.u8(headerFlags);
   w.u8(0);
   w.u8(0);
+  if ((headerFlags & HeaderFlag.session) === 0) return;
+  w.reserve(SESSION_FIELDS_BYTES);
+  w.length += SESSION_FIELDS_BYTES;
 }
 
 export function putKey(w: ByteWriter, source: Uint8Array, start = 0, end = source.length): void {
@@ -327,7 +331,8 @@ export function readHeader(reader: ByteReader): number {
   const op = reader.u8();
   const flags = reader.u8();
   reader.skip(2);
-  if (flags & 1) reader.skip(24);
+  if (flags & HeaderFlag.reserved) reader.skip(24);
+  if (flags & HeaderFlag.session) reader.skip(SESSION_FIELDS_BYTES);
   return op;
 }
 

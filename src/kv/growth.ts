@@ -6,9 +6,10 @@
 import { readU32 } from '../base/index.js';
 import { GROWN_VALUE_BYTES_MAX, HeaderFlag, Op } from './command.js';
 import { ITEM_CHARGE_BYTES } from './charge.js';
+import { SESSION_FIELDS_BYTES } from './session-fields.js';
 
 const HEADER_BYTES = 4;
-const SESSION_BYTES = 24;
+const RESERVED_BYTES = 24;
 /** Of `set` before its key: u8 setFlags | u8 expiryKind | u64 expiryMs. */
 const SET_FIXED_BYTES = 10;
 const CAS_FIXED_BYTES = 18;
@@ -23,9 +24,10 @@ export const growth = { bytes: 0, items: 0 };
 export function growthOf(bytes: Uint8Array, start: number, end: number): boolean {
   growth.bytes = 0;
   growth.items = 0;
-  const header =
-    HEADER_BYTES + (((bytes[start + 1] as number) & HeaderFlag.session) !== 0 ? SESSION_BYTES : 0);
-  const at = start + header;
+  const flags = bytes[start + 1] as number;
+  let at = start + HEADER_BYTES;
+  if ((flags & HeaderFlag.reserved) !== 0) at += RESERVED_BYTES;
+  if ((flags & HeaderFlag.session) !== 0) at += SESSION_FIELDS_BYTES;
   if (at >= end) return false;
   const operandBytes = end - at;
   switch (bytes[start]) {

@@ -7,5 +7,17 @@ export { chargeOf, ITEM_CHARGE_BYTES } from './charge.js';
 export type { EvictionPolicy, Evictor } from './evictor.js';
 export { growth, growthOf } from './growth.js';
 export { encodeReap } from './reap.js';
+export { SESSION_WINDOW } from './session.js';
+export { SESSION_LIFETIME_MS_MAX } from './sessions.js';
+export {
+  appendWithoutSession,
+  appendWithSession,
+  hasSession,
+  putSessionFields,
+  SESSION_FIELDS_BYTES,
+  SessionFieldsSlot,
+  type SessionFields,
+  type SessionGrant,
+} from './session-fields.js';
 export { RESULT_BYTES_MAX } from './reads.js';
 export type { ItemName } from './table.js';

@@ -34,6 +34,7 @@ import { encodeReap } from './reap.js';
 import { KvRehash } from './rehash.js';
 import { KvError, putError } from './result.js';
 import { Run } from './run.js';
+import { COMMAND_HEADER_BYTES, hasSession } from './session-fields.js';
 import { KvSnapshotLoader, KvSnapshotSource } from './snapshot.js';
 import { ShardState } from './state.js';
 import type { ItemName } from './table.js';
@@ -51,7 +52,7 @@ export interface KvOptions {
 
 export interface Kv extends StateMachine {
   /** Items and bytes of keys and values, for metrics. */
-  figures(): { items: number; bytes: number };
+  figures(): { items: number; bytes: number; sessions: number; sessionDuplicates: number };
   /** Items in the table, those expired but not yet reaped included. */
   readonly itemCount: number;
   /** Bytes of their keys and values. */
@@ -111,7 +112,8 @@ export function createKv(options: KvOptions): Kv {
 
 /** A result buffer that a large value has grown beyond this is given back after the entry. */
 const OUT_BYTES_KEPT_MAX = 1024 * 1024;
-const COMMAND_HEADER_BYTES = 4;
+/** Of a command in an entry: its length. */
+const LENGTH_BYTES = 4;
 
 class ShardKv implements Kv {
   private state: ShardState;
@@ -174,7 +176,7 @@ class ShardKv implements Kv {
     for (let position = 0; position < count; position++) {
       out.reset();
       if (readable) {
-        const start = at + COMMAND_HEADER_BYTES;
+        const start = at + LENGTH_BYTES;
         at = start + readU32(data, at);
         // A read in the log is there for its caller's order; where nobody waits for it, it would only cost time.
         const isNeeded = results !== null || start === at || isWriteOp(data[start] as number);
@@ -256,8 +258,9 @@ class ShardKv implements Kv {
     else state.evictor ??= createEvictor(policy, state.table, this.evictionSeed);
   }
 
-  figures(): { items: number; bytes: number } {
-    return { items: this.itemCount, bytes: this.bytes };
+  figures(): { items: number; bytes: number; sessions: number; sessionDuplicates: number } {
+    const { count, duplicates } = this.state.sessions;
+    return { items: this.itemCount, bytes: this.bytes, sessions: count, sessionDuplicates: duplicates };
   }
 
   nextDueMs(): number {
@@ -304,8 +307,8 @@ class ShardKv implements Kv {
       digest.integer(state.budget.itemsMax);
     }
     digest.end();
-    digest.a = (digest.a + state.table.sumA) | 0;
-    digest.b = (digest.b + state.table.sumB) | 0;
+    digest.a = (digest.a + state.table.sumA + state.sessions.sumA) | 0;
+    digest.b = (digest.b + state.table.sumB + state.sessions.sumB) | 0;
   }
 
   snapshot(): SnapshotSource {
@@ -330,12 +333,25 @@ class ShardKv implements Kv {
       const timestampMs = frame.u64();
       for (let left = frame.u32(); left > 0; left--) frame.skip(frame.u32());
       if (frame.remaining !== 0) return false;
-      state.timestampMs = Math.max(state.timestampMs, timestampMs);
+      if (timestampMs > state.timestampMs) {
+        state.sessions.onTime(state.timestampMs, timestampMs);
+        state.timestampMs = timestampMs;
+      }
       return true;
     } catch (error) {
       if (error instanceof ShortBytesError) return false;
       throw error;
     }
+  }
+
+  /** False: a write that came again, or that its session refuses, with the answer written. */
+  private admit(commandStart: number, out: ByteWriter): boolean {
+    const { reader } = this.run;
+    const operandsAt = reader.position;
+    reader.position = commandStart + COMMAND_HEADER_BYTES;
+    const isAdmitted = this.state.sessions.admit(reader, this.state.timestampMs, out);
+    reader.position = operandsAt;
+    return isAdmitted;
   }
 
   /** Runs one command; what can't be read becomes a `malformed` result. */
@@ -353,12 +369,15 @@ class ShardKv implements Kv {
     run.nowMs = nowMs;
     try {
       const op = readOp(run.reader.reset(bytes, start, end));
+      const inSession = writesAllowed && isWriteOp(op) && hasSession(bytes, start);
+      if (inSession && !this.admit(start, out)) return;
       const versioned = wantsVersion(bytes, start);
       if (versioned) beginVersioned(run, op);
       if (!isWriteOp(op)) runRead(run, op);
       else if (writesAllowed) runWrite(run, op);
       else throw malformed(`op ${op} is no read`);
       if (versioned) finishVersioned(run, mark);
+      if (inSession) this.state.sessions.keep(out.buffer, mark, out.length);
     } catch (error) {
       if (!(error instanceof ShortBytesError)) throw error;
       out.length = mark;
@@ -370,6 +389,6 @@ class ShardKv implements Kv {
 /** How many commands a malformed frame says it has, as far as its bytes could hold them. */
 function declaredCount(data: Uint8Array): number {
   if (data.length < ENTRY_HEADER_BYTES) return 0;
-  const roomFor = Math.floor((data.length - ENTRY_HEADER_BYTES) / COMMAND_HEADER_BYTES);
+  const roomFor = Math.floor((data.length - ENTRY_HEADER_BYTES) / LENGTH_BYTES);
   return Math.min(readU32(data, ENTRY_HEADER_BYTES - 4), roomFor);
 }

@@ -4,9 +4,10 @@
  */
 import { readU32, ShortBytesError, type ByteReader } from '../base/index.js';
 import { ExpiryKind, HeaderFlag } from './command.js';
+import { SESSION_FIELDS_BYTES } from './session-fields.js';
 
-const HEADER_FLAGS = HeaderFlag.session | HeaderFlag.withVersion;
-const SESSION_BYTES = 24;
+const HEADER_FLAGS = HeaderFlag.reserved | HeaderFlag.withVersion | HeaderFlag.session;
+const RESERVED_BYTES = 24;
 const HIGH_WORD_MAX = 0x1fffff;
 const EXPIRY_MS_MAX = Number.MAX_SAFE_INTEGER;
 
@@ -20,7 +21,11 @@ export function readOp(reader: ByteReader): number {
   const flags = reader.u8();
   if ((flags & ~HEADER_FLAGS) !== 0) throw malformed(`flags ${flags}`);
   if (reader.u16() !== 0) throw malformed('namespace or value type');
-  if (flags & HeaderFlag.session) reader.skip(SESSION_BYTES);
+  if ((flags & HeaderFlag.reserved) !== 0) {
+    if ((flags & HeaderFlag.session) !== 0) throw malformed(`flags ${flags}`);
+    reader.skip(RESERVED_BYTES);
+  }
+  if ((flags & HeaderFlag.session) !== 0) reader.skip(SESSION_FIELDS_BYTES);
   return op;
 }
 

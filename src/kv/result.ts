@@ -31,6 +31,14 @@ export const KvError = {
   notFloat: 7,
   /** The sum has no finite value. */
   infinite: 8,
+  /** The session has ended, or is none that may begin: not applied. */
+  sessionExpired: 9,
+  /** No room for another session, or another reply of this one: not applied. */
+  sessionsFull: 10,
+  /** The client said that it has its answer, or needs none: whether it was applied is not known any more. */
+  sequenceAnswered: 11,
+  /** It was applied before; the reply was too long to be kept. */
+  replyNotKept: 12,
 } as const;
 export type KvError = (typeof KvError)[keyof typeof KvError];
 

@@ -4,40 +4,43 @@
  *   first chunk:  u8 1 (header) | u8 format version | u64 hashSeed | u16 firstSlot | u16 lastSlot | u64 timestampMs
  *                 | u64 lastVersion | u64 itemCount | u32 sum a | u32 sum b
  *                 | (format 2) u64 budget version | u64 bytesMax | u64 itemsMax
+ *                 | (format 3) u32 sessions | u32 sum a | u32 sum b of the sessions
+ *   (format 3):   u8 3 (sessions), see session-chunks.ts; before the items
  *   each other:   u8 2 (items) | (u64 version | u64 expiryMs | u16 key length | u32 value length | key | value)…
  *
  * Count and sums of the header must be those of the items at the end: a lost, repeated or damaged chunk is found even
- * where the transport's checks are not. A state that never had a budget is written in format 1.
+ * where the transport's checks are not. A state without sessions is written in format 2, and one that never had a budget
+ * either in format 1.
  */
 import { assert, ByteReader, ByteWriter, SLOT_COUNT } from '../base/index.js';
 import type { SnapshotLoader, SnapshotSource } from '../ports/index.js';
 import { Item } from './item.js';
+import { CHUNK_SESSIONS, encodeSessions, readSession } from './session-chunks.js';
 import { ShardState } from './state.js';
 import type { FrozenItems } from './table.js';
 
 const CHUNK_HEADER = 1;
 const CHUNK_ITEMS = 2;
-const FORMAT_VERSION = 2;
+const FORMAT_VERSION = 3;
+const FORMAT_WITHOUT_SESSIONS = 2;
 const FORMAT_WITHOUT_BUDGET = 1;
 
 /** Reads a frozen state; the living one may change meanwhile. */
 export class KvSnapshotSource implements SnapshotSource {
-  private header: Uint8Array | null;
+  /** What comes before the items, last first. */
+  private readonly head: Uint8Array[];
   private readonly items: FrozenItems;
   private readonly item = new Item();
   private readonly writer = new ByteWriter(4096);
 
   constructor(state: ShardState) {
-    this.header = encodeHeader(state);
+    this.head = [...encodeSessions(state.sessions).reverse(), encodeHeader(state)];
     this.items = state.table.freeze();
   }
 
   next(bytesMax: number): Uint8Array | null {
-    if (this.header !== null) {
-      const { header } = this;
-      this.header = null;
-      return header;
-    }
+    const before = this.head.pop();
+    if (before !== undefined) return before;
     const { writer, item } = this;
     writer.reset();
     writer.u8(CHUNK_ITEMS);
@@ -53,12 +56,17 @@ interface ExpectedEnd {
   readonly itemCount: number;
   readonly sumA: number;
   readonly sumB: number;
+  sessions: number;
+  sessionsA: number;
+  sessionsB: number;
 }
+
+const NOTHING: ExpectedEnd = { itemCount: 0, sumA: 0, sumB: 0, sessions: 0, sessionsA: 0, sessionsB: 0 };
 
 /** Builds a state aside; hands it over whole, or not at all. */
 export class KvSnapshotLoader implements SnapshotLoader {
   private state: ShardState | null = null;
-  private expected: ExpectedEnd = { itemCount: 0, sumA: 0, sumB: 0 };
+  private expected: ExpectedEnd = NOTHING;
   private readonly reader = new ByteReader(new Uint8Array(0));
   private readonly item = new Item();
 
@@ -70,6 +78,10 @@ export class KvSnapshotLoader implements SnapshotLoader {
     if (this.state === null) {
       refuseIf(kind !== CHUNK_HEADER, `begins with a chunk of kind ${kind}`);
       this.readHeader(reader);
+    } else if (kind === CHUNK_SESSIONS) {
+      refuseIf(this.state.table.itemCount > 0, 'sessions behind items');
+      while (reader.remaining > 0)
+        refuseIf(!readSession(reader, this.state.sessions), 'a session that is none');
     } else {
       refuseIf(kind !== CHUNK_ITEMS, `chunk of kind ${kind} after the first`);
       while (reader.remaining > 0) this.readItem(reader, this.state);
@@ -82,6 +94,13 @@ export class KvSnapshotLoader implements SnapshotLoader {
     const { itemCount, sumA, sumB } = state.table;
     refuseIf(itemCount !== expected.itemCount, `${itemCount} items instead of ${expected.itemCount}`);
     refuseIf(sumA !== expected.sumA || sumB !== expected.sumB, 'its items are not those that were written');
+    const { sessions } = state;
+    refuseIf(
+      sessions.count !== expected.sessions ||
+        sessions.sumA >>> 0 !== expected.sessionsA ||
+        sessions.sumB >>> 0 !== expected.sessionsB,
+      'its sessions are not those that were written',
+    );
     this.state = null;
     this.install(state);
   }
@@ -89,7 +108,7 @@ export class KvSnapshotLoader implements SnapshotLoader {
   private readHeader(reader: ByteReader): void {
     const format = reader.u8();
     refuseIf(
-      format !== FORMAT_VERSION && format !== FORMAT_WITHOUT_BUDGET,
+      format < FORMAT_WITHOUT_BUDGET || format > FORMAT_VERSION,
       `format version ${format} is unknown`,
     );
     const hashSeed = reader.u64();
@@ -99,9 +118,15 @@ export class KvSnapshotLoader implements SnapshotLoader {
     const state = new ShardState({ hashSeed, firstSlot, lastSlot });
     state.timestampMs = reader.u64();
     state.lastVersion = reader.u64();
-    this.expected = { itemCount: reader.u64(), sumA: reader.u32(), sumB: reader.u32() };
-    if (format === FORMAT_VERSION)
+    const expected = { ...NOTHING, itemCount: reader.u64(), sumA: reader.u32(), sumB: reader.u32() };
+    if (format >= FORMAT_WITHOUT_SESSIONS)
       state.budget = { version: reader.u64(), bytesMax: reader.u64(), itemsMax: reader.u64() };
+    if (format === FORMAT_VERSION) {
+      expected.sessions = reader.u32();
+      expected.sessionsA = reader.u32();
+      expected.sessionsB = reader.u32();
+    }
+    this.expected = expected;
     refuseIf(reader.remaining !== 0, 'header of another length');
     this.state = state;
   }
@@ -124,10 +149,16 @@ export class KvSnapshotLoader implements SnapshotLoader {
 }
 
 function encodeHeader(state: ShardState): Uint8Array {
-  const { seed, table, budget } = state;
+  const { seed, table, budget, sessions } = state;
+  const format =
+    sessions.count > 0
+      ? FORMAT_VERSION
+      : budget.version > 0
+        ? FORMAT_WITHOUT_SESSIONS
+        : FORMAT_WITHOUT_BUDGET;
   const w = new ByteWriter(64);
   w.u8(CHUNK_HEADER);
-  w.u8(budget.version === 0 ? FORMAT_WITHOUT_BUDGET : FORMAT_VERSION);
+  w.u8(format);
   w.u64(seed.hashSeed);
   w.u16(seed.firstSlot);
   w.u16(seed.lastSlot);
@@ -136,10 +167,15 @@ function encodeHeader(state: ShardState): Uint8Array {
   w.u64(table.itemCount);
   w.u32(table.sumA);
   w.u32(table.sumB);
-  if (budget.version !== 0) {
+  if (format !== FORMAT_WITHOUT_BUDGET) {
     w.u64(budget.version);
     w.u64(budget.bytesMax);
     w.u64(budget.itemsMax);
+  }
+  if (format === FORMAT_VERSION) {
+    w.u32(sessions.count);
+    w.u32(sessions.sumA);
+    w.u32(sessions.sumB);
   }
   return w.take();
 }

@@ -11,6 +11,7 @@ import { CompactTable } from './compact-table.js';
 import type { Evictor } from './evictor.js';
 import { Item } from './item.js';
 import { KeyHasher } from './key-hash.js';
+import { Sessions } from './sessions.js';
 import type { Table } from './table.js';
 
 /** What identifies a shard's state besides its items; kept in snapshots. */
@@ -28,6 +29,7 @@ export class ShardState {
   timestampMs = 0;
   /** The version that the latest mutation got; 0 before the first. */
   lastVersion = 0;
+  readonly sessions = new Sessions();
   budget: Budget = NO_BUDGET;
   /** Told of reads and writes, so that it can tell who may go; null where nobody has to. No part of the state. */
   evictor: Evictor | null = null;

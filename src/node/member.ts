@@ -9,6 +9,7 @@ import {
   createRespServer,
   ForwardServer,
   Gateway,
+  SessionGrants,
   type CacheServer,
   type RespServer,
 } from '../api/index.js';
@@ -171,6 +172,9 @@ export class Member implements PeerHandlers {
       timers: ports.timers,
     });
     const metrics = createGatewayMetrics(ports.metrics);
+    const sessions = new SessionGrants(options.nodeId, ports.entropy, () =>
+      this.host.clocks.clusterWallMs(ports.clock.wallMs(), ports.clock.monoMs()),
+    );
     this.gateway = new Gateway({
       nodeId: options.nodeId,
       host: this.host,
@@ -183,6 +187,7 @@ export class Member implements PeerHandlers {
       firstBatch: ports.entropy.u32(),
       inflightBytesMax: settings.limits.inflightBytesMax,
       writeRefusal: options.writeRefusal,
+      sessions,
     });
     this.forwardServer = new ForwardServer({
       host: this.host,
@@ -213,6 +218,7 @@ export class Member implements PeerHandlers {
       logger: ports.logger,
       metrics: ports.metrics,
       limits: settings.limits,
+      sessions,
     });
     this.meta = new MetaClient(this.host, this.view, ports.controlClient);
     this.memory = new Memory({

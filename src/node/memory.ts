@@ -55,6 +55,7 @@ export class Memory {
   private readonly pending = new Map<GroupId, MonoMs>();
   private readonly w = new ByteWriter(256);
   private reportedAtMs: MonoMs = -REPORT_MS;
+  private toldLeader: NodeId = 0;
   private touchedAtMs: MonoMs = 0;
 
   /** Of the leader of group 0: what it was told. */
@@ -139,7 +140,9 @@ export class Memory {
 
   poll(nowMs: MonoMs): void {
     for (const [group, dueMs] of this.pending) if (dueMs <= nowMs) this.applyShare(group, nowMs);
-    if (nowMs - this.reportedAtMs >= REPORT_MS) this.report(nowMs);
+    // A new leader of group 0 knows nothing yet.
+    if (nowMs - this.reportedAtMs >= REPORT_MS || this.deps.leaderOf(META_GROUP) !== this.toldLeader)
+      this.report(nowMs);
     if (nowMs - this.touchedAtMs >= TOUCHES_MS) this.tellTouches(nowMs);
     this.divide(nowMs);
   }
@@ -190,6 +193,7 @@ export class Memory {
     const leader = this.deps.leaderOf(META_GROUP);
     if (leader === 0) return;
     this.reportedAtMs = nowMs;
+    this.toldLeader = leader;
     const rows: MemoryRow[] = [];
     for (const replica of this.deps.host.all()) {
       const { memory } = replica.machine;

@@ -16,7 +16,8 @@ export type CacheUnaryMethod =
   | 'Persist'
   | 'BatchGet'
   | 'BatchWrite'
-  | 'GetShardMap';
+  | 'GetShardMap'
+  | 'OpenSession';
 
 /** A call's failure: `details` is an encoded `Error`, sent as the trailer `quorate-error-bin`. */
 export interface CacheFailure {

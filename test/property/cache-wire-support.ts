@@ -18,6 +18,7 @@ import {
   type MapMessage,
   type PipelineRequestWriter,
   type RequestHeader,
+  type SessionMessage,
 } from '../../src/codec/cache/index.js';
 
 const definition = loadSync(fileURLToPath(new URL('../../proto/quorate/v1/cache.proto', import.meta.url)), {
@@ -104,6 +105,9 @@ export const header: fc.Arbitrary<RequestHeader> = fc.oneof(
     maxStalenessMs: uint32,
     mapVersion: uint64,
     traceParent: text,
+    sessionGrantedMs: uint64,
+    sessionLifetimeMs: uint32,
+    wantSession: fc.boolean(),
   }),
 );
 export const errorMessage: fc.Arbitrary<ErrorMessage> = fc.record({
@@ -144,6 +148,8 @@ export interface OperationFields {
   readonly expiry: Expiry;
   readonly expectedVersion: number;
   readonly delta: number | bigint;
+  readonly sequence: number;
+  readonly lowestUnanswered: number;
 }
 
 const NO_FIELDS = {
@@ -181,10 +187,14 @@ export const operation: fc.Arbitrary<OperationFields> = fc
     expiry,
     expectedVersion: uint64,
     delta: sint64,
+    sequence: uint64,
+    lowestUnanswered: uint64,
   })
-  .map(({ name, id, key, ...fields }) => ({
+  .map(({ name, id, key, sequence, lowestUnanswered, ...fields }) => ({
     id,
     key,
+    sequence,
+    lowestUnanswered,
     kind: OperationKind[name],
     ...NO_FIELDS,
     ...Object.fromEntries(KIND_FIELDS[name].map((field) => [field, fields[field]])),
@@ -193,11 +203,13 @@ export const operation: fc.Arbitrary<OperationFields> = fc
 export function operationToTheirs(op: OperationFields): Plain {
   const name = KIND_NAMES.find((each) => OperationKind[each] === op.kind) as keyof typeof OperationKind;
   const fields = Object.fromEntries(KIND_FIELDS[name].map((field) => [field, op[field]]));
-  return { ...toTheirs({ id: op.id, key: op.key }), [name]: toTheirs(fields) };
+  const { id, key, sequence, lowestUnanswered } = op;
+  return { ...toTheirs({ id, key }), [name]: toTheirs(fields), ...toTheirs({ sequence, lowestUnanswered }) };
 }
 
 export function writeOperation(w: PipelineRequestWriter, op: OperationFields): void {
   const { id, key, kind, value, expiry: when, expectedVersion, keepTtl } = op;
+  w.inSession(op.sequence, op.lowestUnanswered);
   switch (kind) {
     case OperationKind.get:
       return w.get(id, key, op.withMeta);
@@ -237,6 +249,8 @@ export function readRequest(message: Uint8Array, reader = new PipelineRequestRea
       expiry: { kind: reader.expiryKind, ms: reader.expiryMs },
       expectedVersion: reader.expectedVersion,
       delta: reader.delta,
+      sequence: reader.sequence,
+      lowestUnanswered: reader.lowestUnanswered,
     });
   }
   return { header: head, count: reader.count, operations };
@@ -256,6 +270,7 @@ export interface ResponseFields {
   readonly results: readonly ResultFields[];
   readonly hints: readonly { readonly shard: number; readonly node: number; readonly term: number }[];
   readonly mapVersion: number;
+  readonly session: SessionMessage | null;
 }
 
 export const result: fc.Arbitrary<ResultFields> = fc.oneof(
@@ -284,9 +299,10 @@ export const response: fc.Arbitrary<ResponseFields> = fc.record({
   results: fc.array(result, { maxLength: 6 }),
   hints: fc.array(fc.record({ shard: uint32, node: uint32, term: uint64 }), { maxLength: 4 }),
   mapVersion: uint64,
+  session: fc.option(fc.record({ session: uint64, grantedMs: uint64, lifetimeMs: uint32 })),
 });
 
-export function writeResponse({ results, hints, mapVersion }: ResponseFields): Uint8Array {
+export function writeResponse({ results, hints, mapVersion, session }: ResponseFields): Uint8Array {
   const w = new PipelineResponseWriter();
   w.begin();
   for (const { id, error: e, found, applied, value, version, number, ttlMs } of results) {
@@ -297,7 +313,7 @@ export function writeResponse({ results, hints, mapVersion }: ResponseFields): U
     }
   }
   for (const { shard, node, term } of hints) w.hint(shard, node, term);
-  return w.finish(mapVersion);
+  return w.finish(mapVersion, session);
 }
 
 /** A whole response as data. */
@@ -320,7 +336,8 @@ export function readResponse(message: Uint8Array, reader = new PipelineResponseR
   while (reader.nextHint()) {
     hints.push({ shard: reader.hintShard, node: reader.hintNode, term: reader.hintTerm });
   }
-  return { results, hints, mapVersion: reader.mapVersion };
+  const session = reader.hasSession ? { ...reader.session } : null;
+  return { results, hints, mapVersion: reader.mapVersion, session };
 }
 
 // What a stranger's encoder may do.
@@ -344,7 +361,7 @@ export const REQUEST_SHAPE: Shape = {
     10: {},
   },
 };
-export const RESPONSE_SHAPE: Shape = { 1: { 2: {} }, 2: {} };
+export const RESPONSE_SHAPE: Shape = { 1: { 2: {} }, 2: {}, 4: {} };
 export const MAP_SHAPE: Shape = { 3: {}, 4: { 4: 'packed' } };
 
 interface RawField {

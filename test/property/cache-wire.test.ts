@@ -41,6 +41,7 @@ import {
   sint64,
   theirs,
   toTheirs,
+  uint32,
   uint64,
   writeOperation,
   writeResponse,
@@ -110,8 +111,8 @@ describe('the request of Pipeline', () => {
 
 describe.each([
   ['Pipeline', response],
-  ['BatchGet', response.map((fields) => ({ ...fields, hints: [], mapVersion: 0 }))],
-  ['BatchWrite', response.map((fields) => ({ ...fields, hints: [], mapVersion: 0 }))],
+  ['BatchGet', response.map((fields) => ({ ...fields, hints: [], mapVersion: 0, session: null }))],
+  ['BatchWrite', response.map((fields) => ({ ...fields, hints: [], mapVersion: 0, session: null }))],
 ] as const)('the response of %s', (name, arbitrary) => {
   it('is the bytes that protobufjs writes, and is read back as it was', () => {
     fc.assert(
@@ -181,6 +182,7 @@ const MESSAGES: readonly [
     UNARY_REQUESTS.BatchGet,
     fc.record({ header, keys: fc.array(bytes, { maxLength: 8 }), withMeta: flag }),
   ),
+  request_('OpenSession', UNARY_REQUESTS.OpenSession, fc.record({ header })),
   request_('GetShardMap', UNARY_REQUESTS.GetShardMap, fc.record({ header })),
   request_('WatchShardMap', UNARY_REQUESTS.GetShardMap, fc.record({ header })),
   response_(
@@ -195,6 +197,11 @@ const MESSAGES: readonly [
   response_('Increment', UNARY_RESPONSES.Increment, fc.record({ number: sint64, version: uint64 })),
   response_('Touch', UNARY_RESPONSES.Touch, fc.record({ found: flag })),
   response_('Persist', UNARY_RESPONSES.Persist, fc.record({ found: flag, applied: flag })),
+  response_(
+    'OpenSession',
+    UNARY_RESPONSES.OpenSession,
+    fc.record({ session: uint64, grantedMs: uint64, lifetimeMs: uint32 }),
+  ),
   response_('GetShardMap', UNARY_RESPONSES.GetShardMap, mapMessage, MAP_SHAPE),
   response_('WatchShardMap', { encode: encodeMapMessage, decode: decodeMapMessage }, mapMessage, MAP_SHAPE),
 ];
@@ -286,7 +293,7 @@ const anyMessage: fc.Arbitrary<Uint8Array> = fc.oneof(
   request.map(({ header: head, operations }) => requestOf(head, operations)),
   fc
     .array(result, { minLength: 1, maxLength: 4 })
-    .map((results) => writeResponse({ results, hints: [], mapVersion: 0 })),
+    .map((results) => writeResponse({ results, hints: [], mapVersion: 0, session: null })),
   ...MESSAGES.map(([, , , codec, arbitrary]) => arbitrary.map((message) => codec.encode(message))),
 );
 

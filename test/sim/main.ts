@@ -8,6 +8,7 @@ import { randomInt } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Batch, describeRun } from './batch.js';
+import { isKvBug, KV_BUG_FAULTS, KV_BUGS, type KvBug } from './kv-bugs.js';
 import { BREAK_FAULTS, BREAK_RULES, isBreakRule, type BreakRule } from './break-rules.js';
 import { brokenEngine, CLIENT_BUG_FAULTS, CLIENT_BUGS, isClientBug, type ClientBug } from './client-bugs.js';
 import { describeFault, FAULT_KINDS, isFaultKind, type FaultKind } from './fault-plan.js';
@@ -30,7 +31,7 @@ const HELP = `npm run sim -- [options]
   --kinds LIST      only these kinds of fault: ${FAULT_KINDS.join(' ')}
   --faults LIST     of the faults that a seed plans only these numbers
   --shrink SECONDS  how long to look for the few faults that a failure takes (default ${SHRINK_SECONDS_DEFAULT}, 0: not at all)
-  --break RULE      plant a bug on purpose: ${[...BREAK_RULES, ...CLIENT_BUGS].join(' ')}
+  --break RULE      plant a bug on purpose: ${[...BREAK_RULES, ...KV_BUGS, ...CLIENT_BUGS].join(' ')}
   --history FILE    write the history of the last run
   --verbose         print log lines as they come
   --help`;
@@ -44,7 +45,7 @@ interface Options {
   readonly kinds: readonly FaultKind[] | null;
   readonly faults: ReadonlySet<number> | null;
   readonly shrinkSeconds: number;
-  readonly breakRule: BreakRule | ClientBug | null;
+  readonly breakRule: BreakRule | KvBug | ClientBug | null;
   readonly historyFile: string | null;
   readonly verbose: boolean;
 }
@@ -121,10 +122,11 @@ function runOptions(options: Options, seed: number, faults: ReadonlySet<number> 
 
 /** The node and the client as they are, or with the bug planted in one of them. */
 function whatIsTested(
-  rule: BreakRule | ClientBug | null,
+  rule: BreakRule | KvBug | ClientBug | null,
 ): Pick<RunOptions, 'createNode' | 'createEngine' | 'faults'> {
   if (rule === null) return { createNode: nodeUnderTest(null), faults: null };
   if (isBreakRule(rule)) return { createNode: nodeUnderTest(rule), faults: BREAK_FAULTS[rule] };
+  if (isKvBug(rule)) return { createNode: nodeUnderTest(rule), faults: KV_BUG_FAULTS[rule] };
   return {
     createNode: nodeUnderTest(null),
     createEngine: brokenEngine(rule),
@@ -186,8 +188,8 @@ function parseOptions(): Options | null {
   });
   if (values.help === true) return null;
   const breakRule = values.break ?? null;
-  if (breakRule !== null && !isBreakRule(breakRule) && !isClientBug(breakRule)) {
-    const rules = [...BREAK_RULES, ...CLIENT_BUGS].join(', ');
+  if (breakRule !== null && !isBreakRule(breakRule) && !isKvBug(breakRule) && !isClientBug(breakRule)) {
+    const rules = [...BREAK_RULES, ...KV_BUGS, ...CLIENT_BUGS].join(', ');
     throw new Error(`--break: expected one of ${rules}, not ${breakRule}`);
   }
   return {

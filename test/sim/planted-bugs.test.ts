@@ -5,6 +5,7 @@
 import { expect, test } from 'vitest';
 import { BREAK_FAULTS, BREAK_RULES, type BreakRule } from './break-rules.js';
 import { brokenEngine, CLIENT_BUG_FAULTS, CLIENT_BUGS, type ClientBug } from './client-bugs.js';
+import { isKvBug, KV_BUG_FAULTS, KV_BUGS, type KvBug } from './kv-bugs.js';
 import { nodeUnderTest } from './node-under-test.js';
 import { runSimulation, type RunOptions, type RunReport } from './run.js';
 
@@ -14,8 +15,9 @@ const SEEDS_MAX = 40;
 /** Caught by a checker or by an assertion of the node: not by being too slow, nor by not starting. */
 const CAUGHT = /SafetyViolation|HistoryViolation|SdkViolation|InvariantError/;
 
-function nodeOptions(rule: BreakRule, broken: boolean): Omit<RunOptions, 'seed' | 'steps'> {
-  return { createNode: nodeUnderTest(broken ? rule : null), faults: BREAK_FAULTS[rule] };
+function nodeOptions(rule: BreakRule | KvBug, broken: boolean): Omit<RunOptions, 'seed' | 'steps'> {
+  const faults = isKvBug(rule) ? KV_BUG_FAULTS[rule] : BREAK_FAULTS[rule];
+  return { createNode: nodeUnderTest(broken ? rule : null), faults };
 }
 
 function clientOptions(bug: ClientBug, broken: boolean): Omit<RunOptions, 'seed' | 'steps'> {
@@ -39,7 +41,7 @@ function expectCaught(options: (broken: boolean) => Omit<RunOptions, 'seed' | 's
   expect.fail(`not caught in ${SEEDS_MAX} seeds`);
 }
 
-for (const rule of BREAK_RULES) {
+for (const rule of [...BREAK_RULES, ...KV_BUGS]) {
   test(`the planted bug ${rule} is caught`, { timeout: 120_000 }, () => {
     expectCaught((broken) => nodeOptions(rule, broken));
   });

@@ -9,14 +9,17 @@ import {
 import type { ResultSink } from '../../src/api/gateway-port.js';
 import { PendingCounts } from '../../src/api/pending-counts.js';
 import {
+  SessionFieldsSlot,
   beginMany,
   beginSet,
   encodeIncrBy,
   encodeKeyCommand,
   ExpiryKind,
+  hasSession,
   Op,
   putKey,
   putValue,
+  SESSION_FIELDS_BYTES,
   Tag,
 } from '../../src/kv/index.js';
 
@@ -95,11 +98,18 @@ function readResult(r: ByteReader): string {
   }
 }
 
+/** What makes attempts at a write one write: its session and sequence; null without a session. */
+export function sessionOf(bytes: Uint8Array): string | null {
+  if (!hasSession(bytes, 0)) return null;
+  const { session, grantedMs, sequence } = new SessionFieldsSlot().read(new ByteReader(bytes, 4));
+  return `${session}/${grantedMs}/${sequence}`;
+}
+
 /** The command that a sink was given back, in words: `get a`, `set a=1`. */
 export function describeCommand(bytes: Uint8Array, start = 0, end = bytes.length): string {
   const r = new ByteReader(bytes, start, end);
   const op = r.u8();
-  r.skip(3);
+  r.skip(3 + (hasSession(bytes, start) ? SESSION_FIELDS_BYTES : 0));
   if (op === Op.get) return `get ${r.string16()}`;
   if (op === Op.incrby) {
     r.skip(8);

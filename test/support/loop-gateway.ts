@@ -3,7 +3,7 @@
  * so.
  */
 import { MetricsRegistry, type ErrorReason, type GroupId, type NodeId } from '../../src/base/index.js';
-import { createGatewayMetrics, ForwardServer, Gateway } from '../../src/api/index.js';
+import { createGatewayMetrics, ForwardServer, Gateway, SessionGrants } from '../../src/api/index.js';
 import { decodeForwardFrame, type ForwardVisitor } from '../../src/codec/index.js';
 import { Freshness, type CommandSink } from '../../src/group/index.js';
 import type { Host } from '../../src/host/index.js';
@@ -94,6 +94,12 @@ export class FakeReplica {
     sink.onResult(token, new Uint8Array([0xee, Tag.ok, 0xee]), 1, 2);
   }
 
+  /** The oldest got this result. */
+  answer(...result: readonly number[]): void {
+    const { sink, token } = this.next();
+    sink.onResult(token, Uint8Array.from([0xee, ...result, 0xee]), 1, 1 + result.length);
+  }
+
   /** The oldest ended in a failure that is no refusal. */
   fail(reason: ErrorReason): void {
     const { sink, token } = this.next();
@@ -150,6 +156,7 @@ export class GatewayNode {
       firstBatch: 0,
       inflightBytesMax,
       writeRefusal: () => this.refusal,
+      sessions: new SessionGrants(id, world.entropy, () => clock.wallMs()),
     });
     this.server = new ForwardServer({
       host,

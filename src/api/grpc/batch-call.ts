@@ -17,17 +17,11 @@ import { beginMany, encodeKeyCommand, KEY_BYTES_MAX, Op, putKey, skipResult, Tag
 import { slotOfKey } from '../../topology/index.js';
 import type { ResultSink } from '../gateway-port.js';
 import { PendingCounts } from '../pending-counts.js';
+import { encodeBatched } from './batched-operation.js';
 import { deadlineOf, type CallHost } from './call-host.js';
 import { NO_SHARD } from './failures.js';
 import { BATCH_OPERATIONS_MAX, MESSAGE_MARGIN_BYTES } from './limits.js';
-import {
-  encodeOperation,
-  freshnessOf,
-  refusalOfHeader,
-  resultFlags,
-  ResultFlag,
-  type Refusal,
-} from './operation.js';
+import { freshnessOf, refusalOfHeader, resultFlags, ResultFlag, type Refusal } from './operation.js';
 import type { Answer } from './single-call.js';
 
 export type BatchMethod = 'BatchGet' | 'BatchWrite';
@@ -138,13 +132,10 @@ export class BatchCall implements ResultSink {
     if (!this.begin(reader.header, reader.count, callMs)) return;
     while (reader.next()); // a malformed operation is found before the first one is submitted
     reader.reset(bytes);
-    const { scratch, limits, gateway } = this.host;
+    const { scratch, gateway } = this.host;
     while (reader.next()) {
       scratch.reset();
-      const refusal =
-        reader.kind === OperationKind.get
-          ? GET_IN_WRITE
-          : encodeOperation(scratch, reader, bytes, bytes, limits.valueBytesMax);
+      const refusal = reader.kind === OperationKind.get ? GET_IN_WRITE : encodeBatched(this.host, reader);
       const item = newItem(reader.id, reader.kind, resultFlags(reader), refusal);
       this.items.push(item);
       if (refusal !== null) continue;
@@ -160,7 +151,7 @@ export class BatchCall implements ResultSink {
     this.traceParent = header.traceParent;
     this.deadline = deadlineOf(host, header, this.startedMs, callMs);
     this.freshness = freshnessOf(header);
-    const refusal = refusalOfHeader(header);
+    const refusal = refusalOfHeader(header, true);
     if (refusal !== null) this.fail(refusal.reason, refusal.message);
     else if (callMs <= 0) this.fail('DEADLINE_EXCEEDED', 'the call came after its deadline');
     else if (!host.gateway.hasRoom) this.fail('OVERLOADED', 'the node holds too many unanswered commands');

@@ -1,6 +1,7 @@
 /** What calls and streams need of their server: ports, limits, and the buffers that they share. */
 import type { ByteWriter, ErrorReason, MonoMs } from '../../base/index.js';
 import type { RequestHeader } from '../../codec/cache/index.js';
+import type { SessionFieldsSlot } from '../../kv/index.js';
 import type { Clock } from '../../ports/index.js';
 import type { ClusterDirectory, CommandGateway } from '../gateway-port.js';
 import type { FailureTeller } from './failures.js';
@@ -26,6 +27,8 @@ export interface CallHost {
   readonly failures: FailureTeller;
   /** For the command at hand; nobody keeps it. */
   readonly scratch: ByteWriter;
+  /** Of the operation at hand. */
+  readonly sessionFields: SessionFieldsSlot;
   /** Of the result at hand. */
   readonly outcome: OperationOutcome;
   /** One line in the debug log, with what the caller said to trace it by. */

@@ -51,7 +51,7 @@ export interface Refusal {
   readonly message: string;
 }
 
-function invalid(message: string): Refusal {
+export function invalid(message: string): Refusal {
   return { reason: 'INVALID_ARGUMENT', message };
 }
 
@@ -65,15 +65,23 @@ const BAD_EXPIRY = invalid(`an expiry is from 1 to ${EXPIRY_MS_MAX} ms`);
 const TWO_EXPIRIES = invalid('keep_ttl and an expiry exclude each other');
 const NO_EXPIRY = invalid('touch needs an expiry; persist takes the time to live away');
 const BAD_CONDITION = invalid('the condition is none that this server knows');
-const NO_SESSIONS = invalid('sessions are not granted yet');
+const NO_GRANT = invalid('a session comes with the time of its grant and its lifetime, and only with one');
+const NO_SEQUENCE = invalid('a session needs a sequence, and a lowest_unanswered that is not above it');
+const SEQUENCE_IN_HEADER = invalid('here every operation has a sequence of its own, and the header none');
 const BAD_CONSISTENCY = invalid('the consistency is none that this server knows');
 
 /**
- * Why nothing under this header may run; null: it may. What stands in the three fields of a session asks for
- * at-most-once, and a consistency of a later version may be stricter than ours: to ignore either would be a false promise.
+ * Why nothing under this header may run; null: it may. Half of a session's fields ask for at-most-once without getting
+ * it, and a consistency of a later version may be stricter than ours: to ignore either would be a false promise.
+ * `isOfMany`: operations have sequences of their own.
  */
-export function refusalOfHeader(header: RequestHeader): Refusal | null {
-  if (header.session !== 0 || header.sequence !== 0 || header.lowestUnanswered !== 0) return NO_SESSIONS;
+export function refusalOfHeader(header: RequestHeader, isOfMany: boolean): Refusal | null {
+  const { session, sequence, lowestUnanswered, sessionGrantedMs, sessionLifetimeMs } = header;
+  const isInSession = session !== 0;
+  if (isInSession !== (sessionGrantedMs !== 0) || isInSession !== (sessionLifetimeMs !== 0)) return NO_GRANT;
+  if (isOfMany) {
+    if (sequence !== 0 || lowestUnanswered !== 0) return SEQUENCE_IN_HEADER;
+  } else if (isInSession !== (sequence !== 0) || lowestUnanswered > sequence) return NO_SEQUENCE;
   switch (header.consistency) {
     case CacheConsistency.linearizable:
     case CacheConsistency.lease:
@@ -116,34 +124,37 @@ export function encodeOperation(
   keySource: Uint8Array,
   valueSource: Uint8Array,
   valueBytesMax: number,
+  /** Leave room for the session's fields, which the caller puts in. Only of writes. */
+  inSession = false,
 ): Refusal | null {
   const { keyStart, keyEnd } = op;
+  const flags = inSession ? HeaderFlag.session : 0;
   if (keyEnd - keyStart > KEY_BYTES_MAX) return KEY_TOO_LARGE;
   switch (op.kind) {
     case OperationKind.get:
       encodeKeyCommand(w, op.withMeta ? Op.getMeta : Op.get, keySource, keyStart, keyEnd);
       return null;
     case OperationKind.set:
-      return encodeSet(w, op, keySource, valueSource, valueBytesMax);
+      return encodeSet(w, op, keySource, valueSource, valueBytesMax, flags);
     case OperationKind.compareAndSet:
-      return encodeCompareAndSet(w, op, keySource, valueSource, valueBytesMax);
+      return encodeCompareAndSet(w, op, keySource, valueSource, valueBytesMax, flags);
     case OperationKind.compareAndDelete:
-      encodeCad(w, op.expectedVersion, keySource, keyStart, keyEnd);
+      encodeCad(w, op.expectedVersion, keySource, keyStart, keyEnd, flags);
       return null;
     case OperationKind.delete:
-      beginMany(w, Op.del, 1);
+      beginMany(w, Op.del, 1, flags);
       putKey(w, keySource, keyStart, keyEnd);
       return null;
     case OperationKind.increment:
-      encodeIncrBy(w, BigInt(op.delta), keySource, keyStart, keyEnd, HeaderFlag.withVersion);
+      encodeIncrBy(w, BigInt(op.delta), keySource, keyStart, keyEnd, HeaderFlag.withVersion | flags);
       return null;
     case OperationKind.touch:
       if (op.expiryKind === CacheExpiryKind.none) return NO_EXPIRY;
       if (!isExpiry(op)) return BAD_EXPIRY;
-      encodeExpire(w, 0, EXPIRY_KINDS[op.expiryKind], op.expiryMs, keySource, keyStart, keyEnd);
+      encodeExpire(w, 0, EXPIRY_KINDS[op.expiryKind], op.expiryMs, keySource, keyStart, keyEnd, flags);
       return null;
     case OperationKind.persist:
-      encodeKeyCommand(w, Op.persist, keySource, keyStart, keyEnd, HeaderFlag.withVersion);
+      encodeKeyCommand(w, Op.persist, keySource, keyStart, keyEnd, HeaderFlag.withVersion | flags);
       return null;
     case OperationKind.none:
       return NO_KIND;
@@ -173,6 +184,7 @@ function encodeSet(
   keySource: Uint8Array,
   valueSource: Uint8Array,
   valueBytesMax: number,
+  headerFlags: number,
 ): Refusal | null {
   const refusal = refuseWrite(op, valueBytesMax);
   if (refusal !== null) return refusal;
@@ -180,7 +192,7 @@ function encodeSet(
   if (op.condition === CacheSetCondition.ifAbsent) flags |= SetFlag.ifAbsent;
   else if (op.condition === CacheSetCondition.ifPresent) flags |= SetFlag.ifPresent;
   else if (op.condition !== CacheSetCondition.none) return BAD_CONDITION;
-  beginSet(w, flags, EXPIRY_KINDS[op.expiryKind], op.expiryMs, HeaderFlag.withVersion);
+  beginSet(w, flags, EXPIRY_KINDS[op.expiryKind], op.expiryMs, HeaderFlag.withVersion | headerFlags);
   putKey(w, keySource, op.keyStart, op.keyEnd);
   putValue(w, valueSource, op.valueStart, op.valueEnd);
   return null;
@@ -192,11 +204,12 @@ function encodeCompareAndSet(
   keySource: Uint8Array,
   valueSource: Uint8Array,
   valueBytesMax: number,
+  headerFlags: number,
 ): Refusal | null {
   const refusal = refuseWrite(op, valueBytesMax);
   if (refusal !== null) return refusal;
   const flags = op.keepTtl ? SetFlag.keepTtl : 0;
-  beginCas(w, op.expectedVersion, flags, EXPIRY_KINDS[op.expiryKind], op.expiryMs);
+  beginCas(w, op.expectedVersion, flags, EXPIRY_KINDS[op.expiryKind], op.expiryMs, headerFlags);
   putKey(w, keySource, op.keyStart, op.keyEnd);
   putValue(w, valueSource, op.valueStart, op.valueEnd);
   return null;

@@ -31,6 +31,22 @@ export const KV_REFUSALS: Readonly<Record<KvError, Refusal>> = {
   [KvError.invalidExpire]: { reason: 'INVALID_ARGUMENT', message: 'the expiry is out of range' },
   [KvError.notFloat]: { reason: 'NOT_A_NUMBER', message: 'the value is no decimal number' },
   [KvError.infinite]: { reason: 'OVERFLOW', message: 'the sum would not be finite' },
+  [KvError.sessionExpired]: {
+    reason: 'SESSION_EXPIRED',
+    message: 'the session has ended: ask for another one',
+  },
+  [KvError.sessionsFull]: {
+    reason: 'OVERLOADED',
+    message: 'the shard has no room for more of sessions just now',
+  },
+  [KvError.sequenceAnswered]: {
+    reason: 'OUTCOME_UNKNOWN',
+    message: 'the session said before that this write needs no answer any more',
+  },
+  [KvError.replyNotKept]: {
+    reason: 'OUTCOME_UNKNOWN',
+    message: 'the write was applied before, and its answer was too long to be kept',
+  },
 };
 
 export class OperationOutcome {

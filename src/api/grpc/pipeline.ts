@@ -18,6 +18,7 @@ import {
   PipelineResponseWriter,
   type OperationKind,
 } from '../../codec/cache/index.js';
+import type { SessionGrant } from '../../kv/index.js';
 import type { MessageStream, MessageStreamHandler } from '../../ports/index.js';
 import { slotOfKey } from '../../topology/index.js';
 import type { ResultSink } from '../gateway-port.js';
@@ -31,7 +32,8 @@ import {
   RESPONSE_BYTES_FLUSH,
   UNSENT_BYTES_PAUSE,
 } from './limits.js';
-import { encodeOperation, freshnessOf, refusalOfHeader, resultFlags, type Refusal } from './operation.js';
+import { encodeBatched } from './batched-operation.js';
+import { freshnessOf, refusalOfHeader, resultFlags, type Refusal } from './operation.js';
 import { PendingOperations } from './pending-operations.js';
 
 const CALL = 'Pipeline';
@@ -45,6 +47,7 @@ export interface PipelineHost extends CallHost {
   /** Calls `pipeline.turn` once, in the next turn of the event loop. */
   schedule(pipeline: Pipeline): void;
   /** Reading stopped, or stopped again after some operations. */
+  grantSession(): SessionGrant;
   onPaused(pipeline: Pipeline): void;
   onResumed(pipeline: Pipeline): void;
   onClosed(pipeline: Pipeline): void;
@@ -72,6 +75,8 @@ export class Pipeline implements MessageStreamHandler, ResultSink {
   private deadline: MonoMs = 0;
   private refusal: Refusal | null = null;
   private freshness = 0;
+  /** The client asked for a session since the last response. */
+  private owesSession = false;
   private nowMs: MonoMs = 0;
   /** Shards that others lead and that operations were taken for since the last response. */
   private readonly forwarded = new Set<number>();
@@ -163,7 +168,11 @@ export class Pipeline implements MessageStreamHandler, ResultSink {
     this.inMessage = true;
     const { header } = this.reader;
     this.deadline = deadlineOf(this.host, header, this.nowMs, Infinity);
-    this.refusal = refusalOfHeader(header);
+    this.refusal = refusalOfHeader(header, true);
+    if (header.wantSession) {
+      this.owesSession = true;
+      this.host.schedule(this);
+    }
     this.freshness = freshnessOf(header);
     return true;
   }
@@ -187,8 +196,7 @@ export class Pipeline implements MessageStreamHandler, ResultSink {
     const { reader, host } = this;
     const { scratch, gateway } = host;
     scratch.reset();
-    const refusal =
-      this.refusal ?? encodeOperation(scratch, reader, reader.bytes, reader.bytes, host.limits.valueBytesMax);
+    const refusal = this.refusal ?? encodeBatched(host, reader);
     if (refusal !== null) {
       host.outcome.refuse(refusal);
       this.answer(reader.id, reader.kind, NO_SHARD, this.nowMs);
@@ -288,7 +296,12 @@ export class Pipeline implements MessageStreamHandler, ResultSink {
   }
 
   private flush(): void {
-    if (this.responses.count === 0 || this.phase === 'closed' || this.phase === 'ended') return;
+    if (
+      (this.responses.count === 0 && !this.owesSession) ||
+      this.phase === 'closed' ||
+      this.phase === 'ended'
+    )
+      return;
     const { directory } = this.host;
     for (const shard of this.forwarded) {
       const leader = directory.leaderOf(shard);
@@ -297,7 +310,9 @@ export class Pipeline implements MessageStreamHandler, ResultSink {
       }
     }
     this.forwarded.clear();
-    const bytes = this.responses.finish(directory.map().version);
+    const session = this.owesSession ? this.host.grantSession() : null;
+    this.owesSession = false;
+    const bytes = this.responses.finish(directory.map().version, session);
     this.responses.begin();
     this.host.metrics.bytesOut.inc(bytes.length);
     if (!this.stream.write(bytes)) this.streamFull = true;

@@ -4,7 +4,8 @@
  * through ports/cache-calls.ts.
  */
 import { assert, ByteWriter, type ErrorReason, type MetricsRegistry } from '../../base/index.js';
-import { MalformedMessage } from '../../codec/cache/index.js';
+import { MalformedMessage, UNARY_RESPONSES } from '../../codec/cache/index.js';
+import { SessionFieldsSlot, type SessionGrant } from '../../kv/index.js';
 import type {
   CacheHandler,
   CacheUnaryMethod,
@@ -16,6 +17,7 @@ import type {
 } from '../../ports/index.js';
 import type { ClusterDirectory, CommandGateway } from '../gateway-port.js';
 import { BatchCall } from './batch-call.js';
+import type { SessionGrants } from '../session-grants.js';
 import type { GrpcLimits } from './call-host.js';
 import { FailureTeller } from './failures.js';
 import { SCRATCH_BYTES_KEPT_MAX } from './limits.js';
@@ -33,6 +35,7 @@ export interface CacheServerDeps {
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
   readonly limits: GrpcLimits;
+  readonly sessions: SessionGrants;
 }
 
 export interface CacheServer extends CacheHandler {
@@ -57,6 +60,7 @@ class Server implements CacheServer, PipelineHost {
   readonly failures: FailureTeller;
   readonly metrics: GrpcMetrics;
   readonly outcome = new OperationOutcome();
+  readonly sessionFields = new SessionFieldsSlot();
   scratch = new ByteWriter(1024);
 
   private readonly calls = new Set<SingleCall | BatchCall>();
@@ -103,6 +107,10 @@ class Server implements CacheServer, PipelineHost {
     }
     if (method === 'GetShardMap') {
       answer(null, this.maps.current());
+      return ignore;
+    }
+    if (method === 'OpenSession') {
+      answer(null, UNARY_RESPONSES.OpenSession.encode(this.grantSession()));
       return ignore;
     }
     const over = (gone: SingleCall | BatchCall): void => {
@@ -158,6 +166,10 @@ class Server implements CacheServer, PipelineHost {
     if (this.turnScheduled) return;
     this.turnScheduled = true;
     this.deps.timers.soon(this.runTurn);
+  }
+
+  grantSession(): SessionGrant {
+    return this.deps.sessions.grant();
   }
 
   onPaused(pipeline: Pipeline): void {

@@ -12,6 +12,7 @@ import {
   type KeyRequest,
   type RequestHeader,
 } from '../../codec/cache/index.js';
+import { putSessionFields } from '../../kv/index.js';
 import type { CacheFailure, CacheUnaryMethod } from '../../ports/index.js';
 import { slotOfKey } from '../../topology/index.js';
 import type { ResultSink } from '../gateway-port.js';
@@ -31,7 +32,10 @@ import type { OperationOutcome } from './outcome.js';
 export type Answer = (failure: CacheFailure | null, response: Uint8Array | null) => void;
 
 /** Methods that are one operation. */
-export type SingleMethod = Exclude<CacheUnaryMethod, 'BatchGet' | 'BatchWrite' | 'GetShardMap'>;
+export type SingleMethod = Exclude<
+  CacheUnaryMethod,
+  'BatchGet' | 'BatchWrite' | 'GetShardMap' | 'OpenSession'
+>;
 
 interface SingleRequest {
   readonly header: RequestHeader;
@@ -157,14 +161,20 @@ export class SingleCall implements ResultSink {
     this.kind = fields.kind;
     this.flags = resultFlags(fields);
     this.traceParent = header.traceParent;
-    const headerRefusal = refusalOfHeader(header);
+    const headerRefusal = refusalOfHeader(header, false);
     if (headerRefusal !== null) return this.fail(headerRefusal.reason, headerRefusal.message);
     if (callMs <= 0) return this.fail('DEADLINE_EXCEEDED', 'the call came after its deadline');
     if (!host.gateway.hasRoom) return this.fail('OVERLOADED', 'the node holds too many unanswered commands');
     const { scratch } = host;
     scratch.reset();
-    const refusal = encodeOperation(scratch, fields, key, value, host.limits.valueBytesMax);
+    const inSession = header.session !== 0 && fields.kind !== OperationKind.get;
+    const refusal = encodeOperation(scratch, fields, key, value, host.limits.valueBytesMax, inSession);
     if (refusal !== null) return this.fail(refusal.reason, refusal.message);
+    if (inSession) {
+      const { session, sequence, lowestUnanswered } = header;
+      const [grantedMs, lifetimeMs] = [header.sessionGrantedMs, header.sessionLifetimeMs];
+      putSessionFields(scratch, 0, { session, grantedMs, lifetimeMs, sequence, lowestUnanswered });
+    }
     const slot = slotOfKey(key);
     this.shard = host.gateway.shardOf(slot);
     const deadline = deadlineOf(host, header, this.startedMs, callMs);

@@ -46,6 +46,10 @@ const KV_ERROR_TEXTS: Readonly<Record<Exclude<KvError, typeof KvError.invalidExp
   [KvError.malformed]: 'ERR malformed command',
   [KvError.notFloat]: 'ERR value is not a valid float',
   [KvError.infinite]: 'ERR increment would produce NaN or Infinity',
+  [KvError.sessionExpired]: FAILURE_TEXTS.SESSION_EXPIRED,
+  [KvError.sessionsFull]: FAILURE_TEXTS.OVERLOADED,
+  [KvError.sequenceAnswered]: FAILURE_TEXTS.OUTCOME_UNKNOWN,
+  [KvError.replyNotKept]: 'OUTCOMEUNKNOWN the command was applied, its reply was lost',
   [KvError.tooLarge]: 'ERR the value or the reply is larger than this server allows',
 };
 

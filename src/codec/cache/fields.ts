@@ -15,6 +15,9 @@ export const REQUEST_FIELD_MAX = 2;
 /** `Operation`; its alternatives are `OperationKind`'s numbers. */
 export const OPERATION_ID = varint(1);
 export const OPERATION_KEY = bytes(2);
+export const OPERATION_SEQUENCE = varint(11);
+export const OPERATION_LOWEST_UNANSWERED = varint(12);
+export const OPERATION_FIELD_MAX = 12;
 
 export const GET_WITH_META = varint(1);
 
@@ -38,7 +41,8 @@ export const TOUCH_EXPIRY = bytes(1);
 export const RESPONSE_RESULT = bytes(1);
 export const RESPONSE_HINT = bytes(2);
 export const RESPONSE_MAP_VERSION = varint(3);
-export const RESPONSE_FIELD_MAX = 3;
+export const RESPONSE_SESSION = bytes(4);
+export const RESPONSE_FIELD_MAX = 4;
 
 /** `OperationResult`. */
 export const RESULT_ID = varint(1);

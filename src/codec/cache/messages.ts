@@ -40,6 +40,17 @@ export interface RequestHeader {
   readonly traceParent: string;
   /** How old a `stale` read may be; 0: the server's default. */
   readonly maxStalenessMs: number;
+  readonly sessionGrantedMs: number;
+  readonly sessionLifetimeMs: number;
+  /** The next response of the stream is to bring a session. */
+  readonly wantSession: boolean;
+}
+
+/** `Session` of the proto. */
+export interface SessionMessage {
+  readonly session: number;
+  readonly grantedMs: number;
+  readonly lifetimeMs: number;
 }
 
 export interface KeyRequest {
@@ -78,6 +89,9 @@ export interface BatchGetRequest {
   readonly withMeta: boolean;
 }
 export interface GetShardMapRequest {
+  readonly header: RequestHeader;
+}
+export interface OpenSessionRequest {
   readonly header: RequestHeader;
 }
 
@@ -156,6 +170,15 @@ export const REQUEST_HEADER = new MessageDescription<RequestHeader>({
   mapVersion: [6, UINT64],
   traceParent: [7, STRING],
   maxStalenessMs: [8, UINT32],
+  sessionGrantedMs: [9, UINT64],
+  sessionLifetimeMs: [10, UINT32],
+  wantSession: [11, BOOL],
+});
+
+export const SESSION_MESSAGE = new MessageDescription<SessionMessage>({
+  session: [1, UINT64],
+  grantedMs: [2, UINT64],
+  lifetimeMs: [3, UINT32],
 });
 
 /** A header that says nothing. */
@@ -265,6 +288,7 @@ export const UNARY_REQUESTS = {
     }),
   ),
   GetShardMap: codec(new MessageDescription<GetShardMapRequest>({ header: HEADER })),
+  OpenSession: codec(new MessageDescription<OpenSessionRequest>({ header: HEADER })),
 } as const;
 
 /** Responses of the unary methods by name; of BatchGet and BatchWrite see `PipelineResponseWriter`. */
@@ -285,6 +309,7 @@ export const UNARY_RESPONSES = {
   Touch: codec(FOUND_RESPONSE),
   Persist: codec(new MessageDescription<PersistResponse>({ found: [1, BOOL], applied: [2, BOOL] })),
   GetShardMap: codec(MAP_MESSAGE),
+  OpenSession: codec(SESSION_MESSAGE),
 } as const;
 
 export function encodeMapMessage(map: Readonly<Partial<MapMessage>>): Uint8Array {

@@ -16,8 +16,11 @@ import {
   CAS_VALUE,
   GET_WITH_META,
   INCREMENT_DELTA,
+  OPERATION_FIELD_MAX,
   OPERATION_ID,
   OPERATION_KEY,
+  OPERATION_LOWEST_UNANSWERED,
+  OPERATION_SEQUENCE,
   REQUEST_FIELD_MAX,
   REQUEST_HEADER_TAG,
   REQUEST_OPERATION,
@@ -56,6 +59,8 @@ export class PipelineRequestReader implements ExpirySlots {
   expectedVersion = 0;
   /** A number where that is exact, else a bigint. */
   delta: number | bigint = 0;
+  sequence = 0;
+  lowestUnanswered = 0;
 
   private readonly r = new WireReader();
 
@@ -98,6 +103,8 @@ export class PipelineRequestReader implements ExpirySlots {
     this.id = 0;
     this.keyStart = 0;
     this.keyEnd = 0;
+    this.sequence = 0;
+    this.lowestUnanswered = 0;
     this.clearKind(OperationKind.none);
     const outerEnd = r.enter();
     while (!r.atEnd) {
@@ -107,10 +114,12 @@ export class PipelineRequestReader implements ExpirySlots {
         const count = r.byteCount();
         this.keyStart = r.position;
         this.keyEnd = r.position += count;
-      } else {
+      } else if (tag === OPERATION_SEQUENCE) this.sequence = r.uint64();
+      else if (tag === OPERATION_LOWEST_UNANSWERED) this.lowestUnanswered = r.uint64();
+      else {
         const field = tag >>> 3;
         if (field < OperationKind.get || field > OperationKind.persist || (tag & 7) !== WireType.bytes) {
-          r.skipUnknown(tag, OperationKind.persist);
+          r.skipUnknown(tag, OPERATION_FIELD_MAX);
         } else this.readKind(r, field as OperationKind);
       }
     }

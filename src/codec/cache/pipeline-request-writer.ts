@@ -15,6 +15,8 @@ import {
   INCREMENT_DELTA,
   OPERATION_ID,
   OPERATION_KEY,
+  OPERATION_LOWEST_UNANSWERED,
+  OPERATION_SEQUENCE,
   REQUEST_HEADER_TAG,
   REQUEST_OPERATION,
   SET_CONDITION,
@@ -46,6 +48,8 @@ export class PipelineRequestWriter {
   private operations = 0;
   /** Where the operation that is being written must end. */
   private operationEnd = 0;
+  private sequence = 0;
+  private lowestUnanswered = 0;
 
   /** Operations since `begin`. */
   get count(): number {
@@ -62,11 +66,19 @@ export class PipelineRequestWriter {
     const w = this.w;
     w.reset();
     this.operations = 0;
+    this.sequence = 0;
+    this.lowestUnanswered = 0;
     w.u8(REQUEST_HEADER_TAG);
     const bodyAt = w.openNested();
     REQUEST_HEADER.writeFields(w, header);
     if (w.length === bodyAt) w.reset();
     else w.closeNested(bodyAt);
+  }
+
+  /** For the next operation, and only that: its place in the header's session. */
+  inSession(sequence: number, lowestUnanswered: number): void {
+    this.sequence = sequence;
+    this.lowestUnanswered = lowestUnanswered;
   }
 
   get(id: number, key: Uint8Array, withMeta: boolean): void {
@@ -163,7 +175,13 @@ export class PipelineRequestWriter {
   private open(id: number, key: Uint8Array, kind: OperationKind, kindBytes: number): number {
     const w = this.w;
     const bytes =
-      integerFieldBytes(id) + bytesFieldBytes(key.length) + 1 + varintBytes(kindBytes) + kindBytes;
+      integerFieldBytes(id) +
+      bytesFieldBytes(key.length) +
+      1 +
+      varintBytes(kindBytes) +
+      kindBytes +
+      integerFieldBytes(this.sequence) +
+      integerFieldBytes(this.lowestUnanswered);
     w.reserve(1 + varintBytes(bytes) + bytes);
     const target = w.buffer;
     let at = w.length;
@@ -176,7 +194,11 @@ export class PipelineRequestWriter {
     return putVarint(target, at, kindBytes);
   }
 
-  private close(at: number): void {
+  private close(kindEnd: number): void {
+    let at = putIntegerField(this.w.buffer, kindEnd, OPERATION_SEQUENCE, this.sequence);
+    at = putIntegerField(this.w.buffer, at, OPERATION_LOWEST_UNANSWERED, this.lowestUnanswered);
+    this.sequence = 0;
+    this.lowestUnanswered = 0;
     if (at !== this.operationEnd) assert(false, `operation ends at ${at}, not ${this.operationEnd}`);
     this.w.length = at;
     this.operations++;

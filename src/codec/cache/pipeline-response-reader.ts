@@ -15,6 +15,7 @@ import {
   RESPONSE_HINT,
   RESPONSE_MAP_VERSION,
   RESPONSE_RESULT,
+  RESPONSE_SESSION,
   RESULT_APPLIED,
   RESULT_ERROR,
   RESULT_FIELD_MAX,
@@ -25,7 +26,7 @@ import {
   RESULT_VALUE,
   RESULT_VERSION,
 } from './fields.js';
-import { ERROR_MESSAGE, type ErrorMessage } from './messages.js';
+import { ERROR_MESSAGE, SESSION_MESSAGE, type ErrorMessage, type SessionMessage } from './messages.js';
 import { WireReader } from './wire-reader.js';
 
 export class PipelineResponseReader {
@@ -35,6 +36,9 @@ export class PipelineResponseReader {
   mapVersion = 0;
   resultCount = 0;
   hintCount = 0;
+  /** What was granted is in `session`, an object that is reused. */
+  hasSession = false;
+  readonly session: SessionMessage = SESSION_MESSAGE.create();
 
   // The result read last. With an error nothing else but the id counts.
   id = 0;
@@ -66,6 +70,7 @@ export class PipelineResponseReader {
     this.mapVersion = 0;
     this.resultCount = 0;
     this.hintCount = 0;
+    this.hasSession = false;
     while (!r.atEnd) {
       const tag = r.tag();
       if (tag === RESPONSE_RESULT) {
@@ -75,6 +80,7 @@ export class PipelineResponseReader {
         this.hintCount++;
         r.skip(tag);
       } else if (tag === RESPONSE_MAP_VERSION) this.mapVersion = r.uint64();
+      else if (tag === RESPONSE_SESSION) this.readSession(r);
       else r.skipUnknown(tag, RESPONSE_FIELD_MAX);
     }
     r.reset(message);
@@ -118,6 +124,14 @@ export class PipelineResponseReader {
     }
     r.leave(outerEnd);
     return true;
+  }
+
+  private readSession(r: WireReader): void {
+    if (!this.hasSession) SESSION_MESSAGE.clear(this.session);
+    const outerEnd = r.enter();
+    SESSION_MESSAGE.readInto(this.session, r);
+    r.leave(outerEnd);
+    this.hasSession = true;
   }
 
   private readResultField(r: WireReader, tag: number): void {

@@ -10,6 +10,7 @@ import {
   RESPONSE_HINT,
   RESPONSE_MAP_VERSION,
   RESPONSE_RESULT,
+  RESPONSE_SESSION,
   RESULT_APPLIED,
   RESULT_ERROR,
   RESULT_FOUND,
@@ -19,7 +20,7 @@ import {
   RESULT_VALUE,
   RESULT_VERSION,
 } from './fields.js';
-import { ERROR_MESSAGE, type ErrorMessage } from './messages.js';
+import { ERROR_MESSAGE, SESSION_MESSAGE, type ErrorMessage, type SessionMessage } from './messages.js';
 import {
   bytesFieldBytes,
   flagFieldBytes,
@@ -147,11 +148,17 @@ export class PipelineResponseWriter {
     w.length = putIntegerField(target, at, HINT_TERM, term);
   }
 
-  /** The message, as bytes that nobody else has. `mapVersion` 0: none. The writer waits for the next `begin`. */
-  finish(mapVersion: number): Uint8Array {
+  /** The message, as bytes that nobody else has. `mapVersion` 0: none; `session`: one that was granted. The writer waits for the next `begin`. */
+  finish(mapVersion: number, session: SessionMessage | null = null): Uint8Array {
     const w = this.w;
     w.reserve(integerFieldBytes(mapVersion));
     w.length = putIntegerField(w.buffer, w.length, RESPONSE_MAP_VERSION, mapVersion);
+    if (session !== null) {
+      w.u8(RESPONSE_SESSION);
+      const bodyAt = w.openNested();
+      SESSION_MESSAGE.writeFields(w, session);
+      w.closeNested(bodyAt);
+    }
     this.results = 0;
     return w.handOver();
   }

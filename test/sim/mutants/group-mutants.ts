@@ -42,7 +42,7 @@ export const GROUP_MUTANTS: readonly Mutant[] = [
     name: 'read-overtaken-by-write',
     rule: 'a write is not applied before reads that were asked earlier on its connection',
     arena: EXPIRY,
-    file: 'src/group/replica.ts',
+    file: 'src/group/read-runner.ts',
     find: '    if (barrier === 0) return false;\n    return this.reads.pendingUpTo(barrier)',
     replace: '    if (barrier >= 0) return false;\n    return this.reads.pendingUpTo(barrier)',
   },

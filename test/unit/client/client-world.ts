@@ -1,5 +1,5 @@
 /**
- * A client over a made-up cluster, in virtual time: nodes that answer from one table, or refuse, hold their answers,
+ * A client, without sessions unless a test says so, over a made-up cluster, in virtual time: nodes that answer from one table, or refuse, hold their answers,
  * fall silent or break their streams when a test says so. Every message takes one millisecond each way.
  */
 import { encodeUtf8, ERROR_REASONS } from '../../../src/base/index.js';
@@ -34,6 +34,9 @@ export interface SeenOperation {
   readonly deadlineMs: number;
   readonly consistency: number;
   readonly maxStalenessMs: number;
+  /** SESSION/SEQUENCE, or empty. */
+  readonly session: string;
+  readonly lowestUnanswered: number;
 }
 
 export interface Refusal {
@@ -116,11 +119,15 @@ export class FakeNode {
         deadlineMs: reader.header.deadlineMs,
         consistency: reader.header.consistency,
         maxStalenessMs: reader.header.maxStalenessMs,
+        session: reader.sequence === 0 ? '' : `${reader.header.session}/${reader.sequence}`,
+        lowestUnanswered: reader.lowestUnanswered,
       });
     }
     this.seen.push(...operations);
     if (this.isSilent) return;
-    const answer = (): void => this.answer(stream, operations);
+    const grants = reader.header.wantSession && this.cluster.grants;
+    if (reader.header.wantSession && reader.count === 0) this.messages--;
+    const answer = (): void => this.answer(stream, operations, grants);
     if (this.holds) this.held.push(answer);
     else answer();
   }
@@ -148,12 +155,12 @@ export class FakeNode {
     for (const stream of this.streams) stream.tell((handler) => handler.onDrain());
   }
 
-  private answer(stream: FakeStream, operations: readonly SeenOperation[]): void {
+  private answer(stream: FakeStream, operations: readonly SeenOperation[], grants: boolean): void {
     const writer = new PipelineResponseWriter();
     writer.begin();
     for (const operation of operations) {
       const refusal = this.refuse(operation);
-      if (refusal === null) this.cluster.apply(writer, operation);
+      if (refusal === null) this.cluster.applyOnce(writer, operation);
       else {
         const { number } = ERROR_REASONS[refusal.reason];
         const { leaderNode = 0, retryAfterMs = 0 } = refusal;
@@ -161,7 +168,7 @@ export class FakeNode {
       }
     }
     for (const { shard, node, term } of this.hints) writer.hint(shard, node, term);
-    const bytes = writer.finish(this.mapVersion);
+    const bytes = writer.finish(this.mapVersion, grants ? this.cluster.grant() : null);
     stream.tell((handler) => handler.onMessage(bytes));
   }
 }
@@ -173,6 +180,12 @@ export class FakeCluster {
   readonly applied: SeenOperation[] = [];
   map: MapMessage;
   private version = 0;
+  /** Whether sessions are granted. */
+  grants = true;
+  lifetimeMs = 600_000;
+  granted = 0;
+  /** By session and sequence: what was answered, as a way to say it again. */
+  private readonly answered = new Map<string, (writer: PipelineResponseWriter, id: number) => void>();
 
   constructor(
     readonly world: LoopWorld,
@@ -218,7 +231,26 @@ export class FakeCluster {
     watcher.tell((handler) => handler.onMessage(encodeMapMessage(map)));
   }
 
-  apply(writer: PipelineResponseWriter, operation: SeenOperation): void {
+  grant(): { session: number; grantedMs: number; lifetimeMs: number } {
+    return { session: ++this.granted, grantedMs: 1, lifetimeMs: this.lifetimeMs };
+  }
+
+  /** As a shard does: what comes again in its session gets its answer again. */
+  applyOnce(writer: PipelineResponseWriter, operation: SeenOperation): void {
+    const known = this.answered.get(operation.session);
+    if (known !== undefined) return known(writer, operation.id);
+    const { result } = writer;
+    if (operation.session !== '') {
+      writer.result = (_id, ...rest): void => {
+        this.answered.set(operation.session, (later, id) => later.result(id, ...rest));
+        result.call(writer, operation.id, ...rest);
+      };
+    }
+    this.apply(writer, operation);
+    writer.result = result;
+  }
+
+  private apply(writer: PipelineResponseWriter, operation: SeenOperation): void {
     const { id, key, kind, value } = operation;
     const present = this.store.get(key);
     const put = (next: string): number => {
@@ -355,7 +387,7 @@ export class ClientWorld {
     return new Outcome(
       connectWith(
         { clock, timers, entropy, transport: this.cluster.transport },
-        { endpoints: this.cluster.nodes.map(({ address }) => address), ...options },
+        { endpoints: this.cluster.nodes.map(({ address }) => address), sessions: false, ...options },
       ),
     );
   }

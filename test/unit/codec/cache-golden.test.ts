@@ -37,6 +37,9 @@ const HEADER: RequestHeader = {
   mapVersion: 12,
   traceParent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
   maxStalenessMs: 0,
+  sessionGrantedMs: 0,
+  sessionLifetimeMs: 0,
+  wantSession: false,
 };
 const KEY = Uint8Array.of(107, 101, 121);
 const VALUE = new Uint8Array(150).fill(7);

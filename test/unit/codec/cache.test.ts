@@ -220,7 +220,7 @@ describe('what proto3 says of unusual messages', () => {
 
   it('an operation without a kind, or with one of a later version, has none', () => {
     expect(first(operation()).kind).toBe(OperationKind.none);
-    expect(first(operation(field(11, 8, 1))).kind).toBe(OperationKind.none);
+    expect(first(operation(field(13, 8, 1))).kind).toBe(OperationKind.none);
   });
 
   it('values of enums that are not known pass through', () => {
@@ -261,7 +261,7 @@ describe('the numbers with names', () => {
     const { none: _, ...kinds } = OperationKind;
     const fields = Object.fromEntries(
       (described('Operation').field ?? [])
-        .slice(2)
+        .filter(({ number }) => number >= 3 && number <= 10)
         .map((each) => [words(each.name).toUpperCase(), each.number]),
     );
     expect(named(kinds, '')).toEqual(fields);

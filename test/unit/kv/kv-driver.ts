@@ -9,6 +9,7 @@ import {
   finishEntry,
 } from '../../../src/base/index.js';
 import {
+  appendWithSession,
   beginAppend,
   beginCas,
   beginMany,
@@ -35,6 +36,7 @@ import {
   Tag,
   type Kv,
   type KvOptions,
+  type SessionFields,
 } from '../../../src/kv/index.js';
 
 export type Bytes = string | Uint8Array;
@@ -162,6 +164,17 @@ export const cmd = {
     key: Bytes,
     { px, pxAt, persist = false }: { px?: number; pxAt?: number; persist?: boolean } = {},
   ) => encode((w) => encodeGetEx(w, ...expiry(px, pxAt), persist, toBytes(key))),
+  /** The same command in a session: one that was granted at 1,000,000 for 10 minutes, unless told otherwise. */
+  inSession: (command: Uint8Array, fields: Partial<SessionFields> & { readonly sequence: number }) =>
+    encode((w) =>
+      appendWithSession(w, command, 0, command.length, {
+        session: 77,
+        grantedMs: 1_000_000,
+        lifetimeMs: 600_000,
+        lowestUnanswered: 1,
+        ...fields,
+      }),
+    ),
   /** The same command, its result wrapped with the key's version. */
   versioned: (command: Uint8Array) => {
     const wrapped = command.slice();

@@ -1,4 +1,5 @@
 /** The cache server in a world of the test's making: real state machines behind it, streams that remember, turns by hand. */
+import { SessionGrants } from '../../../../src/api/index.js';
 import { createCacheServer, type CacheServer, type GrpcLimits } from '../../../../src/api/grpc/index.js';
 import { type Counter, MetricsRegistry, reasonFromNumber } from '../../../../src/base/index.js';
 import {
@@ -10,6 +11,7 @@ import {
 import type {
   CacheFailure,
   CacheUnaryMethod,
+  Entropy,
   Logger,
   MessageStream,
   MessageStreamHandler,
@@ -24,6 +26,9 @@ export const LIMITS: GrpcLimits = {
   requestTimeoutMs: 5_000,
   grpcMessageBytesMax: 16 * 1024 * 1024,
 };
+
+/** Draws 1, always. */
+const ONES: Entropy = { u32: () => 1, below: () => 1, bytes: (count) => new Uint8Array(count).fill(1) };
 
 const MARK_BYTES = 64 * 1024;
 
@@ -131,6 +136,7 @@ export class CacheWorld {
       logger: { ...SILENT, debug: (event, fields) => void this.log.push({ event, ...fields }) },
       metrics: this.metrics,
       limits: { ...LIMITS, ...limits },
+      sessions: new SessionGrants(1, ONES, () => gateway.nowMs),
     });
   }
 

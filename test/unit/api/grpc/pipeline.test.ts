@@ -134,9 +134,13 @@ describe('a pipeline', () => {
   });
 
   it.each([
-    [{ session: 4 }, 'sessions are not granted yet'],
-    [{ sequence: 1 }, 'sessions are not granted yet'],
-    [{ lowestUnanswered: 1 }, 'sessions are not granted yet'],
+    [{ session: 4 }, 'a session comes with the time of its grant and its lifetime, and only with one'],
+    [
+      { sessionGrantedMs: 4 },
+      'a session comes with the time of its grant and its lifetime, and only with one',
+    ],
+    [{ sequence: 1 }, 'here every operation has a sequence of its own, and the header none'],
+    [{ lowestUnanswered: 1 }, 'here every operation has a sequence of its own, and the header none'],
     [{ consistency: 9 }, 'the consistency is none that this server knows'],
   ] as const)(
     'refuses each operation of a message with %j in its header, and no other',

@@ -175,16 +175,40 @@ describe('single calls', () => {
     expect(set(world, 'k'.repeat(65_535), 'v'.repeat(10))).toMatchObject({ applied: true });
   });
 
-  it.each<Partial<RequestHeader>>([{ session: 1 }, { sequence: 1 }, { lowestUnanswered: 1 }])(
-    'refuse %j, which asks for a session, instead of ignoring it',
-    (header) => {
-      const world = new CacheWorld();
-      const request = UNARY_REQUESTS.Set.encode({ header: header as RequestHeader, key: utf8('k') });
-      const { failure } = world.call('Set', request);
-      expect(failure).toMatchObject({ code: 'INVALID_ARGUMENT', message: 'sessions are not granted yet' });
-      expect(world.gateway.submitted).toBe(0);
-    },
-  );
+  it('apply a write once in a session, however often it comes', () => {
+    const world = new CacheWorld();
+    const grant = UNARY_RESPONSES.OpenSession.decode(world.call('OpenSession', new Uint8Array(0)).response);
+    expect(grant).toEqual({ session: 2 ** 37 + 2 ** 32 + 1, grantedMs: world.gateway.nowMs, lifetimeMs: 600_000 });
+    const header = {
+      session: grant.session,
+      sessionGrantedMs: grant.grantedMs,
+      sessionLifetimeMs: grant.lifetimeMs,
+      sequence: 1,
+    } as RequestHeader;
+    const request = UNARY_REQUESTS.Increment.encode({ header, key: utf8('n'), delta: 5 });
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const { response } = world.call('Increment', request);
+      expect(UNARY_RESPONSES.Increment.decode(response)).toEqual({ number: 5, version: 1 });
+    }
+    const get = world.call('Get', UNARY_REQUESTS.Get.encode({ header, key: utf8('n') }));
+    expect(UNARY_RESPONSES.Get.decode(get.response).value).toEqual(utf8('5'));
+  });
+
+  it.each<Partial<RequestHeader>>([
+    { session: 1 },
+    { sequence: 1 },
+    { lowestUnanswered: 1 },
+    { sessionGrantedMs: 1 },
+    { session: 1, sessionGrantedMs: 1, sessionLifetimeMs: 1 },
+    { session: 1, sessionGrantedMs: 1, sessionLifetimeMs: 1, sequence: 1, lowestUnanswered: 2 },
+  ])('refuse %j, which is half of what a session needs, instead of ignoring it', (header) => {
+    const world = new CacheWorld();
+    const request = UNARY_REQUESTS.Set.encode({ header: header as RequestHeader, key: utf8('k') });
+    const { failure } = world.call('Set', request);
+    expect(failure?.code).toBe('INVALID_ARGUMENT');
+    expect(failure?.message).toMatch(/^a session (comes|needs)/);
+    expect(world.gateway.submitted).toBe(0);
+  });
 
   it('hand the gateway what the header says of freshness, with a bound of its own for stale reads', () => {
     const world = new CacheWorld();
