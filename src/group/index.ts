@@ -6,6 +6,6 @@ export { Replica, type ReplicaOptions } from './replica.js';
 export type { ReplicaHost } from './replica-host.js';
 export { Freshness, isForAnyReplica, staleBoundOf, staleReadOf } from './freshness.js';
 export type { CommandSink } from './sink.js';
-export { SnapshotReceiver, type SnapshotOffer } from './snapshot-receiver.js';
+export { SnapshotReceiver, snapshotMessage, type SnapshotOffer } from './snapshot-receiver.js';
 export type { StreamStatus } from './snapshot-streams.js';
 export { SnapshotTraffic } from './snapshot-traffic.js';

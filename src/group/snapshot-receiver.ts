@@ -8,6 +8,7 @@
 import { ByteWriter, copyBytes, type MonoMs, type NodeId } from '../base/index.js';
 import { encodeBulkFrame, type BulkFrame } from '../codec/index.js';
 import type { Logger } from '../ports/index.js';
+import type { Message } from '../raft/index.js';
 import type { CheckpointReceiver } from '../storage/index.js';
 import type { Replica } from './replica.js';
 import type { ReplicaHost } from './replica-host.js';
@@ -16,6 +17,13 @@ import type { ReplicaHost } from './replica-host.js';
 const SILENCE_MS = 15_000;
 
 export type SnapshotOffer = Extract<BulkFrame, { kind: 'offer' }>;
+
+/** What the core hears of a snapshot that is there: received and verified, or held already in another way. */
+export function snapshotMessage({ from, to, term, snapshot }: SnapshotOffer): Message {
+  // Whoever streams is at least where its checkpoint was.
+  const configurationVersion = snapshot.configuration.version;
+  return { type: 'snapshot', from, to, term, configurationVersion, snapshot };
+}
 
 export class SnapshotReceiver {
   private file: CheckpointReceiver | null = null;
@@ -150,18 +158,9 @@ export class SnapshotReceiver {
         this.refuse(`the file is not whole: ${String(error)}`);
         return;
       }
-      const { offer, replica } = this;
-      replica.policy.onReceived(meta, pointer);
+      this.replica.policy.onReceived(meta, pointer);
       this.end(true, '');
-      replica.step({
-        type: 'snapshot',
-        from: offer.from,
-        to: offer.to,
-        term: offer.term,
-        // Whoever streams is at least where its checkpoint was.
-        configurationVersion: meta.configuration.version,
-        snapshot: { index: meta.index, term: meta.term, configuration: meta.configuration },
-      });
+      this.replica.step(snapshotMessage(this.offer));
     });
   }
 

@@ -1,7 +1,13 @@
 /** Frames of the bulk channel: finds the sender or receiver that a snapshot's frame belongs to. */
 import { ByteWriter, type GroupId, type LogIndex, type MonoMs, type NodeId } from '../base/index.js';
 import { decodeBulkFrame, encodeBulkFrame } from '../codec/index.js';
-import { SnapshotReceiver, type Replica, type ReplicaHost, type SnapshotOffer } from '../group/index.js';
+import {
+  SnapshotReceiver,
+  snapshotMessage,
+  type Replica,
+  type ReplicaHost,
+  type SnapshotOffer,
+} from '../group/index.js';
 import type { Logger } from '../ports/index.js';
 
 /** Snapshots received at once: bounds memory and disk traffic. */
@@ -90,13 +96,13 @@ export class BulkTransfers {
       this.refuse(from, offer.transfer, `no replica ${offer.to} of group ${offer.group} here`);
       return;
     }
-    if (offer.term < replica.raft.term || offer.snapshot.index <= replica.appliedIndex) {
-      // Stale, or already known: the follower's answer to the next append tells the leader where it stands.
-      this.refuse(
-        from,
-        offer.transfer,
-        `not needed: at index ${replica.appliedIndex}, term ${replica.raft.term}`,
-      );
+    const { appliedIndex } = replica;
+    const { term } = replica.raft;
+    if (offer.term < term || offer.snapshot.index <= appliedIndex) {
+      this.refuse(from, offer.transfer, `not needed: at index ${appliedIndex}, term ${term}`);
+      // A leader whose log no longer reaches back to where it could ask offers this for ever, until it hears what the
+      // follower has.
+      if (offer.term >= term) replica.step(snapshotMessage(offer));
       return;
     }
     if (!this.hasRoomFor(offer.bytes)) {

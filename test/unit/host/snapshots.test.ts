@@ -227,6 +227,27 @@ test('E58 a checkpoint that the receiver finds damaged is not sent again: anothe
   scene.expectSound();
 });
 
+test('E59 a snapshot was installed, and all that said so is lost: the leader that offers it again is told, and goes on', () => {
+  const scene = new Scene({ bytes: 1 << 30, entries: 20 });
+  // Less than a window: the whole file comes without an acknowledgement.
+  scene.fill(80, 20);
+  const { hosts, away, leader } = scene;
+  hosts.peers.healAll();
+  hosts.world.until(() => scene.bulkBytes() > 0, 'the stream begins');
+  // What it says from now on doesn't arrive.
+  hosts.peers.latencyMs = (from) => (from === away.id ? 1000 : 1);
+  hosts.world.until(() => away.replica(1).snapshotsInstalled > 0, 'a snapshot is installed');
+  hosts.peers.isolate(away.id);
+  hosts.peers.latencyMs = () => 1;
+  hosts.world.run(10);
+  const { followers, firstIndex } = leader.replica(1).raft.status();
+  expect(followers.find(({ id }) => id === away.id)?.match).toBeLessThan(firstIndex - 1);
+  hosts.peers.healAll();
+  hosts.world.until(() => hosts.agree(1), 'all agree', 5000);
+  expect(away.replica(1).snapshotsInstalled).toBe(1);
+  scene.expectSound();
+});
+
 test('a leader that is deposed in the middle of a stream holds no log for it any more', () => {
   const scene = new Scene({ bytes: 1 << 30, entries: 8 }, 100_000);
   scene.fill(80, 60);
