@@ -28,6 +28,8 @@ export interface Machine extends StateMachine {
   rehash?(): StateRehash;
   /** Gives memory back while nothing else is to do: a step of at most `itemsMax` items. Changes nothing that is seen. */
   maintain?(itemsMax: number): boolean;
+  /** The replica is gone: what it held goes back to the process, in steps. Nothing is asked of it any more. */
+  close?(): void;
   /** Writes one command that drops up to `countMax` items expired at `nowMs`; returns how many it names. */
   encodeReap(nowMs: number, countMax: number, out: ByteWriter): number;
   /** Absent where nothing is kept that could be evicted. */

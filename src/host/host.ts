@@ -199,6 +199,7 @@ export class Host implements ReplicaHost {
     const replica = this.replicas.get(group);
     if (replica === undefined) return;
     replica.stop();
+    replica.machine.close?.();
     this.replicas.delete(group);
     this.quiescence.onRole(group, false, this.clock.monoMs());
     this.bulk.onReplicaRemoved(group);

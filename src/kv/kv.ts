@@ -104,6 +104,8 @@ export interface Kv extends StateMachine {
   rehash(): StateRehash;
   /** Moves at most `itemsMax` items of the table together, to give memory back; false when nothing was to do. */
   maintain(itemsMax: number): boolean;
+  /** Empties the table: its memory is the process's, and would not come back by itself. */
+  close(): void;
 }
 
 export function createKv(options: KvOptions): Kv {
@@ -272,6 +274,11 @@ class ShardKv implements Kv {
     return this.state.table.maintain(itemsMax);
   }
 
+  close(): void {
+    this.state.found.forget();
+    this.state.table.clear();
+  }
+
   timestampMs(): number {
     return this.state.timestampMs;
   }
@@ -317,6 +324,7 @@ class ShardKv implements Kv {
 
   loader(): SnapshotLoader {
     return new KvSnapshotLoader((state) => {
+      this.close(); // what stood here before
       this.state = state;
       this.run.state = state;
       this.setEviction(this.policy, this.evictionSeed);

@@ -77,6 +77,15 @@ export class KvSnapshotLoader implements SnapshotLoader {
   constructor(private readonly install: (state: ShardState) => void) {}
 
   push(chunk: Uint8Array): void {
+    try {
+      this.read(chunk);
+    } catch (error) {
+      this.state?.table.clear(); // what was built so far holds memory of the process
+      throw error;
+    }
+  }
+
+  private read(chunk: Uint8Array): void {
     const reader = this.reader.reset(chunk);
     const kind = reader.u8();
     if (this.state === null) {
@@ -93,8 +102,20 @@ export class KvSnapshotLoader implements SnapshotLoader {
   }
 
   finish(): void {
-    const { state, expected } = this;
+    const { state } = this;
     if (state === null) throw new RangeError('snapshot: empty');
+    try {
+      this.check(state);
+    } catch (error) {
+      state.table.clear();
+      throw error;
+    }
+    this.state = null;
+    this.install(state);
+  }
+
+  private check(state: ShardState): void {
+    const { expected } = this;
     const { itemCount, sumA, sumB } = state.table;
     refuseIf(itemCount !== expected.itemCount, `${itemCount} items instead of ${expected.itemCount}`);
     refuseIf(sumA !== expected.sumA || sumB !== expected.sumB, 'its items are not those that were written');
@@ -105,8 +126,6 @@ export class KvSnapshotLoader implements SnapshotLoader {
         sessions.sumB >>> 0 !== expected.sessionsB,
       'its sessions are not those that were written',
     );
-    this.state = null;
-    this.install(state);
   }
 
   private readHeader(reader: ByteReader): void {

@@ -9,13 +9,17 @@ import type { CreateSimNode } from './world/cluster.js';
 export function nodeUnderTest(rule: BreakRule | KvBug | null): CreateSimNode {
   const create = rule === null || isKvBug(rule) ? createRaft : breakRaft(createRaft, rule);
   const createMachine = rule !== null && isKvBug(rule) ? brokenKv.bind(null, rule) : createKv;
-  return (ports, settings, onRaft) =>
+  return (ports, settings, onRaft, onKv) =>
     createNode(ports, settings, {
       createRaft: (options, initial) => {
         const raft = create(options, initial);
         onRaft(raft);
         return raft;
       },
-      createKv: createMachine,
+      createKv: (options) => {
+        const kv = createMachine(options);
+        onKv(kv);
+        return kv;
+      },
     });
 }

@@ -14,6 +14,7 @@ import {
   type NodeId,
   type Prng,
 } from '../../../src/base/index.js';
+import type { Kv } from '../../../src/kv/index.js';
 import type { Node, NodePorts, NodeStatus } from '../../../src/node/api.js';
 import type {
   ControlClient,
@@ -32,8 +33,13 @@ import { crc32, KeptLog, NodeClock, NodeTimers, plainCompressor, SeededEntropy }
 
 export type CrashKind = 'kill' | 'power';
 
-/** A node as under test; it tells of every consensus core that it builds. */
-export type CreateSimNode = (ports: NodePorts, settings: NodeSettings, onRaft: (raft: Raft) => void) => Node;
+/** A node as under test; it tells of every consensus core and every state machine that it builds. */
+export type CreateSimNode = (
+  ports: NodePorts,
+  settings: NodeSettings,
+  onRaft: (raft: Raft) => void,
+  onKv: (kv: Kv) => void,
+) => Node;
 
 export interface ClusterOptions {
   readonly nodes: number;
@@ -75,7 +81,13 @@ export interface Machine {
   readonly log: KeptLog;
   readonly settings: NodeSettings;
   /** The node's life; null while it is down. */
-  life: { readonly owner: Owner; readonly node: Node; readonly metrics: MetricsRegistry } | null;
+  life: {
+    readonly owner: Owner;
+    readonly node: Node;
+    readonly metrics: MetricsRegistry;
+    /** Their memory belongs to this process, which outlives the node's. */
+    readonly kvs: readonly Kv[];
+  } | null;
   lives: number;
   /** Known once the machine is a member; 0 before. */
   nodeId: NodeId;
@@ -133,6 +145,7 @@ export class SimCluster {
     if (machine.nodeId !== 0) this.onRestart?.(machine.nodeId);
     loop.note(`start ${machine.name} ${life}`);
     const rafts: Raft[] = [];
+    const kvs: Kv[] = [];
     const metrics = new MetricsRegistry();
     const node = this.createNode(
       {
@@ -159,9 +172,10 @@ export class SimCluster {
         rafts.push(raft);
         this.marks?.onRaft(raft);
       },
+      (kv) => kvs.push(kv),
     );
     machine.rafts = rafts;
-    machine.life = { owner, node, metrics };
+    machine.life = { owner, node, metrics, kvs };
     node.start((error) => {
       if (error !== null) this.onFatal(machine, owner, 'internal', 'the node did not start', error);
     });
@@ -269,13 +283,14 @@ export class SimCluster {
     return this.machines.find((m) => m.nodeId === node) ?? null;
   }
 
-  /** Counts what running nodes did; called at the end of a life and at the end of the run. */
+  /** Counts what running nodes did, and gives their memory back; called at the end of a life and at the end of the run. */
   countLife(machine: Machine): void {
     const { life } = machine;
     if (life === null) return;
     this.checkpoints += life.node.status().checkpointsWritten;
     this.quiesces += life.metrics.counter('raft_quiesces_total', '').value;
     this.marks?.onMetrics(life.metrics);
+    for (const kv of life.kvs) kv.close();
   }
 
   private end(machine: Machine, kind: CrashKind): void {

@@ -115,6 +115,7 @@ describe('checkpoints', () => {
         turns.push(turn);
         return chunks[at++] ?? null;
       },
+      release: () => undefined,
     };
     world.loop.afterEvent = () => turn++;
     world.wait((done) => store.write(makeMeta(), source, (error) => done(error, null)));
