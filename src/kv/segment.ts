@@ -5,7 +5,7 @@
  *   u8 head: bits 0-1 touches | 2 dead | 3 has expiry | 4 key length follows | 5 value length follows | 6-7 version's form
  *   version (2, 3 or 4 bytes: the difference to the segment's base, offset binary; or 7: the version itself)
  *   [key length] [value length]   1 byte below 128, else 2; absent when equal to the first item's of the segment
- *   [expiry in ms]                6 bytes; from 0xff0000000000 on 8, the first of them 0xff
+ *   [expiry in ms]                5 bytes, counted from 2020; before that and 34 years later 8, the first of them 0xff
  *   key | value
  *
  * So an item of the usual length, recent and without expiry, has 3 bytes besides key and value.
@@ -28,7 +28,11 @@ const BIAS_2 = 2 ** 15;
 const BIAS_3 = 2 ** 23;
 const BIAS_4 = 2 ** 31;
 const LONG_EXPIRY = 0xff;
-const LONG_EXPIRY_MIN = 0xff * 2 ** 40;
+/** 2020-01-01: expiries of 5 bytes count from here. */
+const EXPIRY_BASE_MS = 1_577_836_800_000;
+const LONG_EXPIRY_MIN_MS = EXPIRY_BASE_MS + LONG_EXPIRY * 2 ** 32;
+const SHORT_EXPIRY_BYTES = 5;
+const LONG_EXPIRY_BYTES = 8;
 /** Below this a byte loop beats the view that `set(subarray)` allocates. */
 const LOOP_COPY_MAX = 64;
 const WORD_COPY_MAX = 512;
@@ -70,13 +74,14 @@ export class Segment implements SlotHolder {
   append(item: Item, touches: number): number {
     const keyLength = item.keyEnd - item.keyStart;
     const valueLength = item.valueEnd - item.valueStart;
-    const expiryBytes = item.expiryMs === 0 ? 0 : item.expiryMs < LONG_EXPIRY_MIN ? 6 : 8;
+    const { expiryMs } = item;
+    const expiryBytes = expiryMs === 0 ? 0 : isShort(expiryMs) ? SHORT_EXPIRY_BYTES : LONG_EXPIRY_BYTES;
     const bodyBytes = expiryBytes + keyLength + valueLength;
     const offset = this.used;
     let at = this.appendHead(item.version, touches, expiryBytes > 0, keyLength, valueLength, bodyBytes);
     if (at < 0) return -1;
     const { bytes } = this;
-    if (expiryBytes > 0) at = putExpiry(bytes, at, item.expiryMs);
+    if (expiryBytes > 0) at = putExpiry(bytes, at, expiryMs);
     copy(bytes, at, item.keyBytes, item.keyStart, item.keyEnd);
     copy(bytes, at + keyLength, item.valueBytes, item.valueStart, item.valueEnd);
     return offset;
@@ -189,7 +194,7 @@ export class ItemPlaces {
       if (valueLength >= 128) valueLength = ((valueLength & 127) << 8) | (bytes[at++] as number);
     }
     this.bodyStart = at - start;
-    if (head & HAS_EXPIRY) at += bytes[at] === LONG_EXPIRY ? 8 : 6;
+    if (head & HAS_EXPIRY) at += bytes[at] === LONG_EXPIRY ? LONG_EXPIRY_BYTES : SHORT_EXPIRY_BYTES;
     this.keyStart = at - start;
     this.keyEnd = at - start + keyLength;
     this.valueEnd = at - start + keyLength + valueLength;
@@ -199,14 +204,11 @@ export class ItemPlaces {
   expiryMs(segment: Segment): number {
     if (this.bodyStart === this.keyStart) return 0;
     const { bytes } = segment;
-    let at = segment.start + this.bodyStart;
-    let top = bytes[at] as number;
-    if (top === LONG_EXPIRY) {
-      top = (bytes[at + 1] as number) * 256 + (bytes[at + 2] as number);
-      at += 2;
-    }
-    const high = top * 256 + (bytes[at + 1] as number);
-    return high * 2 ** 32 + segment.view.getUint32(at + 2);
+    const at = segment.start + this.bodyStart;
+    const top = bytes[at] as number;
+    if (top !== LONG_EXPIRY) return EXPIRY_BASE_MS + top * 2 ** 32 + segment.view.getUint32(at + 1);
+    const high = ((bytes[at + 1] as number) << 16) | segment.view.getUint16(at + 2);
+    return high * 2 ** 32 + segment.view.getUint32(at + 4);
   }
 }
 
@@ -248,16 +250,22 @@ function putVersion(bytes: Uint8Array, at: number, form: number, version: number
   }
 }
 
+function isShort(expiryMs: number): boolean {
+  return expiryMs >= EXPIRY_BASE_MS && expiryMs < LONG_EXPIRY_MIN_MS;
+}
+
 function putExpiry(bytes: Uint8Array, at: number, expiryMs: number): number {
   let end = at;
-  const high = Math.floor(expiryMs / 2 ** 32);
-  if (expiryMs >= LONG_EXPIRY_MIN) {
+  const isLong = !isShort(expiryMs);
+  const field = isLong ? expiryMs : expiryMs - EXPIRY_BASE_MS;
+  const high = Math.floor(field / 2 ** 32);
+  if (isLong) {
     bytes[end++] = LONG_EXPIRY;
     bytes[end++] = high >>> 16;
+    bytes[end++] = high >>> 8;
   }
-  bytes[end++] = high >>> 8;
   bytes[end++] = high;
-  putU32(bytes, end, expiryMs - high * 2 ** 32);
+  putU32(bytes, end, field - high * 2 ** 32);
   return end + 4;
 }
 

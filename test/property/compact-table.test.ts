@@ -259,7 +259,9 @@ describe('items at the limits', () => {
     const versions = steps.flatMap((step) =>
       [-1, 0, 1].flatMap((d) => [base + step + d, Math.abs(base - step + d)]),
     );
-    const expiries = [0, 1, 2 ** 32, 0xff * 2 ** 40 - 1, 0xff * 2 ** 40, 2 ** 48, Number.MAX_SAFE_INTEGER];
+    const [shortFrom, shortTo] = [1_577_836_800_000, 1_577_836_800_000 + 0xff * 2 ** 32];
+    const nearBorders = [shortFrom - 1, shortFrom, shortTo - 1, shortTo];
+    const expiries = [0, 1, 2 ** 32, ...nearBorders, 2 ** 48, Number.MAX_SAFE_INTEGER];
     const items = [...versions, Number.MAX_SAFE_INTEGER].flatMap((version, i) =>
       expiries.map((expiryMs, j) => itemOf(Uint8Array.of(i, j), Uint8Array.of(i), version, expiryMs)),
     );
