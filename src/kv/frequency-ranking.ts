@@ -21,6 +21,8 @@ export class FrequencyRanking implements Ranking {
   private readonly sketch: FrequencySketch;
   private choice: MannerChoice;
   private size: number;
+  /** Reads happen at another replica: shadows that saw writes alone would mislead. */
+  private isElsewhere = false;
   /** Hashes of keys that were asked for in vain and not written since; newer ones take their place. */
   private readonly missed = new Uint32Array(MISSED_SLOTS);
 
@@ -42,11 +44,12 @@ export class FrequencyRanking implements Ranking {
     if (size === 0) return;
     this.size = size;
     this.sketch.resize(size);
-    this.choice = new MannerChoice(size, this.seed, this.choice.manner);
+    this.beginChoice();
     this.sketch.window = this.window;
   }
 
   onRead(hash: number, hit: boolean): void {
+    if (this.isElsewhere) this.beginChoice();
     this.sketch.add(hash);
     this.sketch.advance(1);
     if (!hit) this.missed[hash & (MISSED_SLOTS - 1)] = hash;
@@ -58,7 +61,7 @@ export class FrequencyRanking implements Ranking {
     const slot = hash & (MISSED_SLOTS - 1);
     if (isNew && this.missed[slot] === hash) this.missed[slot] = 0;
     else this.sketch.add(hash);
-    this.choice.onWrite(hash);
+    if (!this.isElsewhere) this.choice.onWrite(hash);
   }
 
   score(item: Item, youth: number): number {
@@ -77,7 +80,14 @@ export class FrequencyRanking implements Ranking {
   }
 
   onReadsElsewhere(count: number): void {
+    this.isElsewhere = true;
     this.sketch.advance(count);
+  }
+
+  /** With shadows that know nothing yet, and the manner as it is. */
+  private beginChoice(): void {
+    this.isElsewhere = false;
+    this.choice = new MannerChoice(this.size, this.seed, this.choice.manner);
   }
 
   private get window(): number {
