@@ -20,6 +20,8 @@ export interface Machine extends StateMachine {
   rehash?(): StateRehash;
   /** Gives memory back while nothing else is to do: a step of at most `itemsMax` items. Changes nothing that is seen. */
   maintain?(itemsMax: number): boolean;
+  /** `maintain` is not at its end: worth staying awake for, for a while. Depends on this machine alone. */
+  readonly isTidying?: boolean;
   /** Writes one command that drops up to `countMax` items expired at `nowMs`; returns how many it names. */
   encodeReap(nowMs: number, countMax: number, out: ByteWriter): number;
   /** Absent where nothing is kept that could be evicted. */

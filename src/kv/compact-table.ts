@@ -181,6 +181,10 @@ export class CompactTable implements Table {
     return this.compaction.idleStep(itemsMax) || SHARED_ARENAS.tidy();
   }
 
+  get isTidying(): boolean {
+    return this.compaction.isTidying;
+  }
+
   get memoryBytes(): number {
     return this.store.memoryBytes + this.index.memoryBytes + this.duePages.memoryBytes;
   }

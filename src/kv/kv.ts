@@ -103,6 +103,8 @@ export interface Kv extends StateMachine {
   rehash(): StateRehash;
   /** Moves at most `itemsMax` items of the table together, to give memory back; false when nothing was to do. */
   maintain(itemsMax: number): boolean;
+  /** `maintain` is not at its end with this table. */
+  readonly isTidying: boolean;
 }
 
 export function createKv(options: KvOptions): Kv {
@@ -267,6 +269,10 @@ class ShardKv implements Kv {
   maintain(itemsMax: number): boolean {
     this.state.found.forget(); // the item that was looked at last must not keep memory alive
     return this.state.table.maintain(itemsMax);
+  }
+
+  get isTidying(): boolean {
+    return this.state.table.isTidying;
   }
 
   timestampMs(): number {
