@@ -326,7 +326,7 @@ test('apply ends its slice when its time is over, and says that work is left', (
       },
       timestampMs: () => 0,
       stateHash: () => '',
-      snapshot: () => ({ next: () => null }),
+      snapshot: () => ({ next: () => null, release: () => undefined }),
       loader: () => ({ push: () => undefined, finish: () => undefined }),
       read: (_bytes: Uint8Array, _start: number, _end: number, _nowMs: number, _out: ByteWriter) =>
         'done' as const,
@@ -357,7 +357,7 @@ test('a batch of reads with large answers runs over several turns, in its order,
       apply: () => undefined,
       timestampMs: () => 0,
       stateHash: () => '',
-      snapshot: () => ({ next: () => null }),
+      snapshot: () => ({ next: () => null, release: () => undefined }),
       loader: () => ({ push: () => undefined, finish: () => undefined }),
       read: (_bytes: Uint8Array, _start: number, _end: number, _nowMs: number, out: ByteWriter) => {
         putBytes(out, new Uint8Array(100_000));

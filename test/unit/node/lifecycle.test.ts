@@ -112,7 +112,7 @@ function writeCheckpoint(checkpoints: MemoryCheckpointStore, group: number): voi
   let isRead = false;
   const next = (): Uint8Array | null => (isRead ? null : ((isRead = true), Uint8Array.of(1)));
   const meta = { group, index: 5, term: 1, configuration: NO_CONFIGURATION, timestampMs: 0, stateHash: '' };
-  checkpoints.write(meta as never, { next }, () => undefined);
+  checkpoints.write(meta as never, { next, release: () => undefined }, () => undefined);
 }
 
 test('a replica that a leader speaks to, and that is not here, is created empty', () => {

@@ -78,7 +78,7 @@ describe('LZ4', () => {
     const chunks = [sample(new Prng(5), 70_000), sample(new Prng(6), 100), sample(new Prng(7), 260_000)];
     let at = 0;
     const meta = { group: 1, index: 9, term: 2, configuration: CONFIGURATION, stateHash: 'ff' };
-    const source = { next: () => chunks[at++] ?? null };
+    const source = { next: () => chunks[at++] ?? null, release: () => undefined };
     await new Promise<void>((resolve, reject) =>
       store.write(meta, source, (error) => (error ? reject(error) : resolve())),
     );
