@@ -30,6 +30,8 @@ export interface Machine extends StateMachine {
   maintain?(itemsMax: number): boolean;
   /** The replica is gone: what it held goes back to the process, in steps. Nothing is asked of it any more. */
   close?(): void;
+  /** `maintain` is not at its end: worth staying awake for, for a while. Depends on this machine alone. */
+  readonly isTidying?: boolean;
   /** Writes one command that drops up to `countMax` items expired at `nowMs`; returns how many it names. */
   encodeReap(nowMs: number, countMax: number, out: ByteWriter): number;
   /** Absent where nothing is kept that could be evicted. */

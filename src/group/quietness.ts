@@ -9,9 +9,14 @@ import type { Replica } from './replica.js';
 /** An item that is due so soon is worth staying awake for. */
 const DUE_SOON_MS = 1000;
 
+/** Ticks that a leader stays awake for tidying its table up: a minute. What is left then waits for the next writes. */
+const TIDY_TICKS_MAX = 1200;
+
 export class Quietness {
   /** Whether the host gives the replica ticks. */
   ticking = false;
+  /** Ticks on end at which the table was being tidied up. */
+  private tidyTicks = 0;
 
   constructor(
     private readonly replica: Replica,
@@ -24,6 +29,7 @@ export class Quietness {
 
   /** Once a tick, on the leader. */
   poll(): void {
+    this.tidyTicks = this.replica.machine.isTidying === true ? this.tidyTicks + 1 : 0;
     if (!this.isQuiet) return;
     const { raft, policy } = this.replica;
     raft.quiesce(this.isGone);
@@ -49,6 +55,7 @@ export class Quietness {
       !replica.hasClientWork &&
       !this.isBusy() &&
       !replica.installing &&
+      (this.tidyTicks === 0 || this.tidyTicks > TIDY_TICKS_MAX) &&
       replica.policy.isQuiet &&
       replica.machine.nextDueMs() > this.nowMs() + DUE_SOON_MS
     );

@@ -182,6 +182,10 @@ export class CompactTable implements Table {
     return this.compaction.idleStep(itemsMax) || SHARED_FRAMES.tidy() || SHARED_ARENAS.tidy();
   }
 
+  get isTidying(): boolean {
+    return this.compaction.isTidying;
+  }
+
   get memoryBytes(): number {
     return this.store.memoryBytes + this.index.memoryBytes + this.duePages.memoryBytes;
   }

@@ -27,7 +27,7 @@ export class Compaction {
   private victim: Segment | null = null;
   private offset = 0;
   /** Idle steps have begun and are not at their end. */
-  private isTidying = false;
+  isTidying = false;
   private readonly places = new ItemPlaces();
 
   constructor(

@@ -106,6 +106,8 @@ export interface Kv extends StateMachine {
   maintain(itemsMax: number): boolean;
   /** Empties the table: its memory is the process's, and would not come back by itself. */
   close(): void;
+  /** `maintain` is not at its end with this table. */
+  readonly isTidying: boolean;
 }
 
 export function createKv(options: KvOptions): Kv {
@@ -277,6 +279,10 @@ class ShardKv implements Kv {
   close(): void {
     this.state.found.forget();
     this.state.table.clear();
+  }
+
+  get isTidying(): boolean {
+    return this.state.table.isTidying;
   }
 
   timestampMs(): number {

@@ -18,11 +18,13 @@ const RELAX_SLOTS = 64;
 /** An arena is moved when so much of what it takes is waste, and at least so many bytes. */
 const WASTE_SHARE = 1 / 256;
 /**
- * While tables are written to, so many free slots, and a quarter of what is held, are no waste: they will be used. And a
- * move takes an arena more until the collector has found the old one, so that with fewer it would cost what it gives.
+ * While tables are written to, so many free slots, and a sixteenth of what is held, are no waste: they will be used. And
+ * a move takes an arena more until the collector has found the old one, so that for less it would cost what it gives.
  */
-const BUSY_FREE_SLOTS = ARENA_SLOTS;
-const BUSY_FREE_SHARE = 1 / 4;
+const BUSY_FREE_SLOTS = ARENA_SLOTS / 2;
+const BUSY_FREE_SHARE = 1 / 16;
+/** Tables count as idle after so many calls to `tidy`, of all of them, without a new segment: a second or a few. */
+const QUIET_CALLS = 256;
 const WASTE_BYTES_MIN = 2 * SEGMENT_BYTES;
 
 /** Whoever holds a slot. Its bytes may move between any two calls: it is told by way of these fields. */
@@ -56,11 +58,18 @@ export class SegmentArenas {
   private leaving: Arena | null = null;
   /** Slot of `leaving` that is moved next. */
   private leavingSlot = 0;
+  /** Calls to `tidy` since a segment was last given out. */
+  private quietCalls = 0;
   /** What tables that were cleared held. */
   private readonly retired: (SlotHolder | null)[][] = [];
 
   /** Gives the holder a slot, of any content. */
   take(holder: SlotHolder): void {
+    this.quietCalls = 0;
+    this.takeSlot(holder);
+  }
+
+  private takeSlot(holder: SlotHolder): void {
     const arena = this.arenaWithRoom();
     const slot = arena.free.pop() ?? arena.fresh++;
     arena.holders[slot] = holder;
@@ -115,12 +124,21 @@ export class SegmentArenas {
       held += arena.heldCount;
       free += arena.free.length;
     }
-    if (this.leaving !== null || free > held * BUSY_FREE_SHARE + BUSY_FREE_SLOTS) this.tidy();
+    if (this.leaving !== null || free > held * BUSY_FREE_SHARE + BUSY_FREE_SLOTS) this.move();
   }
 
   /** One step of giving memory back, for a table that is idle: at most one segment is copied. False: nothing to do. */
   tidy(): boolean {
     if (this.relax()) return true;
+    if (this.leaving === null) {
+      // One table that is idle for a moment says nothing: arenas that are moved while others write pile up.
+      if (this.mostWasteful() === null) return false;
+      if (++this.quietCalls < QUIET_CALLS) return true;
+    }
+    return this.move();
+  }
+
+  private move(): boolean {
     const leaving = (this.leaving ??= this.mostWasteful());
     if (leaving === null) return false;
     while (leaving.holders[this.leavingSlot] === null) this.leavingSlot++;
@@ -128,7 +146,7 @@ export class SegmentArenas {
     const { bytes, start, used } = holder;
     leaving.holders[this.leavingSlot++] = null;
     leaving.heldCount--;
-    this.take(holder);
+    this.takeSlot(holder);
     holder.bytes.set(bytes.subarray(start, start + used), holder.start);
     if (leaving.heldCount === 0) this.drop(leaving);
     return true;

@@ -66,4 +66,6 @@ export interface Table {
    * there was nothing to do. Changes no item.
    */
   maintain(itemsMax: number): boolean;
+  /** `maintain` moves this table's items, and is not at the end of them. */
+  readonly isTidying: boolean;
 }

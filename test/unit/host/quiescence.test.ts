@@ -303,3 +303,22 @@ test('E111 a dead node’s follower is owed a snapshot: its group sleeps all the
   expect(away.replica(1).snapshotsInstalled).toBe(1);
   hosts.world.until(() => isQuiet(hosts, 1), 'all quiet', 5000);
 });
+
+test('a leader tidies its table up before its group sleeps, but not for ever', () => {
+  const hosts = makeHosts(1);
+  let isTidying = true;
+  for (const node of hosts.nodes)
+    Object.defineProperty(node.replica(1).machine, 'isTidying', { get: () => isTidying });
+  hosts.world.run(800 * TICK_MS);
+  expect(isQuiet(hosts, 1)).toBe(false);
+  isTidying = false;
+  hosts.world.run(2_000);
+  expect(isQuiet(hosts, 1)).toBe(true);
+  isTidying = true;
+  const leader = hosts.nodes.find((node) => node.replica(1).serves) as TestNode;
+  write(leader, 1, new RecordingSink());
+  hosts.world.run(800 * TICK_MS);
+  expect(isQuiet(hosts, 1)).toBe(false);
+  hosts.world.run(800 * TICK_MS);
+  expect(isQuiet(hosts, 1)).toBe(true);
+});

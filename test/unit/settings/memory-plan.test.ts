@@ -5,12 +5,17 @@ import { memoryPlan, tailBytesMax } from '../../../src/settings/index.js';
 const MIB = 1024 * 1024;
 const SIZES = [1, 16, 64, 256, 1024, 4096, 16_384, 1_048_576].map((mib) => mib * MIB);
 
-it.each(SIZES)('with %d bytes, two store buffers, the tails and what is unanswered leave room', (memoryMax) => {
-  const plan = memoryPlan(memoryMax);
-  const sum =
-    2 * plan.storeBufferBytes + Math.min(plan.tailsBytes, 17 * tailBytesMax(plan, 17)) + plan.inflightBytesMax;
-  expect(sum).toBeLessThanOrEqual(40 * MIB + memoryMax * 0.075);
-});
+it.each(SIZES)(
+  'with %d bytes, two store buffers, the tails and what is unanswered leave room',
+  (memoryMax) => {
+    const plan = memoryPlan(memoryMax);
+    const sum =
+      2 * plan.storeBufferBytes +
+      Math.min(plan.tailsBytes, 17 * tailBytesMax(plan, 17)) +
+      plan.inflightBytesMax;
+    expect(sum).toBeLessThanOrEqual(40 * MIB + memoryMax * 0.075);
+  },
+);
 
 test('more memory never gives less of anything', () => {
   for (const [i, size] of SIZES.slice(1).entries()) {

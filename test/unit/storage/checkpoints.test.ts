@@ -220,10 +220,13 @@ describe('checkpoints', () => {
   it('a full disk fails the write, and leaves no file behind', () => {
     const { world, store } = openNode();
     world.disk.failNext('sync', 'ENOSPC', 3);
+    let released = 0;
+    const source = { ...sourceOf(makeChunks(2)), release: () => void released++ };
     const { error } = world.outcome((done) =>
-      store.write(makeMeta(), sourceOf(makeChunks(2)), (e, pointer) => done(e, pointer)),
+      store.write(makeMeta(), source, (e, pointer) => done(e, pointer)),
     );
     expect(error?.code).toBe('ENOSPC');
+    expect(released, 'the frozen state is let go').toBe(1);
     expect(world.counter('snapshots_failed_total')).toBe(1);
     expect(world.disk.names(PLACE)).toEqual([]);
   });
