@@ -1,3 +1,4 @@
+/** The state machine as a replica drives it: what it asks besides `apply`, for reads, reaping, audits and memory. */
 import type { ByteWriter, LogIndex } from '../base/index.js';
 import type { Budget, EvictionPolicy, Evictor } from '../kv/index.js';
 import type { StateMachine, StateRehash } from '../ports/index.js';
