@@ -114,7 +114,9 @@ test(
   'E122 SCAN returns every key that stays, across leader changes and while the table grows',
   { timeout: RUN_MS_MAX },
   () => {
-    const sums = play([122, 1122, 2122], ['isolate_leader', 'strike_election', 'crash']);
+    const sums = play([122, 1122, 2122], ['isolate_leader', 'strike_election', 'crash'], {
+      clients: { resp: 1, sdk: 1, scanners: 1 },
+    });
     expect(sums.walksAcrossElections).toBeGreaterThan(5);
   },
 );
@@ -185,7 +187,7 @@ test(
   'E36 E39 members change under load, several at once too, while leaders are lost: one quorum, and every change ends',
   { timeout: RUN_MS_MAX },
   () => {
-    const sums = play([36, 39, 1039], ['membership', 'membership', 'membership', 'isolate_leader', 'crash'], {
+    const sums = play([36, 39, 1039, 2036], ['membership', 'membership', 'membership', 'isolate_leader', 'crash'], {
       nodes: 5,
       faultsPerSecond: 4,
     });
