@@ -15,9 +15,13 @@ export function mayRepeat(operation: ClientOperation, reason: ErrorReason, inSes
   return isRead(operation) || definite || (inSession && reason === 'OUTCOME_UNKNOWN');
 }
 
-/** The error for a caller. A write that may have happened is `OUTCOME_UNKNOWN`, whatever the server called it. */
+/**
+ * The error for a caller. A write that may have happened is `OUTCOME_UNKNOWN`, whatever the server called it; a read never
+ * is: one that went into the log for its order, on a node that stopped, has changed nothing and may be asked again.
+ */
 export function errorOf(operation: ClientOperation, message: ErrorMessage): QuorateError {
-  const reason = reasonFromNumber(message.reason);
+  const told = reasonFromNumber(message.reason);
+  const reason = isRead(operation) && told === 'OUTCOME_UNKNOWN' ? 'UNAVAILABLE' : told;
   const isUnknown = !ERROR_REASONS[reason].definite && !isRead(operation);
   const details: Record<string, string | number> = {};
   if (message.shard !== 0) details['shard'] = message.shard;

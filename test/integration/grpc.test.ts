@@ -267,7 +267,7 @@ describe('gRPC on a cluster of three', () => {
     const session = await client().call('Get', { header: { session: 7 }, key: key('text') });
     expect(session).toMatchObject({
       code: 'INVALID_ARGUMENT',
-      message: 'sessions are not granted yet',
+      message: 'a session comes with the time of its grant and its lifetime, and only with one',
       error: { reason: 'REASON_INVALID_ARGUMENT' },
     });
     const tooLarge = await client().call('Set', { key: key('k'), value: Buffer.alloc(8 * MIB + 1) });

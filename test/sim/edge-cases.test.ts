@@ -187,10 +187,14 @@ test(
   'E36 E39 members change under load, several at once too, while leaders are lost: one quorum, and every change ends',
   { timeout: RUN_MS_MAX },
   () => {
-    const sums = play([36, 39, 1039, 2036], ['membership', 'membership', 'membership', 'isolate_leader', 'crash'], {
-      nodes: 5,
-      faultsPerSecond: 4,
-    });
+    const sums = play(
+      [36, 39, 1039, 2036],
+      ['membership', 'membership', 'membership', 'isolate_leader', 'crash'],
+      {
+        nodes: 5,
+        faultsPerSecond: 4,
+      },
+    );
     expect(sums.marks.get('learner_added') ?? 0).toBeGreaterThan(5);
     expect(sums.marks.get('joint_entered') ?? 0).toBeGreaterThan(3);
     expect(sums.marks.get('replica_removed') ?? 0).toBeGreaterThan(2);

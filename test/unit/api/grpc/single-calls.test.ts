@@ -178,7 +178,11 @@ describe('single calls', () => {
   it('apply a write once in a session, however often it comes', () => {
     const world = new CacheWorld();
     const grant = UNARY_RESPONSES.OpenSession.decode(world.call('OpenSession', new Uint8Array(0)).response);
-    expect(grant).toEqual({ session: 2 ** 37 + 2 ** 32 + 1, grantedMs: world.gateway.nowMs, lifetimeMs: 600_000 });
+    expect(grant).toEqual({
+      session: 2 ** 37 + 2 ** 32 + 1,
+      grantedMs: world.gateway.nowMs,
+      lifetimeMs: 600_000,
+    });
     const header = {
       session: grant.session,
       sessionGrantedMs: grant.grantedMs,
