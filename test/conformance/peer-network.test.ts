@@ -1,5 +1,5 @@
 /** Both peer networks do what the suite says: the simulated one as it is, and with a network that misbehaves mildly. */
-import { crc32 } from 'node:zlib';
+import { crc32 } from '../../src/adapters/crc32.js';
 import { Prng } from '../../src/base/index.js';
 import { createSystemEntropy } from '../../src/adapters/entropy.js';
 import { systemClock } from '../../src/adapters/clock.js';

@@ -14,7 +14,7 @@
  * checker knows only the committed part for certain and leaves the rest out until it is told again.
  * Memory: the maps keep the newest `WINDOW` facts of each group.
  */
-import { crc32 } from 'node:zlib';
+import { crc32 } from '../../src/adapters/crc32.js';
 import {
   must,
   type GroupId,

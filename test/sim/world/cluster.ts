@@ -6,6 +6,7 @@
  * A `fatal` of a node ends its life, as it ends a process. Without an injected disk fault it also fails the run, and
  * a broken invariant (an exception out of an event) always does. A machine whose disk was damaged may end for good.
  */
+import { crc32 } from '../../../src/adapters/crc32.js';
 import {
   MetricsRegistry,
   must,
@@ -29,7 +30,7 @@ import { nodeSettingsSchema, type NodeSettings } from '../../../src/settings/ind
 import { SimDisk } from './disk.js';
 import { WORLD, type Owner, type SimLoop } from './loop.js';
 import type { SimNetwork } from './network.js';
-import { crc32, KeptLog, NodeClock, NodeTimers, plainCompressor, SeededEntropy } from './ports.js';
+import { KeptLog, NodeClock, NodeTimers, plainCompressor, SeededEntropy } from './ports.js';
 
 export type CrashKind = 'kill' | 'power';
 

@@ -3,17 +3,8 @@
  * its own, wrong by an offset and a rate that outlive its crashes, as a machine's clock does. The true time is the
  * loop's, and no node ever sees it.
  */
-import { crc32 as zlibCrc32 } from 'node:zlib';
 import type { Prng } from '../../../src/base/index.js';
-import type {
-  Clock,
-  Compressor,
-  Crc32,
-  Entropy,
-  LogFields,
-  Logger,
-  Timers,
-} from '../../../src/ports/index.js';
+import type { Clock, Compressor, Entropy, LogFields, Logger, Timers } from '../../../src/ports/index.js';
 import type { Owner, SimLoop } from './loop.js';
 
 /** Where the simulated calendar begins: any fixed moment will do. */
@@ -149,8 +140,6 @@ function describeFields(fields: LogFields): string {
     return value;
   });
 }
-
-export const crc32: Crc32 = (bytes, seed = 0) => zlibCrc32(bytes, seed);
 
 /** Frames that are their own content: the real codec has tests of its own, and would take most of a run's time. */
 export const plainCompressor: Compressor = {

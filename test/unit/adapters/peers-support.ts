@@ -1,6 +1,6 @@
 /** TCP peer networks for tests, with a logger that keeps what it was told. */
 import { createServer, connect, type Server, type Socket } from 'node:net';
-import { crc32 } from 'node:zlib';
+import { crc32 } from '../../../src/adapters/crc32.js';
 import { systemClock } from '../../../src/adapters/clock.js';
 import { createSystemEntropy } from '../../../src/adapters/entropy.js';
 import { createTcpPeers } from '../../../src/adapters/tcp-peers.js';

@@ -1,6 +1,7 @@
 /** Clock, timers, entropy and the reasons why a process ends. */
 import { describe, expect, it } from 'vitest';
 
+import { crc32 } from '../../../src/adapters/crc32.js';
 import { systemClock } from '../../../src/adapters/clock.js';
 import { createSystemEntropy } from '../../../src/adapters/entropy.js';
 import { fatalReasonOf } from '../../../src/adapters/process-end.js';
@@ -24,6 +25,29 @@ describe('entropy', () => {
     const entropy = createSystemEntropy();
     expect(entropy.bytes(16)).toHaveLength(16);
     expect(entropy.bytes(16)).not.toEqual(entropy.bytes(16));
+  });
+});
+
+describe('crc32', () => {
+  it('is left as it was by no bytes, wherever those lie', () => {
+    const looked = new Uint8Array(0);
+    expect(looked.buffer.byteLength).toBe(0); // from here on it has no memory
+    const empties = [
+      new Uint8Array(0),
+      looked,
+      new Uint8Array(new ArrayBuffer(0)),
+      new Uint8Array(9).subarray(9),
+    ];
+    for (const empty of empties) {
+      expect(crc32(empty)).toBe(0);
+      for (const seed of [1, 6, 0xffff_ffff]) expect(crc32(empty, seed)).toBe(seed);
+    }
+  });
+
+  it('goes on where another left off', () => {
+    const bytes = new TextEncoder().encode('123456789');
+    expect(crc32(bytes)).toBe(0xcbf43926);
+    expect(crc32(bytes.subarray(4), crc32(bytes.subarray(0, 4)))).toBe(0xcbf43926);
   });
 });
 

@@ -3,7 +3,7 @@
  * number of writes. Real sockets on loopback; the tests wait for events.
  */
 import { connect, Socket } from 'node:net';
-import { crc32 } from 'node:zlib';
+import { crc32 } from '../../../src/adapters/crc32.js';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import {
   encodeHello,
