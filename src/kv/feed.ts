@@ -24,8 +24,16 @@ export interface FeedPosition {
 export const FEED_START: FeedPosition = { index: 0, term: 0, version: 0 };
 
 export type FeedAnswer =
-  /** At least one event was written. `isWhole`: with `next` all of its entry was told. */
-  | { readonly kind: 'changes'; readonly next: FeedPosition; readonly isWhole: boolean }
+  /**
+   * At least one event was written. `isWhole`: with `next` all of its entry was told. Of values that are taken along some
+   * may be of later events, up to `newest`: a copy is a state again once it is there.
+   */
+  | {
+      readonly kind: 'changes';
+      readonly next: FeedPosition;
+      readonly isWhole: boolean;
+      readonly newest: FeedPosition;
+    }
   /** There are no more for now. */
   | { readonly kind: 'end'; readonly next: FeedPosition }
   /** What comes next is not kept any more: take a state, and go on at its position. */
@@ -115,10 +123,10 @@ export class ChangeFeed {
       window.write(n, this.baseVersion + n + 1, out);
       n++;
     } while (n < window.count && out.length + window.sizeAt(n) <= endOfOut);
-    if (n === window.count) return { kind: 'changes', next: newest, isWhole: true };
+    if (n === window.count) return { kind: 'changes', next: newest, isWhole: true, newest };
     const index = window.indexAt(n - 1);
     const next = { index, term: this.termAt(index), version: this.baseVersion + n };
-    return { kind: 'changes', next, isWhole: window.indexAt(n) > index };
+    return { kind: 'changes', next, isWhole: window.indexAt(n) > index, newest };
   }
 
   get eventCount(): number {

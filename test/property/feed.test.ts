@@ -151,9 +151,7 @@ interface Tally {
 function step(copy: FeedCopy, log: Log, replica: FollowingReplica, bytesMax: number, tally: Tally): void {
   const { kv } = replica;
   const { answer, bytes } = readAt(kv, copy.position, bytesMax);
-  copy.take(answer, bytes, 0, bytes.length, replica.applied, (hash, version, into) =>
-    kv.itemOf(hash, version, into),
-  );
+  copy.take(answer, bytes, 0, bytes.length, (hash, version, into) => kv.itemOf(hash, version, into));
   const { index, version } = copy.position;
   switch (answer.kind) {
     case 'too_old': {
@@ -223,7 +221,7 @@ test('a copy kept by events is the state, at whichever replica they are read', (
       expect(copy.position).toEqual(replicas[0]?.kv.feed.newest);
     }
   }
-  for (const count of Object.values(tally)) expect(count).toBeGreaterThan(100);
+  for (const count of Object.values(tally)) expect(count).toBeGreaterThan(30);
 });
 
 test('replicas tell the same bytes and the same next position, as far back as both go', () => {

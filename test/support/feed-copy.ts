@@ -48,15 +48,8 @@ export class FeedCopy {
     this.owesUpTo = position.index;
   }
 
-  /** Takes what was read from its position on, at a replica that had applied up to `applied`. */
-  take(
-    answer: FeedAnswer,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    applied: number,
-    itemOf: ItemOf,
-  ): void {
+  /** Takes what was read from its position on. */
+  take(answer: FeedAnswer, bytes: Uint8Array, start: number, end: number, itemOf: ItemOf): void {
     if (answer.kind !== 'changes' && answer.kind !== 'end') {
       refuseIf(end > start, `${answer.kind}, and bytes with it`);
       return;
@@ -67,8 +60,9 @@ export class FeedCopy {
     while (reader.next()) {
       refuseIf(reader.version !== version + 1, `event ${reader.version} after ${version}`);
       version = reader.version;
-      if (!this.apply(itemOf)) this.owesUpTo = Math.max(this.owesUpTo, applied);
       this.events++;
+      if (this.apply(itemOf) || answer.kind === 'end') continue;
+      this.owesUpTo = Math.max(this.owesUpTo, answer.newest.index);
     }
     const { next } = answer;
     refuseIf(next.version !== version, `events up to ${version}, a position of ${next.version}`);
