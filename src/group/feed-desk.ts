@@ -29,6 +29,8 @@ export interface FeedReader {
   read(from: FeedPosition, bytesMax: number, out: ByteWriter): FeedReply;
   /** The item that an event of the feed left, where nothing later took its place; a view for this moment. */
   itemOf(hash: number, version: number, into: Item): boolean;
+  /** Where the feed stands: who wants only what is to come begins there. Null when it is not to be had. */
+  readonly newest: FeedPosition | null;
   /** The state as it is now, for who has none, or one too old; null when it is not to be had. */
   takeState(): FeedState | null;
   close(): void;
@@ -62,6 +64,10 @@ class Reader implements FeedReader {
 
   itemOf(hash: number, version: number, into: Item): boolean {
     return this.desk.itemOf(hash, version, into);
+  }
+
+  get newest(): FeedPosition | null {
+    return this.desk.newest;
   }
 
   takeState(): FeedState | null {
@@ -159,6 +165,10 @@ export class FeedDesk {
 
   itemOf(hash: number, version: number, into: Item): boolean {
     return this.holder.machine.itemOf?.(hash, version, into) ?? false;
+  }
+
+  get newest(): FeedPosition | null {
+    return this.readable?.newest ?? null;
   }
 
   takeState(): FeedState | null {

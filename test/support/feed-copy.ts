@@ -37,6 +37,8 @@ export class FeedCopy {
    * alone until it comes to that change.
    */
   owesUpTo = 0;
+  /** Told of each event, as text. */
+  onEvent: ((version: number, text: string) => void) | null = null;
   private readonly item = new Item();
   private readonly reader = new FeedEvents();
 
@@ -90,6 +92,7 @@ export class FeedCopy {
     const { reader, items, item } = this;
     const { kind, version } = reader;
     const key = latin1(reader.keyBytes, reader.keyStart, reader.keyEnd);
+    this.onEvent?.(version, `${kind} ${reader.hash} ${key}`);
     switch (kind) {
       case EventKind.set:
       case EventKind.expiry: {

@@ -4,6 +4,7 @@
  */
 import { ByteWriter } from '../../src/base/index.js';
 import type { FeedDesk, FeedReader, FeedReply } from '../../src/group/index.js';
+import type { FeedPosition } from '../../src/kv/index.js';
 import type { SnapshotSource } from '../../src/ports/index.js';
 import { FeedCopy, FeedViolation, itemsIn, type Items } from './feed-copy.js';
 
@@ -74,6 +75,18 @@ export class FeedFollower {
     do this.step(bytesMax);
     while (this.isDue);
     return this.last;
+  }
+
+  /** The replica has more than was read, and nobody called: what should never be between two turns. */
+  get isForgotten(): boolean {
+    if (this.isDue || this.last !== 'end') return false;
+    const newest = this.reader?.newest ?? null;
+    return newest !== null && newest.version !== this.copy.position.version;
+  }
+
+  /** Where the replica's feed stands, if it tells. */
+  get newest(): FeedPosition | null {
+    return this.reader?.newest ?? null;
   }
 
   /** Compares with the replica's own state, where the copy stands at its end. */
