@@ -62,7 +62,7 @@ export class Lifecycle {
     if (old === null) this.create(group, to);
     else if (old.suspect === null) {
       if (to > old.id) this.onRemoved(old, configurationVersion);
-    } else if (old.id !== 0 && to > Math.max(old.id, old.configuration.highestId)) {
+    } else if (old.id !== 0 && to > old.id && isHeir(old.configuration, to)) {
       this.deps.logger.warn('suspect replica gives way', { group, replica: old.id, successor: to });
       this.discard(group, () => this.create(group, to));
     }
@@ -174,6 +174,14 @@ export class Lifecycle {
     if (!isKnownToMajority(replica, configuration)) return;
     this.deps.report(group, asMembers(configuration), () => undefined);
   }
+}
+
+/**
+ * Whether the replica of this id may take the place of a suspect one: it is newer than all that this one knows, or a member
+ * by its own log. An id that is known and no member any more was removed: nobody may be born by a late word to it.
+ */
+function isHeir({ highestId, homes }: Configuration, replica: ReplicaId): boolean {
+  return replica > highestId || homes.some((home) => home.replica === replica);
 }
 
 function confirmsRemoval(known: GroupMembers, doubt: Doubt): boolean {
