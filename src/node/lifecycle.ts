@@ -62,7 +62,7 @@ export class Lifecycle {
     if (old === null) this.create(group, to);
     else if (old.suspect === null) {
       if (to > old.id) this.onRemoved(old, configurationVersion);
-    } else if (old.id !== 0 && to > old.id && isHeir(old.configuration, to)) {
+    } else if (old.id !== 0 && isHeir(old.configuration, old.id, to)) {
       this.deps.logger.warn('suspect replica gives way', { group, replica: old.id, successor: to });
       this.discard(group, () => this.create(group, to));
     }
@@ -178,10 +178,13 @@ export class Lifecycle {
 
 /**
  * Whether the replica of this id may take the place of a suspect one: it is newer than all that this one knows, or a member
- * by its own log. An id that is known and no member any more was removed: nobody may be born by a late word to it.
+ * on its node by its own log. An id that is known and no member any more was removed: nobody is born by a late word to it.
  */
-function isHeir({ highestId, homes }: Configuration, replica: ReplicaId): boolean {
-  return replica > highestId || homes.some((home) => home.replica === replica);
+function isHeir({ highestId, homes }: Configuration, old: ReplicaId, heir: ReplicaId): boolean {
+  if (heir <= old) return false;
+  if (heir > highestId) return true;
+  const node = homes.find(({ replica }) => replica === old)?.node;
+  return homes.some((home) => home.replica === heir && home.node === node);
 }
 
 function confirmsRemoval(known: GroupMembers, doubt: Doubt): boolean {

@@ -200,11 +200,9 @@ test('E42 a suspect replica gives way to one with a higher id, and only to such 
 test('E42 a suspect replica gives way to the one that its own log names', () => {
   const node = new LifecycleUnderTest();
   // The successor was here before, and the disk lost it.
-  const replica = node.addMember(
-    2,
-    makeConfiguration([1, 2, 3], { learners: [4], highestId: 5 }),
-    'a gap in the log',
-  );
+  const homes = [1, 2, 3, 4].map((id) => ({ replica: id, node: id === 4 ? 2 : id }));
+  const known = makeConfiguration([1, 2, 3], { learners: [4], highestId: 5, homes });
+  const replica = node.addMember(2, known, 'a gap in the log');
   node.hear(5);
   expect(node.idHere(), 'one that was removed').toBe(2);
   node.hear(4);
