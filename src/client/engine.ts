@@ -37,6 +37,7 @@ import {
   mayRepeat,
   notAnsweredInTime,
   notSentInTime,
+  overtaken,
 } from './failures.js';
 import { LinkPool } from './link-pool.js';
 import { MapWatch } from './map-watch.js';
@@ -289,7 +290,7 @@ export class ClientEngine {
       if (isWrite && !this.hasPlaceInSession(slot, lane, now)) return;
       const refusal = table.refusalOf(slot);
       if (isWrite && refusal !== null && this.done.isOvertaken(operation.key, table.numberOf(slot))) {
-        this.takeOut(slot).onFailure(refusal);
+        this.takeOut(slot).onFailure(overtaken(refusal));
         continue;
       }
       const leftMs = table.deadlineOf(slot) - now;

@@ -167,6 +167,17 @@ describe('the session', () => {
     expect(sessionsSeen(world)).toEqual(['1/1', '']);
   });
 
+  it('E109 that ended is no reason to give when a later write of the key was answered first', async () => {
+    const { world, client } = await oneShard();
+    outcomeOf(client.set('warm', 'up'));
+    await world.run(50);
+    world.cluster.node(1).refuse = ({ value }) => (value === '1' ? { reason: 'SESSION_EXPIRED' } : null);
+    const outcomes = [outcomeOf(client.set('k', '1')), outcomeOf(client.set('k', '2'))];
+    await world.run(500);
+    expect(outcomes.map(({ state, code }) => code ?? state)).toEqual(['UNAVAILABLE', 'ok']);
+    expect(world.cluster.store.get('k')?.value).toBe('2');
+  });
+
   it('that nobody grants is done without after a second', async () => {
     const { world, client } = await oneShard();
     world.cluster.grants = false;
