@@ -120,7 +120,7 @@ export class Replica implements EntryResults {
     this.room = new Room(this, options.host);
     this.work = new ClientWork(this, this.host, this.proposals, this.reads, nowMs, this.room);
     this.runner = new ReadRunner(this, this.host, this.reads, this.desk, this.work, nowMs, this.out);
-    this.reaper = new Reaper(this, options.host.metrics.expired);
+    this.reaper = new Reaper(this, options.host.metrics.expired, nowMs);
     this.members = new ConfigurationSteps(this, options.host);
     const isBusy = (): boolean =>
       this.reads.waiting || this.applyQueue.length > 0 || this.reaper.isBusy || this.room.isBusy;
@@ -225,7 +225,7 @@ export class Replica implements EntryResults {
     this.raft.tick(decide);
     if (this.raft.role === 'leader') {
       this.lag.note(this.raft.lastIndex, this.host.clock.monoMs());
-      this.reaper.poll(() => this.nowMs());
+      this.reaper.poll();
       this.room.tick();
       this.quietness.poll();
     }
