@@ -43,7 +43,7 @@ export class Reaper implements CommandSink {
     this.named = replica.machine.encodeReap(nowMs(), REAP_COUNT_MAX, out);
     if (this.named === 0) return;
     this.inFlight = true;
-    replica.submitWrite(out.buffer, 0, out.length, false, this, 0);
+    replica.submitWrite(out.buffer, 0, out.length, false, this, 0, false, true);
   }
 
   /** The result is how many items were dropped; a failure is none. */

@@ -168,6 +168,7 @@ export class Replica implements EntryResults {
   /**
    * Queues a write (or a read that must come after its connection's pending writes: it then rides in the log).
    * `afterReads`: the connection has reads pending; this command must not be applied before them. `isRead`: it is one.
+   * `isAlone`: the connection has nothing pending, so that the command may go before all that waits here.
    */
   submitWrite(
     command: Uint8Array,
@@ -177,8 +178,10 @@ export class Replica implements EntryResults {
     sink: CommandSink,
     token: number,
     isRead = false,
+    isAlone = false,
   ): void {
-    this.work.addWrite(command, start, end, afterReads ? this.reads.barrier : 0, sink, token, isRead);
+    const barrier = afterReads ? this.reads.barrier : 0;
+    this.work.addWrite(command, start, end, barrier, sink, token, isRead, isAlone);
     this.host.markDirty(this);
   }
 

@@ -49,6 +49,9 @@ export class CompactTable implements Table {
   private compaction = this.createCompaction();
   private duePages = new DuePages();
   private writes = 0;
+  private readonly views = new Set<FrozenTable>();
+  /** What was cleared while views of it were read. */
+  private cleared: SegmentStore[] = [];
   private readonly digest = new Digest();
 
   constructor(private readonly hasher: KeyHash) {}
@@ -117,7 +120,13 @@ export class CompactTable implements Table {
     this.afterWrite();
   }
 
+  close(): void {
+    for (const view of this.views) view.cutOff();
+    this.clear();
+  }
+
   clear(): void {
+    if (this.views.size > 0) this.cleared.push(this.store);
     this.store.retire();
     this.index.retire();
     this.store = new SegmentStore(SHARED_ARENAS);
@@ -158,7 +167,12 @@ export class CompactTable implements Table {
 
   freeze(): FrozenItems {
     this.compaction.onFreeze();
-    return new FrozenTable(this.store.freeze(), this.store.large.freeze());
+    const view = new FrozenTable(this.store.freeze(), this.store.large.freeze(), (over) => {
+      this.views.delete(over);
+      if (this.views.size === 0) this.cleared = [];
+    });
+    this.views.add(view);
+    return view;
   }
 
   get nextDueMs(): number {
@@ -190,7 +204,18 @@ export class CompactTable implements Table {
   }
 
   get memoryBytes(): number {
-    return this.store.memoryBytes + this.index.memoryBytes + this.duePages.memoryBytes;
+    return this.store.memoryBytes + this.index.memoryBytes + this.duePages.memoryBytes + this.clearedBytes;
+  }
+
+  get pinnedBytes(): number {
+    return this.store.pinnedBytes + this.store.large.pinnedBytes + this.clearedBytes;
+  }
+
+  /** Of tables before a `clear`, as far as views haven't read them. */
+  private get clearedBytes(): number {
+    let bytes = 0;
+    for (const store of this.cleared) bytes += store.memoryBytes;
+    return bytes;
   }
 
   /** Items that compaction has moved. */
