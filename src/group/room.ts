@@ -96,9 +96,11 @@ export class Room implements CommandSink {
     return this.due;
   }
 
-  /** Whether this command never waits for room, where there is a budget at all. */
+  /** Whether this command never waits for room; false also where there is no budget, and so nothing that waits. */
   isNoRoomNeeded(command: Uint8Array, start: number, end: number): boolean {
-    return this.memory !== undefined && !growthOf(command, start, end);
+    const { memory } = this;
+    if (memory === undefined || (memory.budget.bytesMax === 0 && memory.budget.itemsMax === 0)) return false;
+    return !growthOf(command, start, end);
   }
 
   /** Something waits, or the shard is over its budget and can do something about it. */
