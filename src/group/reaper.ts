@@ -11,7 +11,7 @@ import type { CommandSink } from './sink.js';
 /** Items named by one command: bounds the work of one entry. */
 const REAP_COUNT_MAX = 256;
 /** Fewer are not worth an entry before the next tick. */
-const REAP_AGAIN_COUNT = 32;
+const REAP_AGAIN_COUNT = 16;
 
 export class Reaper implements CommandSink {
   private inFlight = false;

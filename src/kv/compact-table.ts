@@ -22,10 +22,10 @@ import type { FrozenItems, ItemName, Table } from './table.js';
 /** Hashes are below this. */
 const HASH_COUNT = 2 ** 32;
 /**
- * Items that one call of `due` looks at, but for the rest of a page: less than a millisecond, though each may be a miss
- * of the processor's cache or two. Counted in items, since pages of equal hashes may have any number.
+ * Items that one call of `due` looks at, but for the rest of a page: each may be a miss of the processor's cache or two.
+ * Counted in items, since pages of equal hashes may have any number.
  */
-const DUE_ITEMS_MAX = 2048;
+const DUE_ITEMS_MAX = 1024;
 /** Of so many writes one pays for giving memory back: at most the copy of a segment. */
 const RELAX_WRITES = 64;
 

@@ -14,7 +14,7 @@ import { SegmentStore } from '../../../src/kv/segment-store.js';
 import { MOVED_BUCKETS } from '../../../src/kv/sketch-buckets.js';
 
 /** The bound of `compact-table.ts`, and the rest of a page. */
-const DUE_ITEMS_MAX = 2048 + 100;
+const DUE_ITEMS_MAX = 1024 + 100;
 /** Slots, and frames, that one write takes back of what was cleared. */
 const RELAX_MAX = 64;
 
