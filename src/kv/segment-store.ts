@@ -280,7 +280,7 @@ export class SegmentStore {
 
   /** Checks the counts against all bytes, and that exactly the items at `positions` live; for tests. */
   check(positions: ReadonlySet<number>): void {
-    let [used, dead, count, live] = [0, 0, 0, 0];
+    let [used, dead, count, live, pinned] = [0, 0, 0, 0, 0];
     for (const segment of this.segments) {
       if (segment === null) continue;
       let deadHere = 0;
@@ -299,9 +299,15 @@ export class SegmentStore {
       );
       used += segment.used;
       dead += deadHere;
+      if (segment.pinRound === this.pinRound) pinned += segment.pinnedBytes;
       count++;
     }
     assert(used === this.usedBytes && dead === this.deadBytes, 'bytes of segments are counted wrongly');
+    assert(
+      pinned === this.pinnedBytes && pinned <= dead,
+      `${pinned} pinned bytes, ${this.pinnedBytes} counted`,
+    );
+    assert(this.views.length > 0 || pinned === 0, 'bytes are pinned by no view');
     assert(count === this.segmentCount, `${count} segments, ${this.segmentCount} counted`);
     const inAll = live + this.large.count;
     assert(inAll === positions.size, `${inAll} items live, ${positions.size} are in the index`);
