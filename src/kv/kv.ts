@@ -310,15 +310,11 @@ class ShardKv implements Kv {
   }
 
   close(): void {
-    this.emptyTable();
-    this.feed.close();
-  }
-
-  private emptyTable(): void {
     this.state.found.forget();
     this.state.table.close();
     for (const table of this.formerTables) table.close();
     this.formerTables = [];
+    this.feed.close();
   }
 
   /** What stood here before goes, once frozen views of it are read. */
