@@ -47,7 +47,7 @@ import type { OperationList } from './operation-table.js';
 import { isForAnyReplica, isRead, operationBytes } from './operation.js';
 import type { ClientOperation } from './operation.js';
 import { NO_SHARD, RouteTable } from './route-table.js';
-import { createLane, hasWaiting } from './shard-lane.js';
+import { createLane, hasWaiting, isBehind, mayAllRepeat } from './shard-lane.js';
 import type { ShardLane } from './shard-lane.js';
 import { SingleTimer } from './single-timer.js';
 
@@ -585,18 +585,4 @@ export class ClientEngine {
       slot = behind;
     }
   }
-}
-
-/** Whether the list holds an operation that was called before this number. */
-function isBehind(table: OperationTable, list: OperationList, number: number): boolean {
-  return list.first >= 0 && table.numberOf(list.first) < number;
-}
-
-/** Whether what is on the lane's stream may be sent again although it is unaccounted for. */
-function mayAllRepeat(lane: ShardLane, table: OperationTable): boolean {
-  if (lane.sentWrites === 0) return true;
-  for (let slot = lane.sent.first; slot >= 0; slot = table.after(slot)) {
-    if (!isRead(table.operation(slot)) && table.sessionOf(slot) === null) return false;
-  }
-  return true;
 }

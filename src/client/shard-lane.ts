@@ -6,7 +6,8 @@
 import type { GroupId, MonoMs } from '../base/index.js';
 import type { NodeLink } from './node-link.js';
 import { createList, Place } from './operation-table.js';
-import type { OperationList } from './operation-table.js';
+import type { OperationList, OperationTable } from './operation-table.js';
+import { isRead } from './operation.js';
 
 export interface ShardLane {
   /** Its place in the engine's list of lanes. */
@@ -57,4 +58,18 @@ export function createLane(index: number, shard: GroupId, twin = -1): ShardLane 
 
 export function hasWaiting(lane: ShardLane): boolean {
   return lane.fresh.count > 0 || lane.refused.count > 0;
+}
+
+/** Whether the list holds an operation that was called before this number. */
+export function isBehind(table: OperationTable, list: OperationList, number: number): boolean {
+  return list.first >= 0 && table.numberOf(list.first) < number;
+}
+
+/** Whether what is on the lane's stream may be sent again although it is unaccounted for. */
+export function mayAllRepeat(lane: ShardLane, table: OperationTable): boolean {
+  if (lane.sentWrites === 0) return true;
+  for (let slot = lane.sent.first; slot >= 0; slot = table.after(slot)) {
+    if (!isRead(table.operation(slot)) && table.sessionOf(slot) === null) return false;
+  }
+  return true;
 }

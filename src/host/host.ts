@@ -84,7 +84,7 @@ export interface HostOptions {
   readonly mapVersion: () => number;
   readonly onRoleChange: (replica: Replica, change: RoleChange) => void;
   /** A message for a replica that is not here: one to be created, or one of long ago. */
-  readonly onUnknownReplica: (group: GroupId, message: Message) => void;
+  readonly onUnknownReplica: (group: GroupId, message: Message, from: NodeId) => void;
   readonly onConfiguration: (replica: Replica) => void;
   readonly onRemoved: (replica: Replica, version: number) => void;
   readonly onSuspect: (replica: Replica) => void;
@@ -321,7 +321,7 @@ export class Host implements ReplicaHost {
       const replica = this.replicas.get(group);
       if (replica === undefined || message.to !== replica.id) {
         this.drops.note(from, 'unknown_replica', group, message);
-        this.options.onUnknownReplica(group, message);
+        this.options.onUnknownReplica(group, message, from);
         continue;
       }
       if (message.type === 'timeout_now' && this.stall.isStalled) {
@@ -458,6 +458,11 @@ export class Host implements ReplicaHost {
   send(group: GroupId, message: Message): void {
     const node = this.nodeOf(group, message.to);
     if (node === 0 || node === this.nodeId) return;
+    this.sendTo(node, group, message);
+  }
+
+  /** To a node that need not be known as the home of whom it is for. */
+  sendTo(node: NodeId, group: GroupId, message: Message): void {
     this.outbox.add(node, group, message);
     if (!this.inTurn) this.wake();
   }

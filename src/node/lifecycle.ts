@@ -1,7 +1,9 @@
 /**
  * Births and removals of this node's replicas (docs/decisions/0005-membership.md).
  *
- *   birth     a leader speaks to a replica of ours that isn't here, above the tombstone -> create it, empty
+ *   birth     a leader speaks to a replica of ours that isn't here, above the tombstone -> create it, empty. By a
+ *             heartbeat alone, whose commit index tells whether it acknowledged anything: then it was here, and is lost
+ *             -> its leader is asked for a successor
  *   removal   a group, or the replica's own log, says that it is no member -> ask group 0, linearizably
  *             -> it knows a configuration as new without the replica -> tombstone, then the data goes
  *   report    a group led here has another configuration than group 0 knows -> tell it, once a majority has it
@@ -9,7 +11,7 @@
  * Invariants: at most one replica of a group on a node; nothing is deleted that group 0 did not confirm, but for a
  * suspect replica whose successor was already born by the group's own log.
  */
-import { META_GROUP, type GroupId, type MonoMs, type ReplicaId } from '../base/index.js';
+import { META_GROUP, type GroupId, type MonoMs, type NodeId, type ReplicaId } from '../base/index.js';
 import type { Replica } from '../group/index.js';
 import type { Host } from '../host/index.js';
 import { membersOf, type GroupMembers, type MetaState } from '../meta/index.js';
@@ -52,20 +54,21 @@ export class Lifecycle {
 
   constructor(private readonly deps: LifecycleDeps) {}
 
-  /** A message for a replica that is not here. */
-  onUnknownReplica(group: GroupId, message: Message): void {
+  /** A message from a node for a replica that is not here. */
+  onUnknownReplica(group: GroupId, message: Message, from: NodeId): void {
     if (message.type !== 'append' && message.type !== 'heartbeat') return;
     const { host, store } = this.deps;
     const { to, configurationVersion } = message;
     if (this.busy.has(group) || to <= store.tombstoneOf(group)) return;
     const old = host.replica(group);
-    if (old === null) this.create(group, to);
-    else if (old.suspect === null) {
+    if (old !== null && old.suspect === null) {
       if (to > old.id) this.onRemoved(old, configurationVersion);
-    } else if (old.id !== 0 && isHeir(old.configuration, old.id, to)) {
-      this.deps.logger.warn('suspect replica gives way', { group, replica: old.id, successor: to });
-      this.discard(group, () => this.create(group, to));
+      return;
     }
+    if (old !== null && (old.id === 0 || to <= old.id)) return;
+    if (wasHere(message, old)) this.askForSuccessor(group, message, from);
+    else if (message.type === 'heartbeat' && to > (old?.configuration.highestId ?? 0))
+      this.bear(group, to, old);
   }
 
   /** It is said, or known, that the replica is no member from this version of the configuration on. */
@@ -102,6 +105,24 @@ export class Lifecycle {
   }
 
   // ---- births ----------------------------------------------------------------------------------------------------
+
+  private bear(group: GroupId, replica: ReplicaId, old: Replica | null): void {
+    if (old === null) {
+      this.create(group, replica);
+      return;
+    }
+    this.deps.logger.warn('suspect replica gives way', { group, replica: old.id, successor: replica });
+    this.discard(group, () => this.create(group, replica));
+  }
+
+  /** In the name of a replica that the disk lost: born again under its id it would owe what it acknowledged before. */
+  private askForSuccessor(
+    group: GroupId,
+    { from: to, to: lost, term, configurationVersion }: Message,
+    node: NodeId,
+  ) {
+    this.deps.host.sendTo(node, group, { type: 'suspect', from: lost, to, term, configurationVersion });
+  }
 
   private create(group: GroupId, replica: ReplicaId): void {
     const { store, logger, recover } = this.deps;
@@ -177,14 +198,16 @@ export class Lifecycle {
 }
 
 /**
- * Whether the replica of this id may take the place of a suspect one: it is newer than all that this one knows, or a member
- * on its node by its own log. An id that is known and no member any more was removed: nobody is born by a late word to it.
+ * Whether the replica that is spoken to was on this node before, and was lost with what the disk lost: its leader tells it
+ * of what is committed, which a leader does no further than the acknowledgements go; or the suspect replica that is here
+ * knows it as a member on its own node, from records of the lost one: a suspect replica takes no entries.
  */
-function isHeir({ highestId, homes }: Configuration, old: ReplicaId, heir: ReplicaId): boolean {
-  if (heir <= old) return false;
-  if (heir > highestId) return true;
-  const node = homes.find(({ replica }) => replica === old)?.node;
-  return homes.some((home) => home.replica === heir && home.node === node);
+function wasHere(message: Message, old: Replica | null): boolean {
+  if (message.type === 'heartbeat' && message.commit > 0) return true;
+  if (old === null) return false;
+  const { homes } = old.configuration;
+  const node = homes.find(({ replica }) => replica === old.id)?.node;
+  return homes.some((home) => home.replica === message.to && home.node === node);
 }
 
 function confirmsRemoval(known: GroupMembers, doubt: Doubt): boolean {

@@ -141,7 +141,7 @@ export class Member implements PeerHandlers {
         this.gossip.note(replica.group, change.term, replica.configuration.version, node);
       },
       onMapVersion: (from, version) => this.gossip.onMapVersion(from, version),
-      onUnknownReplica: (group, message) => this.lifecycle.onUnknownReplica(group, message),
+      onUnknownReplica: (group, message, from) => this.lifecycle.onUnknownReplica(group, message, from),
       onConfiguration: (replica) => {
         this.readiness.changed();
         this.lifecycle.onConfiguration(replica);

@@ -80,6 +80,7 @@ class Node {
     const host = {
       replica: () => this.replica,
       removeReplica: () => this.onGone(),
+      sendTo: () => undefined,
       whenDurable: (run: () => void) => {
         this.flush();
         run();
@@ -116,7 +117,7 @@ class Node {
         const configurationVersion = prng.between(1, members.version);
         const type = prng.pick(['append', 'heartbeat'] as const);
         if (to !== 0 && to !== this.replica?.id)
-          lifecycle.onUnknownReplica(GROUP, makeMessage(type, { to, configurationVersion }));
+          lifecycle.onUnknownReplica(GROUP, makeMessage(type, { to, configurationVersion }), 2);
         break;
       }
       case 3:

@@ -1,6 +1,6 @@
 /** Births and removals of replicas on one node: what is created, what is asked of group 0, what is deleted, and what is not. */
 import { expect, test } from 'vitest';
-import { NO_CONFIGURATION, type Configuration } from '../../../src/raft/index.js';
+import { NO_CONFIGURATION, type Configuration, type Message } from '../../../src/raft/index.js';
 import type { Host } from '../../../src/host/index.js';
 import type { Replica } from '../../../src/group/index.js';
 import { EMPTY_META, firstMembers, type GroupMembers, type MetaState } from '../../../src/meta/index.js';
@@ -29,6 +29,7 @@ class LifecycleUnderTest {
   readonly replicas = new Map<number, FakeReplica>();
   readonly reports: { group: number; members: GroupMembers }[] = [];
   readonly removed: number[] = [];
+  readonly sent: { node: number; message: Message }[] = [];
   /** What group 0 answers; null: it can't be reached. */
   state: MetaState | null = null;
   nowMs = 0;
@@ -42,6 +43,7 @@ class LifecycleUnderTest {
         this.removed.push(this.replicas.get(group)?.id ?? 0);
         this.replicas.delete(group);
       },
+      sendTo: (node: number, _group: number, message: Message) => this.sent.push({ node, message }),
       whenDurable: (run: () => void) => void (this.isDurable ? run() : this.waiting.push(run)),
     };
     this.lifecycle = new Lifecycle({
@@ -88,8 +90,19 @@ class LifecycleUnderTest {
     return this.replicas.get(GROUP)?.id;
   }
 
-  hear(to: number, type: 'append' | 'heartbeat' | 'vote' = 'heartbeat', configurationVersion = 5): void {
-    this.lifecycle.onUnknownReplica(GROUP, makeMessage(type, { to, configurationVersion }));
+  /** `commit`: what a heartbeat tells. */
+  hear(
+    to: number,
+    type: 'append' | 'heartbeat' | 'vote' = 'heartbeat',
+    configurationVersion = 5,
+    commit = 0,
+  ): void {
+    const told = type === 'heartbeat' ? { commit } : {};
+    this.lifecycle.onUnknownReplica(
+      GROUP,
+      makeMessage(type, { to, configurationVersion, term: 7, ...told }),
+      3,
+    );
   }
 
   poll(): void {
@@ -162,9 +175,9 @@ test('E41 a late message does not bring a removed replica back', () => {
   node.knows(members(4, 4, [1, 3, 4]));
   node.lifecycle.onRemoved(replica as unknown as Replica, 4);
   node.poll();
-  for (const id of [1, 2]) node.hear(id, 'append');
+  for (const id of [1, 2]) for (const type of ['append', 'heartbeat'] as const) node.hear(id, type);
   expect(node.idHere()).toBeUndefined();
-  node.hear(5, 'append');
+  node.hear(5);
   expect(node.idHere()).toBe(5);
 });
 
@@ -197,16 +210,30 @@ test('E42 a suspect replica gives way to one with a higher id, and only to such 
   expect([node.idHere(), node.removed]).toEqual([4, [2]]);
 });
 
-test('E42 a suspect replica gives way to the one that its own log names', () => {
+test('E42 a suspect replica gives way to nobody that its own log names: the disk lost that one, too', () => {
   const node = new LifecycleUnderTest();
-  // The successor was here before, and the disk lost it.
   const homes = [1, 2, 3, 4].map((id) => ({ replica: id, node: id === 4 ? 2 : id }));
-  const known = makeConfiguration([1, 2, 3], { learners: [4], highestId: 5, homes });
-  const replica = node.addMember(2, known, 'a gap in the log');
+  node.addMember(2, makeConfiguration([1, 2, 3], { learners: [4], highestId: 5, homes }), 'a gap in the log');
   node.hear(5);
-  expect(node.idHere(), 'one that was removed').toBe(2);
+  expect([node.idHere(), node.sent], 'one that was removed').toEqual([2, []]);
   node.hear(4);
-  expect([node.idHere(), node.removed]).toEqual([4, [replica.id]]);
+  expect(node.idHere()).toBe(2);
+  expect(node.sent).toEqual([
+    { node: 3, message: expect.objectContaining({ type: 'suspect', from: 4, to: 2, term: 7 }) },
+  ]);
+  node.hear(6);
+  expect([node.idHere(), node.removed]).toEqual([6, [2]]);
+});
+
+test('E42 nobody is born who acknowledged something before: its leader is asked for a successor', () => {
+  const node = new LifecycleUnderTest();
+  node.hear(4, 'heartbeat', 5, 1);
+  node.hear(4, 'append');
+  expect(node.idHere()).toBeUndefined();
+  expect(node.sent.map(({ message: { type, from } }) => [type, from])).toEqual([['suspect', 4]]);
+  const suspect = node.addMember(2, makeConfiguration([1, 2, 3]), 'a gap in the log');
+  node.hear(4, 'heartbeat', 5, 1);
+  expect([node.idHere(), node.sent.length]).toEqual([suspect.id, 2]);
 });
 
 test('E42 a suspect replica that forgot its own id gives way to nobody', () => {
@@ -224,7 +251,7 @@ test('a healthy replica gives way to a later one only after group 0 confirmed th
   node.knows(members(6, 5, [1, 3, 5]));
   node.poll();
   expect(node.idHere()).toBeUndefined();
-  node.hear(5, 'append', 6);
+  node.hear(5, 'heartbeat', 6);
   expect(node.idHere()).toBe(5);
 });
 
