@@ -15,10 +15,15 @@ export interface SnapshotSource {
 
 /** Takes the chunks of a snapshot in order. */
 export interface SnapshotLoader {
-  /** Throws on malformed bytes. */
+  /** Throws on malformed bytes; `UnknownSnapshotFormat` when they are of a format that this program doesn't know. */
   push(chunk: Uint8Array): void;
-  /** Replaces the state machine's state by what was pushed. */
+  /**
+   * Replaces the state machine's state by what was pushed. Throws a `RangeError`, and replaces nothing, when that is
+   * not all, or not what was written.
+   */
   finish(): void;
+  /** Nothing comes of it: what was built so far lets go of its memory. Not after `finish` succeeded. */
+  drop(): void;
 }
 
 /**

@@ -34,11 +34,15 @@ function sourceOf(chunks: readonly Uint8Array[]): SnapshotSource {
 class Loader implements SnapshotLoader {
   chunks: Uint8Array[] = [];
   finished = false;
+  dropped = false;
   push(chunk: Uint8Array): void {
     this.chunks.push(chunk.slice());
   }
   finish(): void {
     this.finished = true;
+  }
+  drop(): void {
+    this.dropped = true;
   }
 }
 
@@ -183,14 +187,19 @@ describe('checkpoints', () => {
     const stream = streamOf(world, store, pointer);
     const whole = world.wait<Uint8Array>((done) => stream.read(0, stream.bytes, done));
     const files = world.disk.files(world.owner);
-    for (const bytes of [whole.subarray(0, 5), whole.subarray(0, whole.length - 1), [...whole, 0]]) {
+    const cases = [
+      [whole.subarray(0, 5), 'TRUNCATED_CHECKPOINT'],
+      [whole.subarray(0, whole.length - 1), 'TRUNCATED_CHECKPOINT'],
+      [[...whole, 0], 'DAMAGED_CHECKPOINT'],
+    ] as const;
+    for (const [bytes, code] of cases) {
       world.do((done) =>
         files.open(`${PLACE}/${pointer.file}`, 'create', (error, file) => {
           if (error || !file) return done(error);
           file.write(0, Uint8Array.from(bytes), done);
         }),
       );
-      expect(load(world, store, pointer).error?.code).toBe('DAMAGED_CHECKPOINT');
+      expect(load(world, store, pointer).error?.code).toBe(code);
     }
   });
 
