@@ -16,6 +16,9 @@ export class FrozenSegments {
   private shown = 0;
   private isOpen = false;
   private readonly places = new ItemPlaces();
+  /** When it was made, of all segments: bytes used, and those of them that were garbage already. */
+  readonly bytes: number;
+  private readonly deadBytes: number;
   /** Of the segment that is being opened: a bit for each offset at which an item died since the freeze. */
   private readonly diedSince = new Uint8Array(SEGMENT_BYTES / 8);
 
@@ -27,7 +30,15 @@ export class FrozenSegments {
     private readonly numberEnd: number,
     /** Segments that were not full, and where they ended. */
     private readonly ends: ReadonlyMap<number, number>,
-  ) {}
+  ) {
+    this.bytes = store.usedBytes;
+    this.deadBytes = store.deadBytes;
+  }
+
+  /** What died since and is not free again: most of it because of the view. */
+  get garbageBytes(): number {
+    return Math.max(0, this.store.deadBytes - this.deadBytes);
+  }
 
   next(into: Item): boolean {
     while (this.cursor < this.numberEnd) {

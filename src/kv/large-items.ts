@@ -37,6 +37,8 @@ interface Part {
 export class LargeItems {
   count = 0;
   contentBytes = 0;
+  /** Of all that were ever removed. */
+  removedBytes = 0;
   private epoch = 0;
   private parts: Part[] = [];
   private free: number[] = [];
@@ -68,7 +70,9 @@ export class LargeItems {
   }
 
   remove(number: number): void {
-    this.contentBytes -= this.at(number).bytes.length;
+    const { length } = this.at(number).bytes;
+    this.contentBytes -= length;
+    this.removedBytes += length;
     this.own(number)[number & (PART_ITEMS - 1)] = null;
     this.count--;
     this.free.push(number);
@@ -76,7 +80,10 @@ export class LargeItems {
 
   freeze(): FrozenLargeItems {
     this.epoch++;
-    return new FrozenLargeItems(this.parts.map((part) => part.items));
+    return new FrozenLargeItems(
+      this,
+      this.parts.map((part) => part.items),
+    );
   }
 
   private own(number: number): (LargeItem | null)[] {
@@ -93,7 +100,21 @@ export class FrozenLargeItems {
   private part = 0;
   private index = 0;
 
-  constructor(private readonly parts: (readonly (LargeItem | null)[] | null)[]) {}
+  readonly bytes: number;
+  private readonly removedBytes: number;
+
+  constructor(
+    private readonly items: LargeItems,
+    private readonly parts: (readonly (LargeItem | null)[] | null)[],
+  ) {
+    this.bytes = items.contentBytes;
+    this.removedBytes = items.removedBytes;
+  }
+
+  /** What was removed since; of parts that were shown it is held no more. */
+  get garbageBytes(): number {
+    return this.items.removedBytes - this.removedBytes;
+  }
 
   next(into: Item): boolean {
     for (; this.part < this.parts.length; this.part++, this.index = 0) {

@@ -51,6 +51,10 @@ export class KvSnapshotSource implements SnapshotSource {
     return writer.length > 1 ? writer.take() : null;
   }
 
+  get isPressed(): boolean {
+    return this.items.isPressed;
+  }
+
   release(): void {
     this.items.release();
   }

@@ -9,6 +9,8 @@ export interface EntryResults {
 export interface SnapshotSource {
   /** The next chunk of about `bytesMax` bytes, or null at the end. A chunk ends between items. */
   next(bytesMax: number): Uint8Array | null;
+  /** It holds on to much that was overwritten since: it should be read to its end, even if other work has to wait. */
+  readonly isPressed?: boolean;
   /** Nothing is held on to any more, and `next` must not be called again. Also after the end; any number of times. */
   release(): void;
 }

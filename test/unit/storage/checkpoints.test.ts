@@ -150,6 +150,29 @@ describe('checkpoints', () => {
     expect(load(world, store, pointer).loader.chunks).toEqual(chunks);
   });
 
+  it('takes more a turn from a source that is pressed, and is bounded then, too', () => {
+    const { world, store } = openNode();
+    const chunks = makeChunks(60);
+    let at = 0;
+    let turn = 0;
+    const turns: number[] = [];
+    const source = {
+      get isPressed() {
+        return at >= 10;
+      },
+      next: () => {
+        turns.push(turn);
+        return chunks[at++] ?? null;
+      },
+      release: () => undefined,
+    };
+    world.loop.afterEvent = () => turn++;
+    world.wait((done) => store.write(makeMeta(), source, (error) => done(error, null)));
+    const counts = turns.map((one) => turns.filter((other) => other === one).length);
+    expect(Math.max(...counts.slice(0, 8))).toBeLessThanOrEqual(4);
+    expect(Math.max(...counts)).toBe(16);
+  });
+
   it('a source that throws while bytes are being written fails the write once, and closes the file after them', () => {
     const { world, store } = openNode();
     const chunks = makeChunks(5);
