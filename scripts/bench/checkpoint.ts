@@ -273,7 +273,7 @@ async function run(options: BenchOptions, children: Children, scratch: string): 
     program,
     etcdload: null,
     hasMoved: false,
-    nodeWords: (process.env['NODE_WORDS'] ?? '').split(' ').filter((word) => word !== ''),
+    nodeWords: [],
   } as unknown as BenchContext;
   const never = ['--log-checkpoint-bytes', String(2 ** 40), '--log-checkpoint-entries', '1000000000'];
   const words = [...never, '--log-checkpoint-interval-ms', '0', '--memory-max', '0'];
