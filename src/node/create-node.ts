@@ -6,8 +6,16 @@
  *
  * Neither the server nor the simulator wires anything besides.
  */
-import { assert, META_GROUP, type ErrorReason, type Fatal, type NodeId } from '../base/index.js';
+import {
+  assert,
+  META_GROUP,
+  type ErrorReason,
+  type Fatal,
+  type GroupId,
+  type NodeId,
+} from '../base/index.js';
 import { refuseUninitialised } from '../api/index.js';
+import type { FeedDesk } from '../group/index.js';
 import { createKv } from '../kv/index.js';
 import type { MetaState } from '../meta/index.js';
 import type {
@@ -193,6 +201,10 @@ class QuorateNode implements Node {
 
   status(): NodeStatus {
     return this.member === null ? WAITING_STATUS : memberStatus(this.member);
+  }
+
+  feed(group: GroupId): FeedDesk | null {
+    return this.member?.host.replica(group)?.feed ?? null;
   }
 
   private isReady(): boolean {
