@@ -11,6 +11,7 @@ import { loadSync } from '@grpc/proto-loader';
 
 import type { NodeAddresses } from '../base/index.js';
 import type { ControlMethod, Instance } from '../ports/index.js';
+import { CHECKPOINT_CODECS } from './grpc-checkpoint-schema.js';
 import { VERIFY_CODECS } from './grpc-verify-schema.js';
 import { bytes, integer, list, malformed, message, text, type MethodCodec } from './wire-message.js';
 
@@ -178,6 +179,7 @@ export const CONTROL_CODECS: { readonly [M in ControlMethod]: MethodCodec<M> } =
     }),
   },
   ...VERIFY_CODECS,
+  ...CHECKPOINT_CODECS,
   status: {
     encodeRequest: () => ({}),
     decodeRequest: () => ({}),

@@ -1,13 +1,14 @@
 /**
- * LZ4 frames by lz4js, as the `lz4` tool reads and writes them.
+ * LZ4 frames, as the `lz4` tool reads and writes them: compressed by lz4-block.ts, decompressed by lz4js.
  *
  * lz4js trusts every length in a frame: a content size of 4 GiB is allocated, a block that runs past the end reads
  * nothing as zeros. So the frame is walked here, every length is checked against the bytes that are there, and only
  * the blocks are handed to lz4js, with a buffer of exactly the expected size. Whether the bytes are right is for the
  * caller's CRCs to say.
  */
-import { compress, decompressBlock } from 'lz4js';
+import { decompressBlock } from 'lz4js';
 import type { Compressor } from '../ports/index.js';
+import { blockBytesMax, compressBlock } from './lz4-block.js';
 
 const MAGIC = 0x184d2204;
 const VERSION_MASK = 0xc0;
@@ -24,7 +25,7 @@ const BLOCK_BYTES = new Map([
 
 export const lz4Compressor: Compressor = {
   compress(plain) {
-    return compress(plain);
+    return compressFrame(plain);
   },
 
   decompress(packed, plainBytes) {
@@ -57,6 +58,33 @@ export const lz4Compressor: Compressor = {
     return plain;
   },
 };
+
+/** Magic number; version 1, no sums; blocks of at most 4 MiB; a byte of the xxHash of the two bytes before. */
+const FRAME_HEADER = Uint8Array.of(0x04, 0x22, 0x4d, 0x18, 0x40, 0x70, 0xdf);
+const WRITTEN_BLOCK_BYTES = 4 * 1024 * 1024;
+
+function compressFrame(plain: Uint8Array): Uint8Array {
+  const blocks = Math.ceil(plain.length / WRITTEN_BLOCK_BYTES);
+  const room =
+    FRAME_HEADER.length + blocks * (4 + blockBytesMax(Math.min(plain.length, WRITTEN_BLOCK_BYTES))) + 4;
+  const frame = new Uint8Array(room);
+  const view = new DataView(frame.buffer);
+  frame.set(FRAME_HEADER);
+  let at = FRAME_HEADER.length;
+  for (let from = 0; from < plain.length; from += WRITTEN_BLOCK_BYTES) {
+    const to = Math.min(plain.length, from + WRITTEN_BLOCK_BYTES);
+    let end = compressBlock(plain, from, to, frame, at + 4);
+    const isSmaller = end - at - 4 < to - from;
+    if (!isSmaller) {
+      frame.set(plain.subarray(from, to), at + 4);
+      end = at + 4 + to - from;
+    }
+    view.setUint32(at, isSmaller ? end - at - 4 : (end - at - 4) | UNCOMPRESSED, true);
+    at = end;
+  }
+  view.setUint32(at, 0, true);
+  return frame.slice(0, at + 4);
+}
 
 interface FrameHeader {
   readonly headerBytes: number;

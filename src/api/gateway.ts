@@ -258,7 +258,10 @@ export class Gateway implements CommandGateway, CommandSink {
     if (target === this.deps.nodeId) {
       const replica = this.deps.host.replica(route.shard);
       if (replica === null) return false;
-      if (viaLog || this.table.isWrite(slot))
+      if (this.repeats.isNeedless(slot)) {
+        const plain = this.repeats.bare(slot, bytes, start, end);
+        replica.submitWrite(plain, 0, plain.length, afterReads, this, handle, viaLog, isAlone);
+      } else if (viaLog || this.table.isWrite(slot))
         replica.submitWrite(bytes, start, end, afterReads, this, handle, viaLog, isAlone);
       else replica.submitRead(bytes, start, end, this, handle, this.table.freshnessOf(slot));
     } else {

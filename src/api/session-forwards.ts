@@ -73,11 +73,23 @@ export class SessionForwards {
       this.deps.fail(handle);
       return true;
     }
+    const plain = this.bare(slot, command, start, end);
+    this.deps.hold(slot, table.targetOf(slot), plain, 0, plain.length);
+    return true;
+  }
+
+  /** Where this node leads by now, a write that surely never ran needs no place in its session, which may have ended. */
+  isNeedless(slot: number): boolean {
+    const { table } = this.deps;
+    return table.sessionSequenceOf(slot) !== 0 && !table.isInDoubt(slot);
+  }
+
+  /** The write without the place that it had. */
+  bare(slot: number, command: Uint8Array, start: number, end: number): Uint8Array {
     this.settle(slot);
     const plain = new ByteWriter(end - start);
     appendWithoutSession(plain, command, start, end);
-    this.deps.hold(slot, table.targetOf(slot), plain.buffer, 0, plain.length);
-    return true;
+    return plain.take();
   }
 
   /** Nobody waits for it any more, or it goes without. */

@@ -1,17 +1,14 @@
 /** `quorate shard verify`: whether the replicas of shards hold the same, and hold what was written there. */
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 
 import { QuorateError } from '../base/index.js';
 import type { VerifyResponse } from '../ports/index.js';
-import { countBetween, durationMs, hostPort } from './arguments.js';
+import { durationMs, hostPort } from './arguments.js';
+import { addCheckpointCommand } from './checkpoint-command.js';
 import { callControl, EXIT_FAILED } from './control-call.js';
+import { allShards, ANSWER_MS, indent, shardOrAll } from './shard-arguments.js';
 import { alignColumns } from './status-command.js';
 import type { Terminal } from './terminal.js';
-
-const SHARD_MAX = 16_384;
-/** Beyond what the node waits itself, so that it can tell what it knows. */
-const ANSWER_MS = 2_000;
-const STATUS_MS = 5_000;
 
 const HELP = `
 The shard's leader appends a mark to its log. Every replica, learners too, tells the hash of its state at the mark, and
@@ -30,6 +27,7 @@ interface VerifyOptions {
 
 export function addShardCommand(program: Command, terminal: Terminal, done: (code: number) => void): void {
   const shard = program.command('shard').description('look after single shards');
+  addCheckpointCommand(shard, terminal, done);
   shard
     .command('verify')
     .description('compare what the replicas of a shard hold, and check it against rot in memory')
@@ -56,12 +54,6 @@ export function addShardCommand(program: Command, terminal: Terminal, done: (cod
     });
 }
 
-function shardOrAll(text: string): number | 'all' {
-  if (text === 'all') return 'all';
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Expected the number of a shard, or all.');
-  return countBetween(1, SHARD_MAX)(text);
-}
-
 /** Of all shards, one without a leader is told of and passed over: null. */
 async function verifyOne(
   terminal: Terminal,
@@ -76,15 +68,6 @@ async function verifyOne(
     terminal.complain(`shard ${request.group}: not verified: ${error.message} (${error.code})`);
     return null;
   }
-}
-
-async function allShards(terminal: Terminal, endpoint: string): Promise<number[]> {
-  const status = await callControl(terminal.control, endpoint, 'status', {}, STATUS_MS);
-  const { shards } = JSON.parse(status.json === '' ? '{}' : status.json) as { shards?: { id: number }[] };
-  if (shards === undefined || shards.length === 0) {
-    throw new QuorateError('NOT_INITIALISED', `the node at ${endpoint} knows no shards yet`);
-  }
-  return shards.map(({ id }) => id);
 }
 
 function isEqual({ replicas }: VerifyResponse): boolean {
@@ -106,8 +89,4 @@ export function describeVerified(answer: VerifyResponse): string[] {
   ]);
   const header = ['replica', 'node', 'role', 'verdict', 'hash', 'items', ''];
   return [`shard ${group}: ${summary} at index ${index}${since}`, ...indent(alignColumns([header, ...rows]))];
-}
-
-function indent(lines: readonly string[]): string[] {
-  return lines.map((line) => `  ${line}`);
 }

@@ -59,6 +59,13 @@ export interface CheckpointFooter {
   readonly crc: number;
 }
 
+/** A whole header of another version. Every version ends its header with the CRC of the body before. */
+export class UnknownCheckpointVersion extends MalformedFrame {
+  constructor(readonly version: number) {
+    super(`checkpoint version ${version}, this program knows ${CHECKPOINT_VERSION}`);
+  }
+}
+
 function beginSection(w: ByteWriter): void {
   for (const byte of SECTION_MAGIC) w.u8(byte);
   w.u32(0);
@@ -137,11 +144,12 @@ export function decodeCheckpointHeader(body: Uint8Array, crc32: Crc32): Checkpoi
     const r = new ByteReader(body);
     if (r.u8() !== TAG.header || r.u32() !== HEADER_MAGIC) throw new MalformedFrame('no checkpoint header');
     const version = r.u8();
-    if (version !== CHECKPOINT_VERSION) throw new MalformedFrame(`checkpoint version ${version}`);
+    // First the CRC: in a damaged header the version says nothing.
     const crcAt = body.length - 4;
     if (crcAt < 6 || new ByteReader(body, crcAt).u32() !== crc32(body.subarray(0, crcAt))) {
       throw new MalformedFrame('checkpoint header: wrong CRC');
     }
+    if (version !== CHECKPOINT_VERSION) throw new UnknownCheckpointVersion(version);
     const header: CheckpointHeader = {
       group: r.u32(),
       index: r.u64(),

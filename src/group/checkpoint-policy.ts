@@ -1,14 +1,16 @@
 /**
  * When a replica writes a checkpoint, and what it keeps; who gets one as a snapshot is decided in snapshot-streams.ts.
  *
- * A checkpoint is due when the log applied since the last one exceeds max(`bytes`, the last checkpoint's size) or
- * `entries`. Two are kept; the log is truncated to the older one, but never past a snapshot that is being streamed
+ * A checkpoint is written when one is due (checkpoint-due.ts), when somebody asks for it, and, by the node's clock, when
+ * the last one is old. Two are kept; the log is truncated to the older one, but never past a snapshot that is being streamed
  * or whose receiver is still catching up.
  */
-import { assert, type LogIndex } from '../base/index.js';
+import { assert, type LogIndex, type MonoMs } from '../base/index.js';
 import type { Logger } from '../ports/index.js';
 import type { SnapshotMeta } from '../raft/index.js';
 import type { CheckpointMeta, CheckpointPointer } from '../storage/index.js';
+import { CheckpointDue } from './checkpoint-due.js';
+import { CheckpointRequests, type CheckpointOutcome } from './checkpoint-requests.js';
 import type { Replica } from './replica.js';
 import type { ReplicaHost } from './replica-host.js';
 import { SnapshotStreams, type CheckpointSource } from './snapshot-streams.js';
@@ -27,9 +29,10 @@ export class CheckpointPolicy implements CheckpointSource {
   readonly streams: SnapshotStreams;
   /** Newest first; at most two. */
   pointers: readonly CheckpointPointer[] = [];
-  private bytesSince = 0;
-  private entriesSince = 0;
-  private lastBytes = 0;
+  private readonly due = new CheckpointDue();
+  private readonly requests = new CheckpointRequests();
+  /** When the newest one was begun; at first, when the replica started. */
+  private newestAtMs: MonoMs;
   /** Log bytes between the older checkpoint and the newest. */
   private bytesBetween = 0;
   private writing = false;
@@ -45,27 +48,48 @@ export class CheckpointPolicy implements CheckpointSource {
     private readonly limits: CheckpointLimits,
   ) {
     this.streams = new SnapshotStreams(replica, host, logger, this, limits.logBytesMax);
+    this.newestAtMs = host.clock.monoMs();
   }
 
-  /** What recovery found, newest first; `bytesBehind` and `entriesBehind` are the log after the newest. */
-  restore(pointers: readonly CheckpointPointer[], entriesBehind: number, bytesBehind: number): void {
+  /** What recovery found, newest first; `bytes` is the size of the newest. The log behind it is still to be applied. */
+  restore(pointers: readonly CheckpointPointer[], bytes: number): void {
     this.pointers = [...pointers];
-    this.entriesSince = entriesBehind;
-    this.bytesSince = bytesBehind;
+    this.due.clear(bytes);
+    const newest = pointers[0];
+    const { store } = this.host;
+    if (newest !== undefined)
+      this.bytesBetween =
+        store.logBytes(this.replica.group) - store.logBytes(this.replica.group, newest.index);
     // Leftovers of earlier lives; but a replica without a state may have begun to receive its first.
     if (pointers.length > 0) this.prune();
   }
 
-  onApplied(entryBytes: number): void {
-    this.bytesSince += entryBytes;
-    this.entriesSince++;
+  onApplied(entryBytes: number, tookMs: number): void {
+    this.due.onApplied(entryBytes, tookMs);
   }
 
   maybeStart(): void {
-    const due =
-      this.bytesSince > Math.max(this.limits.bytes, this.lastBytes) ||
-      this.entriesSince > this.limits.entries;
-    if (due) this.start();
+    if (this.due.isDue(this.limits)) this.start();
+  }
+
+  /** Writes one if the newest is older than that and anything was applied since. */
+  startIfOlder(ageMs: number, nowMs: MonoMs): void {
+    if (this.due.hasNews && nowMs - this.newestAtMs >= ageMs) this.start();
+  }
+
+  /** Asks for a checkpoint that holds everything applied now. `answer` comes once, perhaps from inside the call. */
+  request(answer: (outcome: CheckpointOutcome) => void): void {
+    const { suspect, appliedIndex } = this.replica;
+    const newest = this.pointers[0];
+    if (this.stopped) answer({ kind: 'refused', reason: 'the replica has stopped' });
+    else if (suspect !== null) answer({ kind: 'refused', reason: `the replica is suspect: ${suspect}` });
+    else if (newest !== undefined && !this.isNews(appliedIndex))
+      answer({ kind: 'done', isNew: false, pointer: newest, bytes: this.due.checkpointBytes });
+    else if (appliedIndex === 0) answer({ kind: 'empty' });
+    else {
+      this.requests.add(appliedIndex, answer);
+      this.start();
+    }
   }
 
   /**
@@ -83,9 +107,16 @@ export class CheckpointPolicy implements CheckpointSource {
     });
   }
 
+  /** Those that still wait asked while the last one was being written. */
+  private onWritten(pointer: CheckpointPointer, bytes: number): void {
+    this.requests.onCheckpoint(pointer, bytes);
+    if (this.requests.any) this.start();
+  }
+
   private write(finished: () => void): void {
     const replica = this.replica;
     if (this.stopped || replica.installing || !this.isNews(replica.appliedIndex)) {
+      this.onNothingToWrite();
       finished();
       return;
     }
@@ -99,11 +130,12 @@ export class CheckpointPolicy implements CheckpointSource {
     };
     if (meta.term === 0) {
       // A snapshot has replaced the log and waits for its installation: it is the newer checkpoint.
+      this.onNothingToWrite();
       finished();
       return;
     }
-    const bytesBefore = this.bytesSince;
-    const entriesBefore = this.entriesSince;
+    this.due.begin();
+    this.newestAtMs = this.host.clock.monoMs();
     this.host.checkpoints.write(meta, replica.machine.snapshot(), (error, pointer, bytes) => {
       finished();
       if (this.stopped) return;
@@ -113,10 +145,7 @@ export class CheckpointPolicy implements CheckpointSource {
       }
       // A snapshot installed meanwhile is newer: this file is then only a leftover, and pruned.
       if (!this.isNews(pointer.index)) return;
-      this.lastBytes = bytes;
-      this.bytesSince -= bytesBefore;
-      this.bytesBetween = bytesBefore;
-      this.entriesSince -= entriesBefore;
+      this.bytesBetween = this.due.end(bytes);
       this.written++;
       this.host.store.saveCheckpoint(replica.group, pointer);
       this.pointers = [pointer, ...this.pointers.filter((p) => p.index < pointer.index)].slice(0, 2);
@@ -124,7 +153,15 @@ export class CheckpointPolicy implements CheckpointSource {
       this.prune();
       this.host.markDirty(replica);
       this.streams.onCheckpoint(pointer);
+      this.host.whenDurable(() => this.onWritten(pointer, bytes));
     });
+  }
+
+  /** The newest holds everything already, or a snapshot is taking the place of the state. */
+  private onNothingToWrite(): void {
+    const newest = this.pointers[0];
+    if (newest !== undefined) this.requests.onCheckpoint(newest, this.due.checkpointBytes);
+    this.requests.refuseAll('a snapshot is taking the place of the state: ask again');
   }
 
   /** Whether a checkpoint at this index would be the newest, or take the place of one that can't be read. */
@@ -141,7 +178,7 @@ export class CheckpointPolicy implements CheckpointSource {
     const { replica, host } = this;
     if (replica.raft.status().firstIndex > older.index) return;
     // What stands before the older checkpoint is there for nobody but them.
-    const sparedBytes = host.store.logBytes(replica.group) - this.bytesBetween - this.bytesSince;
+    const sparedBytes = host.store.logBytes(replica.group) - this.bytesBetween - this.due.bytes;
     if (this.streams.holdsLog(older.index, sparedBytes)) return;
     host.store.truncatePrefix(replica.group, older.index, older.term);
     replica.raft.onCompacted(older.index);
@@ -186,7 +223,7 @@ export class CheckpointPolicy implements CheckpointSource {
     );
     this.received = [];
     const loader = this.replica.machine.loader();
-    this.host.checkpoints.load(this.replica.group, received.pointer, loader, (error, meta) => {
+    this.host.checkpoints.load(this.replica.group, received.pointer, loader, (error, meta, bytes) => {
       if (this.stopped) return;
       if (error !== null || meta === null) {
         // The file was verified a moment ago: the disk lies, and nothing was installed. End, and start over.
@@ -198,9 +235,10 @@ export class CheckpointPolicy implements CheckpointSource {
         `group ${this.replica.group}: snapshot ${snapshot.index} gives another state than its sender's`,
       );
       this.pointers = [received.pointer];
-      this.bytesSince = 0;
+      this.due.clear(bytes);
+      this.newestAtMs = this.host.clock.monoMs();
       this.bytesBetween = 0;
-      this.entriesSince = 0;
+      this.requests.onCheckpoint(received.pointer, bytes);
       done(received.pointer);
       this.prune();
     });
@@ -208,6 +246,7 @@ export class CheckpointPolicy implements CheckpointSource {
 
   stop(): void {
     this.stopped = true;
+    this.requests.refuseAll('the replica has stopped');
     this.streams.stop();
   }
 }

@@ -419,6 +419,7 @@ export class Replica implements EntryResults {
       entry.index === this.appliedIndex + 1,
       `group ${this.group}: entry ${entry.index} after ${this.appliedIndex}`,
     );
+    const beganMs = this.host.clock.monoMs();
     if (entry.kind === EntryKind.normal) {
       this.applying = batch;
       this.machine.apply(entry.index, entry.term, entry.data, this);
@@ -436,7 +437,7 @@ export class Replica implements EntryResults {
     if (entry.kind === EntryKind.configuration) this.members.apply(entry);
     this.appliedIndex = entry.index;
     this.room.onApplied(entry.index);
-    this.policy.onApplied(entry.data.length);
+    this.policy.onApplied(entry.data.length, this.host.clock.monoMs() - beganMs);
     const observer = this.host.observer;
     if (observer !== null) {
       observer.onApply(this.host.nodeId, this.group, this.id, entry, () => this.machine.stateHash());

@@ -8,6 +8,9 @@ import { ItemPlaces, viewItem, type Segment } from './segment.js';
 import { SEGMENT_BYTES } from './segment-arenas.js';
 import type { SegmentStore } from './segment-store.js';
 
+/** Garbage that can't be collected while it is shown takes the place of items that a budget has room for. */
+const PRESSED_SHARE = 0.1;
+
 export class FrozenSegments {
   /** Segments below this number were read, and aren't pinned any more. */
   cursor = 0;
@@ -16,6 +19,8 @@ export class FrozenSegments {
   private shown = 0;
   private isOpen = false;
   private readonly places = new ItemPlaces();
+  /** When it was made, of segments and large items. */
+  private readonly bytes: number;
   /** Of the segment that is being opened: a bit for each offset at which an item died since the freeze. */
   private readonly diedSince = new Uint8Array(SEGMENT_BYTES / 8);
 
@@ -27,7 +32,15 @@ export class FrozenSegments {
     private readonly numberEnd: number,
     /** Segments that were not full, and where they ended. */
     private readonly ends: ReadonlyMap<number, number>,
-  ) {}
+  ) {
+    this.bytes = store.usedBytes + store.large.contentBytes;
+  }
+
+  /** Much of what the store holds is garbage that a view pins. */
+  get isPressed(): boolean {
+    const { store } = this;
+    return store.pinnedBytes + store.large.pinnedBytes > this.bytes * PRESSED_SHARE;
+  }
 
   next(into: Item): boolean {
     while (this.cursor < this.numberEnd) {

@@ -15,6 +15,10 @@ export class FrozenTable implements FrozenItems {
     private readonly onOver: (view: FrozenTable) => void,
   ) {}
 
+  get isPressed(): boolean {
+    return this.segments.isPressed;
+  }
+
   next(into: Item): boolean {
     into.hash = 0; // whoever reads a snapshot has a seed, and so hashes, of its own
     if (this.segments.next(into) || this.large.next(into)) return true;

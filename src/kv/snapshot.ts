@@ -12,7 +12,7 @@
  * where the transport's checks are not. A state without sessions is written in format 2, and one that never had a budget
  * either in format 1.
  */
-import { assert, ByteReader, ByteWriter, SLOT_COUNT } from '../base/index.js';
+import { assert, ByteReader, ByteWriter, SLOT_COUNT, UnknownSnapshotFormat } from '../base/index.js';
 import type { SnapshotLoader, SnapshotSource } from '../ports/index.js';
 import { Item } from './item.js';
 import { CHUNK_SESSIONS, encodeSessions, readSession } from './session-chunks.js';
@@ -54,6 +54,10 @@ export class KvSnapshotSource implements SnapshotSource {
     return writer.length > 1 ? writer.take() : null;
   }
 
+  get isPressed(): boolean {
+    return this.items.isPressed;
+  }
+
   release(): void {
     this.items.release();
   }
@@ -83,9 +87,14 @@ export class KvSnapshotLoader implements SnapshotLoader {
     try {
       this.read(chunk);
     } catch (error) {
-      this.state?.table.clear(); // what was built so far holds memory of the process
+      this.drop();
       throw error;
     }
+  }
+
+  drop(): void {
+    this.state?.table.clear(); // what was built so far holds memory of the process
+    this.state = null;
   }
 
   private read(chunk: Uint8Array): void {
@@ -110,7 +119,7 @@ export class KvSnapshotLoader implements SnapshotLoader {
     try {
       this.check(state);
     } catch (error) {
-      state.table.clear();
+      this.drop();
       throw error;
     }
     this.state = null;
@@ -133,10 +142,7 @@ export class KvSnapshotLoader implements SnapshotLoader {
 
   private readHeader(reader: ByteReader): void {
     const format = reader.u8();
-    refuseIf(
-      format < FORMAT_WITHOUT_BUDGET || format > FORMAT_VERSION,
-      `format version ${format} is unknown`,
-    );
+    if (format < FORMAT_WITHOUT_BUDGET || format > FORMAT_VERSION) throw new UnknownSnapshotFormat(format);
     const hashSeed = reader.u64();
     const firstSlot = reader.u16();
     const lastSlot = reader.u16();

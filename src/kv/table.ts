@@ -15,6 +15,8 @@ export interface ItemName {
 export interface FrozenItems {
   /** Fills `into` with the next item; false at the end. */
   next(into: Item): boolean;
+  /** Of what the view holds more than a tenth was overwritten since, or about so. */
+  readonly isPressed: boolean;
   /** Ends the view early: `next` gives nothing more, and what it kept goes. After the last item it has ended anyway. */
   release(): void;
   /** The table was closed before all was shown: what `next` gave is not the whole. */

@@ -101,6 +101,9 @@ export class MetaMachine implements StateMachine {
         this.current = loaded.state;
         this.onChange(this.current);
       },
+      drop: () => {
+        loaded = null;
+      },
     };
   }
 

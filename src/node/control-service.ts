@@ -41,6 +41,14 @@ export class ControlService {
       },
       verify: (request, reply) => this.withVerifier(reply, (verifier) => verifier.verify(request, reply)),
       mark: (request, reply) => this.withVerifier(reply, (verifier) => verifier.mark(request.group, reply)),
+      checkpoint: (request, reply) => {
+        if (context.member === null) reply(NO_MEMBER, null);
+        else context.member.checkpoints.checkpoint(request, reply);
+      },
+      writeCheckpoint: (request, reply) => {
+        if (context.member === null) reply(NO_MEMBER, null);
+        else context.member.checkpoints.write(request, reply);
+      },
       audit: (request, reply) => this.withVerifier(reply, (verifier) => verifier.audits.run(request, reply)),
     };
   }

@@ -48,6 +48,7 @@ import { MetaClient } from './meta-client.js';
 import { MetaReplicaMachine } from './meta-adapter.js';
 import { Readiness } from './readiness.js';
 import { recoverGroup } from './recovery.js';
+import { ShardCheckpoints } from './shard-checkpoints.js';
 import { ShardVerifier } from './shard-verify.js';
 
 /** How often slow things are looked after: leader balance, address changes, the bootstrap of group 0. */
@@ -96,6 +97,7 @@ export class Member implements PeerHandlers {
   private readonly repair: SuspectRepair;
   private readonly lifecycle: Lifecycle;
   readonly verifier: ShardVerifier;
+  readonly checkpoints: ShardCheckpoints;
   private closersOfResp: CloseListener[] = [];
   private stopped = false;
   private bootstrapping = false;
@@ -238,6 +240,15 @@ export class Member implements PeerHandlers {
     });
     const { clock, timers, controlClient: client } = ports;
     this.verifier = new ShardVerifier({ host: this.host, view: this.view, clock, timers, client });
+    const intervalMs = settings.log.checkpointIntervalMs;
+    this.checkpoints = new ShardCheckpoints({
+      host: this.host,
+      view: this.view,
+      clock,
+      timers,
+      client,
+      intervalMs,
+    });
     this.balance = new LeaderBalance(this.host, (group) => this.view.preferredLeader(group));
     this.repair = new SuspectRepair(this.host, ports.logger);
     this.lifecycle = new Lifecycle({
@@ -459,6 +470,7 @@ export class Member implements PeerHandlers {
     if (this.options.writeRefusal() === null) this.balance.poll(this.options.ports.clock.monoMs());
     this.repair.poll();
     this.lifecycle.poll(this.options.ports.clock.monoMs());
+    this.checkpoints.poll(this.options.ports.clock.monoMs());
     this.memory.poll(this.options.ports.clock.monoMs());
     this.bootstrapMeta();
     this.tellOwnAddresses();

@@ -44,7 +44,7 @@ export function freshGroup(group: GroupId, replica: ReplicaId, configuration: Co
 
 /** Loads one group and hands its replica to the host. */
 export function recoverGroup(deps: RecoveryDeps, recovered: RecoveredGroup, done: () => void): void {
-  loadNewest(deps, recovered, recovered.checkpoints, (machine, loaded, broken) => {
+  loadNewest(deps, recovered, recovered.checkpoints, (machine, loaded, broken, bytes) => {
     for (const pointer of broken) deps.host.store.dropCheckpoint(recovered.group, pointer.file);
     const stateLost = loaded === null && recovered.truncatedIndex > 0;
     const suspect =
@@ -57,8 +57,7 @@ export function recoverGroup(deps: RecoveryDeps, recovered: RecoveredGroup, done
     }
     const replica = buildReplica(deps, recovered, machine, loaded, suspect, stateLost);
     const pointers = recovered.checkpoints.filter((pointer) => !broken.includes(pointer));
-    const behind = Math.max(0, recovered.lastIndex - replica.appliedIndex);
-    replica.policy.restore(pointers, behind, recovered.logBytes);
+    replica.policy.restore(pointers, bytes);
     deps.host.addReplica(replica);
     done();
   });
@@ -68,7 +67,12 @@ function loadNewest(
   deps: RecoveryDeps,
   recovered: RecoveredGroup,
   pointers: readonly CheckpointPointer[],
-  done: (machine: Machine, loaded: CheckpointPointer | null, broken: readonly CheckpointPointer[]) => void,
+  done: (
+    machine: Machine,
+    loaded: CheckpointPointer | null,
+    broken: readonly CheckpointPointer[],
+    bytes: number,
+  ) => void,
 ): void {
   const broken: CheckpointPointer[] = [];
   const attempt = (i: number): void => {
@@ -76,17 +80,19 @@ function loadNewest(
     // A machine of its own for each attempt: what a wrong file left in one must not meet the log.
     const machine = deps.machineOf(recovered.group);
     if (pointer === undefined) {
-      done(machine, null, broken);
+      done(machine, null, broken, 0);
       return;
     }
-    deps.checkpoints.load(recovered.group, pointer, machine.loader(), (error, meta) => {
+    deps.checkpoints.load(recovered.group, pointer, machine.loader(), (error, meta, bytes) => {
       if (error === null && meta !== null && meta.stateHash === machine.stateHash()) {
-        done(machine, pointer, broken);
+        done(machine, pointer, broken, bytes);
         return;
       }
+      machine.close?.();
       deps.logger.error('checkpoint is broken, falling back', {
         group: recovered.group,
         file: pointer.file,
+        code: error !== null && 'code' in error ? String(error.code) : 'OTHER_STATE',
         error: String(error ?? 'the state differs from the one that was written'),
       });
       broken.push(pointer);

@@ -2,6 +2,12 @@ import type { ErrorReason, GroupId, NodeAddresses, NodeId, ReplicaId } from '../
 import type { CacheHandler } from './cache-calls.js';
 import type { CloseListener } from './listeners.js';
 import type {
+  CheckpointRequest,
+  CheckpointResponse,
+  WriteCheckpointRequest,
+  WriteCheckpointResponse,
+} from './checkpoint-calls.js';
+import type {
   AuditRequest,
   AuditResponse,
   MarkRequest,
@@ -142,6 +148,8 @@ export interface ControlMethods {
   verify: { request: VerifyRequest; response: VerifyResponse };
   mark: { request: MarkRequest; response: MarkResponse };
   audit: { request: AuditRequest; response: AuditResponse };
+  checkpoint: { request: CheckpointRequest; response: CheckpointResponse };
+  writeCheckpoint: { request: WriteCheckpointRequest; response: WriteCheckpointResponse };
   status: { request: Record<string, never>; response: StatusResponse };
 }
 export type ControlMethod = keyof ControlMethods;

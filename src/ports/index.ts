@@ -1,6 +1,7 @@
 /** Level 1: the world as interfaces. No code, no values but constants. Implementations: adapters/ and test/sim/. */
 export * from './bytes-tools.js';
 export * from './cache-calls.js';
+export * from './checkpoint-calls.js';
 export * from './client-transport.js';
 export * from './clock.js';
 export * from './control.js';

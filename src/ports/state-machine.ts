@@ -9,16 +9,23 @@ export interface EntryResults {
 export interface SnapshotSource {
   /** The next chunk of about `bytesMax` bytes, or null at the end. A chunk ends between items. */
   next(bytesMax: number): Uint8Array | null;
+  /** It holds on to much that was overwritten since: it should be read to its end, even if other work has to wait. */
+  readonly isPressed?: boolean;
   /** Nothing is held on to any more, and `next` must not be called again. Also after the end; any number of times. */
   release(): void;
 }
 
 /** Takes the chunks of a snapshot in order. */
 export interface SnapshotLoader {
-  /** Throws on malformed bytes. */
+  /** Throws on malformed bytes; `UnknownSnapshotFormat` when they are of a format that this program doesn't know. */
   push(chunk: Uint8Array): void;
-  /** Replaces the state machine's state by what was pushed. */
+  /**
+   * Replaces the state machine's state by what was pushed. Throws a `RangeError`, and replaces nothing, when that is
+   * not all, or not what was written.
+   */
   finish(): void;
+  /** Nothing comes of it: what was built so far lets go of its memory. Not after `finish` succeeded. */
+  drop(): void;
 }
 
 /**

@@ -71,6 +71,11 @@ export const SETTINGS: Readonly<Record<SettingName, SettingDescription>> = {
   'log.sync': tuning('boolean', 'true|false', 'false is UNSAFE: acknowledged writes die with the power'),
   'log.checkpointBytes': tuning('integer', 'BYTES', 'log bytes of a group after which a checkpoint is due'),
   'log.checkpointEntries': tuning('integer', 'COUNT', 'log entries of a group after which one is due'),
+  'log.checkpointIntervalMs': tuning(
+    'integer',
+    'MS',
+    'age of one at which another is due if there is news; 0: none',
+  ),
   'log.bytesMax': tuning('integer', 'BYTES', 'log of a group kept besides for slow snapshot receivers'),
   'snapshot.bytesPerSecondMax': tuning(
     'integer',

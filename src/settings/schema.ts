@@ -99,6 +99,8 @@ export const nodeSettingsSchema = z.strictObject({
         .default(512 * MIB),
       /** Entries of a group's log after which a checkpoint is due. */
       checkpointEntries: z.int().min(16).default(10_000),
+      /** Age of a group's newest checkpoint at which another is due if anything was applied since. 0: never by age. */
+      checkpointIntervalMs: z.int().min(0).default(300_000),
     })
     .prefault({}),
   snapshot: z

@@ -87,8 +87,8 @@ export interface LogStore {
     bytesMax: number,
     done: (error: Error | null, entries: Entry[] | null) => void,
   ): void;
-  /** Bytes of a group's entries since its truncation point. */
-  logBytes(group: GroupId): number;
+  /** Bytes of a group's entries since its truncation point, or behind an index that lies further on. */
+  logBytes(group: GroupId, after?: LogIndex): number;
   close(done: Done): void;
 }
 
@@ -147,12 +147,15 @@ export interface CheckpointStore {
     source: SnapshotSource,
     done: (error: Error | null, pointer: CheckpointPointer | null, bytes: number) => void,
   ): void;
-  /** Checks every CRC and feeds the loader in slices; on any error nothing was finished. */
+  /**
+   * Checks every CRC and feeds the loader in slices; on any error nothing was finished, and the loader was dropped.
+   * `bytes` is the size of the file.
+   */
   load(
     group: GroupId,
     pointer: CheckpointPointer,
     loader: SnapshotLoader,
-    done: (error: Error | null, meta: CheckpointMeta | null) => void,
+    done: (error: Error | null, meta: CheckpointMeta | null, bytes: number) => void,
   ): void;
   openStream(
     group: GroupId,

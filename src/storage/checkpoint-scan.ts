@@ -3,16 +3,19 @@
  * decompressed and its plain bytes after, counts, the CRC of the whole file, and that nothing follows. One frame a
  * slice: other work runs in between. Memory is bounded by one frame.
  */
-import { InvariantError } from '../base/index.js';
+import { InvariantError, UnknownSnapshotFormat } from '../base/index.js';
 import {
   decodeCheckpointHeader,
   decodeFrameOrFooter,
+  FOOTER_SECTION_BYTES,
   FRAME_SECTION_BYTES,
   HEADER_SECTION_BYTES_MAX,
   isFooter,
   isFrameWhole,
+  MalformedFrame,
   readSectionHead,
   SECTION_HEAD_BYTES,
+  UnknownCheckpointVersion,
   type CheckpointFooter,
   type FrameSection,
 } from '../codec/index.js';
@@ -45,6 +48,7 @@ export function scanCheckpoint(
 ): void {
   file.size((error, bytes) => {
     if (error) done(error, null);
+    else if (bytes === 0) done(new StorageError('EMPTY_CHECKPOINT', 'checkpoint file: no bytes'), null);
     else new CheckpointScan(file, bytes, tools, onChunk, done).begin();
   });
 }
@@ -125,11 +129,11 @@ class CheckpointScan {
 
   /** Reads exactly `length` bytes; `use` may throw. */
   private read(length: number, use: (bytes: Uint8Array) => void): void {
-    if (this.position + length > this.fileBytes) throw damaged(`ends in the middle, at ${this.fileBytes}`);
+    if (this.position + length > this.fileBytes) throw truncated(this.fileBytes, this.position + length);
     this.file.read(this.position, length, (error, bytes) => {
       if (error) return this.done(error, null);
       this.guard(() => {
-        if (bytes.length !== length) throw damaged(`ends in the middle, at ${this.position + bytes.length}`);
+        if (bytes.length !== length) throw truncated(this.position + bytes.length, this.position + length);
         this.position += length;
         this.crc = this.tools.crc32(bytes, this.crc);
         use(bytes);
@@ -146,7 +150,27 @@ class CheckpointScan {
       if (thrown instanceof InvariantError) throw thrown;
       failure = asDamaged(thrown);
     }
-    this.done(failure, null);
+    if (failure.code === 'TRUNCATED_CHECKPOINT') this.judgeEnd(failure);
+    else this.done(failure, null);
+  }
+
+  /** Where the file ends with a footer nothing was cut off: a length in the middle lies. */
+  private judgeEnd(failure: StorageError): void {
+    const at = Math.max(0, this.fileBytes - FOOTER_SECTION_BYTES);
+    this.file.read(at, FOOTER_SECTION_BYTES, (error, bytes) => {
+      if (error) this.done(error, null);
+      else this.done(endsWithFooter(bytes) ? damaged('a length leads behind its end') : failure, null);
+    });
+  }
+}
+
+function endsWithFooter(tail: Uint8Array): boolean {
+  try {
+    readSectionHead(tail);
+    return isFooter(decodeFrameOrFooter(tail.subarray(SECTION_HEAD_BYTES)));
+  } catch (thrown) {
+    if (thrown instanceof MalformedFrame) return false;
+    throw thrown;
   }
 }
 
@@ -154,9 +178,15 @@ function damaged(what: string): StorageError {
   return new StorageError('DAMAGED_CHECKPOINT', `checkpoint file: ${what}`);
 }
 
-function asDamaged(thrown: unknown): StorageError {
+function truncated(endsAt: number, neededTo: number): StorageError {
+  const what = `checkpoint file: ends at ${endsAt}, in the middle of what goes to ${neededTo}`;
+  return new StorageError('TRUNCATED_CHECKPOINT', what);
+}
+
+/** Whatever a check or the loader threw, by the name of what is wrong with the file. */
+export function asDamaged(thrown: unknown): StorageError {
   if (thrown instanceof StorageError) return thrown;
-  return new StorageError('DAMAGED_CHECKPOINT', `checkpoint file: ${toError(thrown).message}`, {
-    cause: thrown,
-  });
+  const isUnknown = thrown instanceof UnknownCheckpointVersion || thrown instanceof UnknownSnapshotFormat;
+  const code = isUnknown ? 'UNKNOWN_CHECKPOINT_VERSION' : 'DAMAGED_CHECKPOINT';
+  return new StorageError(code, `checkpoint file: ${toError(thrown).message}`, { cause: thrown });
 }

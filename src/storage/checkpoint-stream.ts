@@ -57,7 +57,7 @@ function readEnds(
 ): void {
   file.size((sizeError, bytes) => {
     if (sizeError) return done(sizeError, null);
-    if (bytes < FOOTER_SECTION_BYTES) return done(damaged(`${bytes} bytes`), null);
+    if (bytes < FOOTER_SECTION_BYTES) return done(damaged(`no more than ${bytes} bytes`), null);
     file.read(0, Math.min(bytes, HEADER_SECTION_BYTES_MAX), (headError, head) => {
       if (headError) return done(headError, null);
       file.read(bytes - FOOTER_SECTION_BYTES, FOOTER_SECTION_BYTES, (footError, foot) => {

@@ -25,7 +25,7 @@ import type {
 import { CheckpointHolds, checkpointName } from './checkpoint-files.js';
 import { scanPrefix } from './checkpoint-prefix.js';
 import { FileReceiver, type ReceiverEnd } from './checkpoint-receiver.js';
-import { scanCheckpoint, type CheckpointFacts } from './checkpoint-scan.js';
+import { asDamaged, scanCheckpoint, type CheckpointFacts } from './checkpoint-scan.js';
 import { openCheckpointStream } from './checkpoint-stream.js';
 import { writeCheckpoint } from './checkpoint-writer.js';
 import { StorageError } from './errors.js';
@@ -112,19 +112,20 @@ class FileCheckpoints implements CheckpointStore {
     group: GroupId,
     pointer: CheckpointPointer,
     loader: SnapshotLoader,
-    done: (error: Error | null, meta: CheckpointMeta | null) => void,
+    done: (error: Error | null, meta: CheckpointMeta | null, bytes: number) => void,
   ): void {
     const sinceMs = this.deps.clock.monoMs();
     this.scan(group, pointer, loader, (error, facts) => {
-      if (error || !facts) {
-        const failure = error ?? new StorageError('DAMAGED_CHECKPOINT', 'no facts');
-        this.onFailure('load', group, pointer.index, failure);
-        return done(failure, null);
+      const failure = error ?? finishLoad(loader);
+      if (failure || !facts) {
+        const known = failure ?? new StorageError('DAMAGED_CHECKPOINT', 'no facts');
+        loader.drop();
+        this.onFailure('load', group, pointer.index, known);
+        return done(known, null, 0);
       }
-      loader.finish();
       this.loaded.inc();
       this.loadSeconds.observe((this.deps.clock.monoMs() - sinceMs) / 1000);
-      done(null, facts.meta);
+      done(null, facts.meta, facts.bytes);
     });
   }
 
@@ -236,7 +237,7 @@ class FileCheckpoints implements CheckpointStore {
     done: (error: Error | null, facts: CheckpointFacts | null) => void,
   ): void {
     this.deps.files.open(this.pathOf(group, pointer), 'read', (openError, file) => {
-      if (openError || !file) return done(openError, null);
+      if (openError || !file) return done(asMissing(openError, pointer), null);
       const push = (chunk: Uint8Array): void => loader.push(chunk);
       scanCheckpoint(file, this.deps, push, (error, facts) => {
         const wrong = facts && mismatch(group, pointer, facts.meta);
@@ -264,8 +265,25 @@ class FileCheckpoints implements CheckpointStore {
 
   private onFailure(operation: Operation, group: GroupId, index: LogIndex, error: Error): void {
     this.deps.metrics.counter('snapshots_failed_total', SNAPSHOTS_FAILED_HELP, { reason: operation }).inc();
-    this.deps.logger.warn('checkpoint failed', { operation, group, index, error: error.message });
+    const code = 'code' in error && typeof error.code === 'string' ? error.code : 'INTERNAL';
+    this.deps.logger.warn('checkpoint failed', { operation, group, index, code, error: error.message });
   }
+}
+
+/** What the loader has against the whole of what it was given; what else it throws is a bug of ours, and passes. */
+function finishLoad(loader: SnapshotLoader): StorageError | null {
+  try {
+    loader.finish();
+    return null;
+  } catch (thrown) {
+    if (!(thrown instanceof RangeError)) throw thrown;
+    return asDamaged(thrown);
+  }
+}
+
+function asMissing(error: Error | null, { file }: CheckpointPointer): Error {
+  if (error !== null && !('code' in error && error.code === 'ENOENT')) return error;
+  return new StorageError('MISSING_CHECKPOINT', `checkpoint file ${file} is not there`);
 }
 
 /** A file under the right name with the wrong content (a copied folder) is as bad as a damaged one. */
@@ -273,7 +291,7 @@ function mismatch(group: GroupId, pointer: CheckpointPointer, meta: CheckpointMe
   const { index, term } = pointer;
   if (meta.group === group && meta.index === index && meta.term === term) return null;
   return new StorageError(
-    'DAMAGED_CHECKPOINT',
+    'FOREIGN_CHECKPOINT',
     `checkpoint of group ${meta.group} at ${meta.index}/${meta.term} where group ${group} at ${index}/${term} belongs`,
   );
 }

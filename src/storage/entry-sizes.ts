@@ -20,6 +20,11 @@ export class EntrySizes {
     return this.totalAt(this.count) - this.before;
   }
 
+  /** Bytes of those behind the first `count`. */
+  bytesBehind(count: number): number {
+    return this.totalAt(this.count) - this.totalAt(Math.min(count, this.count));
+  }
+
   push(bytes: number): void {
     if (this.count === this.totals.length) this.grow();
     this.totals[(this.head + this.count) & (this.totals.length - 1)] = this.totalAt(this.count) + bytes;

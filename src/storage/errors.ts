@@ -10,7 +10,17 @@ export type StorageErrorCode =
   | 'DAMAGED_NODE_RECORD'
   /** A log entry that was read back is not the one written. */
   | 'DAMAGED_ENTRY'
-  /** A checkpoint file fails one of its checks. */
+  /** A checkpoint's pointer names a file that is not there. */
+  | 'MISSING_CHECKPOINT'
+  /** A checkpoint file of no bytes. */
+  | 'EMPTY_CHECKPOINT'
+  /** A checkpoint file that ends before its footer does. */
+  | 'TRUNCATED_CHECKPOINT'
+  /** A checkpoint file of a version, or with a state of a format, that this program doesn't know. */
+  | 'UNKNOWN_CHECKPOINT_VERSION'
+  /** A whole checkpoint file of another group, index or term than its name and place say. */
+  | 'FOREIGN_CHECKPOINT'
+  /** A checkpoint file fails any other of its checks. */
   | 'DAMAGED_CHECKPOINT'
   /** A chunk of a checkpoint transfer that does not continue the last one, or another file than announced. */
   | 'BAD_TRANSFER'

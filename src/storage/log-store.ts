@@ -409,8 +409,9 @@ export class LevelLogStore implements LogStore {
     });
   }
 
-  logBytes(group: GroupId): number {
-    return this.logs.get(group)?.sizes.bytes ?? 0;
+  logBytes(group: GroupId, after: LogIndex = 0): number {
+    const log = this.logs.get(group);
+    return log === undefined ? 0 : log.sizes.bytesBehind(Math.max(0, after - log.truncatedIndex));
   }
 
   close(done: Done): void {

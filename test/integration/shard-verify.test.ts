@@ -67,6 +67,23 @@ describe('shard verify', () => {
     }
   });
 
+  it('shard checkpoint: every replica of every shard writes one; of a shard that is not there nothing is written', async () => {
+    const words = ['shard', 'checkpoint', '--endpoint', (nodes[2] as ServerNode).grpc, '--json'];
+    const { code, out, err } = await sandbox.run(...words, 'all');
+    expect([code, err]).toEqual([0, '']);
+    const answer = JSON.parse(out) as { shards: { replicas: { outcome: string; bytes: number }[] }[] };
+    expect(answer.shards).toHaveLength(SHARDS);
+    for (const { replicas } of answer.shards) {
+      expect(replicas.map(({ outcome }) => outcome)).toEqual(['written', 'written', 'written']);
+      for (const { bytes } of replicas) expect(bytes).toBeGreaterThan(500);
+    }
+    const unknown = await sandbox.run(...words, '9');
+    expect([unknown.code, unknown.err.trim()]).toEqual([
+      2,
+      'quorate: there is no shard 9 (INVALID_ARGUMENT)',
+    ]);
+  });
+
   it('says who can not be reached, and ends with 1', async () => {
     await (nodes[2] as ServerNode).kill();
     const { code, answer } = await verify(sandbox, nodes[0] as ServerNode, '1', '--timeout', '20s');

@@ -155,8 +155,11 @@ export class MemoryLogStore implements LogStore {
     this.later(() => done(null, lo <= log.truncatedIndex ? null : found));
   }
 
-  logBytes(group: number): number {
-    return this.logOf(group).entries.reduce((sum, entry) => sum + entry.data.length, 0);
+  logBytes(group: number, after = 0): number {
+    return this.logOf(group).entries.reduce(
+      (sum, { index, data }) => sum + (index > after ? data.length : 0),
+      0,
+    );
   }
 
   close(done: Done): void {
@@ -199,19 +202,19 @@ export class MemoryCheckpointStore implements CheckpointStore {
     group: number,
     pointer: CheckpointPointer,
     loader: SnapshotLoader,
-    done: (error: Error | null, meta: CheckpointMeta | null) => void,
+    done: (error: Error | null, meta: CheckpointMeta | null, bytes: number) => void,
   ): void {
     const bytes = this.files.get(keyOf(group, pointer));
     this.later(() => {
       if (bytes === undefined) {
-        done(new Error('no such checkpoint'), null);
+        done(new Error('no such checkpoint'), null, 0);
         return;
       }
       const r = new ByteReader(bytes);
       const meta = readMeta(r);
       while (r.remaining > 0) loader.push(r.bytes(r.u32()));
       loader.finish();
-      done(null, meta);
+      done(null, meta, bytes.length);
     });
   }
 

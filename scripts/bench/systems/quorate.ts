@@ -11,6 +11,7 @@ export interface RunningQuorate extends RunningSystem {
   readonly forwardPorts: readonly number[];
   readonly movedPorts: readonly number[];
   readonly grpcPorts: readonly number[];
+  readonly httpPorts: readonly number[];
   /** Every node's /metrics page. Throws when one doesn't answer. */
   metrics(): Promise<string[]>;
   /** How many groups each of the first `nodes` nodes leads; all nodes by default. */
@@ -61,20 +62,19 @@ export async function startSingle(
   context: BenchContext,
   folder: string,
   shards: number,
+  more: readonly string[] = [],
 ): Promise<RunningQuorate> {
-  const nodes = await startNodes(context, folder, 1, () => ['--single', '--shards', String(shards)]);
+  const nodes = await startNodes(context, folder, 1, () => ['--single', '--shards', String(shards), ...more]);
   await until(() => allAnswer(nodes.httpPorts, '/readyz'), 'the node is ready', START_MS_MAX);
   return nodes;
 }
-
-type Nodes = RunningQuorate & { readonly httpPorts: readonly number[] };
 
 async function startNodes(
   context: BenchContext,
   folder: string,
   count: number,
   more: (i: number, grpcPorts: readonly number[]) => string[],
-): Promise<Nodes> {
+): Promise<RunningQuorate> {
   const ports = await freePorts(5 * count);
   const take = (kind: number): number[] => ports.slice(kind * count, (kind + 1) * count);
   const [grpcPorts, peerPorts, httpPorts, forwardPorts] = [take(0), take(1), take(2), take(3)];
@@ -122,7 +122,7 @@ async function startNodes(
 }
 
 /** Until no leader changed for two seconds, or the time for that is over: then it counts as it is. */
-async function untilLeadersStay(nodes: Nodes): Promise<void> {
+async function untilLeadersStay(nodes: RunningQuorate): Promise<void> {
   const endMs = performance.now() + BALANCE_MS_MAX;
   let last = '';
   let sinceMs = performance.now();

@@ -43,7 +43,8 @@ const PIPELINE_MUTANTS: readonly Mutant[] = [
     arena: { kind: 'node', faults: ['long_crash'] },
     file: 'src/group/checkpoint-policy.ts',
     find: '    const loader = this.replica.machine.loader();\n',
-    replace: '    const loader = { push: () => undefined, finish: () => undefined };\n',
+    replace:
+      '    const loader = { push: () => undefined, finish: () => undefined, drop: () => undefined };\n',
     without: [
       {
         file: 'src/group/checkpoint-policy.ts',

@@ -90,6 +90,38 @@ const SAMPLES: {
     request: { group: 3, replica: 4, index: 70_000_000_000, waitMs: 500 },
     response: { hash: '0123456789abcdef', isRotten: true, rehashedIndex: 9, items: 2, noted: STATE },
   },
+  checkpoint: {
+    request: { group: 3, timeoutMs: 60_000 },
+    response: {
+      group: 3,
+      replicas: [
+        {
+          replica: 4,
+          node: 2,
+          isLearner: true,
+          outcome: 'written',
+          index: 70_000_000_000,
+          bytes: 5_000_000_000,
+          tookMs: 1200,
+          detail: '',
+        },
+        {
+          replica: 5,
+          node: 3,
+          isLearner: false,
+          outcome: 'unreachable',
+          index: 0,
+          bytes: 0,
+          tookMs: 0,
+          detail: 'gone',
+        },
+      ],
+    },
+  },
+  writeCheckpoint: {
+    request: { group: 3, replica: 4, waitMs: 500 },
+    response: { outcome: 'refused', index: 0, bytes: 0, tookMs: 3, detail: 'suspect' },
+  },
   status: {
     request: {},
     response: {

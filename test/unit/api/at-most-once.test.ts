@@ -93,6 +93,19 @@ describe.each([
   });
 });
 
+test('E69 a write that was refused where it was forwarded goes without the node’s session where this node leads by then', () => {
+  const s = scene(2);
+  expect(sessionOf(s.handedBytes())).not.toBeNull();
+  s.w.lead(1, 1, 2);
+  s.w.node(2).replica(1).refuse('NOT_LEADER', 1);
+  s.w.run(200);
+  expect(s.handed()).toBe(2);
+  expect(sessionOf(s.handedBytes())).toBeNull();
+  s.w.node(1).replica(1).ok();
+  s.w.run(FOR_EVER_MS);
+  expect(s.sink.lines).toEqual(['1: ok']);
+});
+
 /** Node 3 leads from now on, and gets what is sent again. */
 function moved({ w }: Scene): FakeReplica {
   w.lead(1, 3, 2);

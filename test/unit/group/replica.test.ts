@@ -327,7 +327,7 @@ test('apply ends its slice when its time is over, and says that work is left', (
       timestampMs: () => 0,
       stateHash: () => '',
       snapshot: () => ({ next: () => null, release: () => undefined }),
-      loader: () => ({ push: () => undefined, finish: () => undefined }),
+      loader: () => ({ push: () => undefined, finish: () => undefined, drop: () => undefined }),
       read: (_bytes: Uint8Array, _start: number, _end: number, _nowMs: number, _out: ByteWriter) =>
         'done' as const,
       readAt: () => undefined,
@@ -358,7 +358,7 @@ test('a batch of reads with large answers runs over several turns, in its order,
       timestampMs: () => 0,
       stateHash: () => '',
       snapshot: () => ({ next: () => null, release: () => undefined }),
-      loader: () => ({ push: () => undefined, finish: () => undefined }),
+      loader: () => ({ push: () => undefined, finish: () => undefined, drop: () => undefined }),
       read: (_bytes: Uint8Array, _start: number, _end: number, _nowMs: number, out: ByteWriter) => {
         putBytes(out, new Uint8Array(100_000));
         t.world.run(5); // each read takes 5 ms

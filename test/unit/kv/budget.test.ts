@@ -71,6 +71,22 @@ function copyBySnapshot(kv: Kv): Kv {
   return copy;
 }
 
+test('what a snapshot was made of is evicted by the ages that it had', () => {
+  const log = new Log();
+  log.apply(setBudget({ version: 1, bytesMax: 1 << 30, itemsMax: 0 }));
+  const keys = Array.from({ length: 3000 }, (_, i) => `key-${(i * 7919) % 3000}`);
+  for (const key of keys) log.apply(cmd.set(key, 'v'.repeat(20)));
+  for (const key of keys.slice(0, 1000)) log.apply(cmd.set(key, 'w'.repeat(20)));
+  for (const kv of [log.kv, copyBySnapshot(log.kv)]) {
+    kv.setEviction('lru', 5);
+    const into: ItemName[] = [];
+    kv.evictor?.choose(20_000, 1000, into);
+    expect(into.length).toBeGreaterThan(100);
+    const old = into.filter(({ version }) => version <= 3000);
+    expect(old.length / into.length).toBeGreaterThan(0.95);
+  }
+});
+
 describe('evict', () => {
   it('E92 drops what is current, and leaves a key that was rewritten between choice and apply', () => {
     const log = new Log();

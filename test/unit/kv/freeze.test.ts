@@ -65,6 +65,28 @@ test('E116 items of the moment of a freeze are shown as they were, through overw
   }
 });
 
+test.each([100, 20_000])(
+  'a view is pressed once a tenth of what it holds was overwritten (values of %i bytes)',
+  (bytes) => {
+    const state = new ShardState({ hashSeed: 7, firstSlot: 0, lastSlot: 16383 });
+    const count = 2_000_000 / bytes;
+    const write = (from: number, to: number): void => {
+      for (let i = from; i < to; i++) put(state, `key-${i}`, 'v'.repeat(bytes), 0);
+    };
+    write(0, count);
+    const frozen = state.table.freeze();
+    expect(frozen.isPressed).toBe(false);
+    write(0, count * 0.05);
+    expect(frozen.isPressed).toBe(false);
+    write(count * 0.05, count * 0.2);
+    expect(frozen.isPressed).toBe(true);
+    frozen.release();
+    const next = state.table.freeze();
+    expect(next.isPressed).toBe(false);
+    next.release();
+  },
+);
+
 test('what is kept for a view counts as pinned, small and large, and no more once it is read', () => {
   const state = new ShardState({ hashSeed: 7, firstSlot: 0, lastSlot: 16383 });
   const { table } = state;

@@ -34,7 +34,7 @@ function recover(recovered: RecoveredGroup): TestNode {
   const node = new TestHosts(3).start().node(1);
   const checkpoints: CheckpointStore = Object.assign(Object.create(node.checkpoints), {
     load: ((_group, _pointer, _loader, done) => {
-      done(new StorageError('DAMAGED_CHECKPOINT', 'frame 1: wrong CRC'), null);
+      done(new StorageError('DAMAGED_CHECKPOINT', 'frame 1: wrong CRC'), null, 0);
     }) satisfies CheckpointStore['load'],
   });
   node.host.store.dropCheckpoint = () => undefined;

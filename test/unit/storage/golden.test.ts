@@ -118,7 +118,11 @@ describe('bytes on disk, version 1', () => {
       }),
     );
     const chunks: Uint8Array[] = [];
-    const loader: SnapshotLoader = { push: (chunk) => void chunks.push(chunk), finish: () => undefined };
+    const loader: SnapshotLoader = {
+      push: (chunk) => void chunks.push(chunk),
+      finish: () => undefined,
+      drop: () => undefined,
+    };
     const meta = world.wait<CheckpointMeta | null>((done) =>
       world.checkpoints().load(3, { index: 100, term: 4, file: '100-4.ckpt' }, loader, done),
     );
