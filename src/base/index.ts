@@ -12,3 +12,4 @@ export * from './fatal.js';
 export * from './glob.js';
 export * from './entry-frame.js';
 export * from './version.js';
+export * from './cluster-version.js';

@@ -35,6 +35,8 @@ export interface Machine extends StateMachine {
   readonly isTidying?: boolean;
   /** Writes one command that drops up to `countMax` items expired at `nowMs`; returns how many it names. */
   encodeReap(nowMs: number, countMax: number, out: ByteWriter): number;
+  /** The cluster version that the group's log has reached; absent where group 0's own state says it. */
+  readonly clusterVersion?: number;
   /** Absent where nothing is kept that could be evicted. */
   readonly memory?: MachineMemory;
 }

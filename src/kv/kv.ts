@@ -2,6 +2,8 @@
  * One shard's state machine. `apply` is a pure and total function of (state, entry): no clock, no randomness, and no
  * bytes that make it throw. What it cannot read it answers with `malformed`, and changes nothing.
  *
+ * One exception: a `raiseVersion`, or a snapshot, above what this build knows throws `UnknownVersionError`; the node stops.
+ *
  * Of options only `valueBytesMax` takes part in `apply` without being part of the state: it must be the same on every
  * replica, for ever (a log is applied again after a restart).
  */
@@ -11,10 +13,13 @@ import {
   ByteWriter,
   ENTRY_HEADER_BYTES,
   ENTRY_VERSION,
+  KNOWN_VERSIONS,
   readU32,
+  SESSIONS_SINCE,
   ShortBytesError,
   type LogIndex,
   type Term,
+  type VersionRange,
 } from '../base/index.js';
 import type {
   EntryResults,
@@ -48,6 +53,10 @@ export interface KvOptions {
   readonly firstSlot: number;
   /** Included. */
   readonly lastSlot: number;
+  /** Replicated state: the cluster version at which the shard's log begins. The newest known if absent. */
+  readonly born?: number;
+  /** Cluster versions that this build knows; others in tests alone. */
+  readonly versions?: VersionRange;
 }
 
 export interface Kv extends StateMachine {
@@ -63,6 +72,8 @@ export interface Kv extends StateMachine {
   readonly lastSlot: number;
   /** Grows with every mutation. */
   readonly lastVersion: number;
+  /** The cluster version that the shard's log has reached. */
+  readonly clusterVersion: number;
 
   /**
    * Runs the read command `bytes[start, end)` against the applied state and appends its result to `out`. 'needs_time',
@@ -131,10 +142,12 @@ class ShardKv implements Kv {
   private readonly noted = new NotedSums();
 
   constructor(options: KvOptions) {
-    const { hashSeed, firstSlot, lastSlot, valueBytesMax } = options;
+    const { hashSeed, firstSlot, lastSlot, valueBytesMax, versions = KNOWN_VERSIONS } = options;
+    const { born = versions.max } = options;
     assert(Number.isSafeInteger(hashSeed) && hashSeed >= 0, `hash seed ${hashSeed}`);
     this.state = new ShardState({ hashSeed, firstSlot, lastSlot });
-    this.run = new Run(this.state, valueBytesMax);
+    this.state.clusterVersion = born;
+    this.run = new Run(this.state, valueBytesMax, versions);
   }
 
   get itemCount(): number {
@@ -159,6 +172,10 @@ class ShardKv implements Kv {
 
   get lastVersion(): number {
     return this.state.lastVersion;
+  }
+
+  get clusterVersion(): number {
+    return this.state.clusterVersion;
   }
 
   /** An entry without bytes (a new leader's first) changes nothing. */
@@ -310,6 +327,7 @@ class ShardKv implements Kv {
   private mixState(): void {
     const { state, digest } = this;
     digest.begin();
+    digest.integer(state.clusterVersion);
     digest.integer(state.timestampMs);
     digest.integer(state.lastVersion);
     digest.integer(state.table.itemCount);
@@ -329,7 +347,7 @@ class ShardKv implements Kv {
   }
 
   loader(): SnapshotLoader {
-    return new KvSnapshotLoader((state) => {
+    return new KvSnapshotLoader(this.run.versions, (state) => {
       this.close(); // what stood here before
       this.state = state;
       this.run.state = state;
@@ -360,6 +378,10 @@ class ShardKv implements Kv {
 
   /** False: a write that came again, or that its session refuses, with the answer written. */
   private admit(commandStart: number, out: ByteWriter): boolean {
+    if (this.state.clusterVersion < SESSIONS_SINCE) {
+      putError(out, KvError.sessionsFull);
+      return false;
+    }
     const { reader } = this.run;
     const operandsAt = reader.position;
     reader.position = commandStart + COMMAND_HEADER_BYTES;

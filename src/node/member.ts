@@ -2,7 +2,18 @@
  * A node that belongs to a cluster: host, gateway, front ends and gossip, wired over the ports. Built once per start,
  * after the node's membership is durable.
  */
-import { copyBytes, META_GROUP, must, type ErrorReason, type GroupId, type NodeId } from '../base/index.js';
+import {
+  copyBytes,
+  knowsVersion,
+  META_GROUP,
+  must,
+  SESSIONS_SINCE,
+  UnknownVersionError,
+  type ErrorReason,
+  type GroupId,
+  type NodeId,
+  type VersionRange,
+} from '../base/index.js';
 import {
   createCacheServer,
   createGatewayMetrics,
@@ -21,7 +32,7 @@ import { APPLY_VALUE_BYTES_MAX, type createKv } from '../kv/index.js';
 import {
   decodeMetaState,
   encodeBootstrap,
-  sameAddresses,
+  isAsReported,
   type GroupMembers,
   type MetaState,
 } from '../meta/index.js';
@@ -49,6 +60,7 @@ import { MetaReplicaMachine } from './meta-adapter.js';
 import { Readiness } from './readiness.js';
 import { recoverGroup } from './recovery.js';
 import { ShardVerifier } from './shard-verify.js';
+import { ShardVersions } from './shard-versions.js';
 
 /** How often slow things are looked after: leader balance, address changes, the bootstrap of group 0. */
 const HOUSEKEEPING_MS = 250;
@@ -63,6 +75,8 @@ export interface MemberOptions {
   readonly createRaft: typeof createRaft;
   /** Another one in tests alone. */
   readonly createKv: typeof createKv;
+  /** Cluster versions that this build knows. */
+  readonly versions: VersionRange;
   readonly clusterId: string;
   readonly nodeId: NodeId;
   /** This process: its instance id, and the addresses it advertises now. */
@@ -96,6 +110,7 @@ export class Member implements PeerHandlers {
   private readonly repair: SuspectRepair;
   private readonly lifecycle: Lifecycle;
   readonly verifier: ShardVerifier;
+  private readonly shardVersions: ShardVersions;
   private closersOfResp: CloseListener[] = [];
   private stopped = false;
   private bootstrapping = false;
@@ -133,6 +148,7 @@ export class Member implements PeerHandlers {
       mapVersion: () => this.view.version,
       onRoleChange: (replica, change) => {
         this.memory.onRole(replica);
+        this.shardVersions.onRole(replica);
         this.onRoutesChanged();
         this.lifecycle.onConfiguration(replica);
         this.repair.onConfiguration(replica);
@@ -172,8 +188,11 @@ export class Member implements PeerHandlers {
       timers: ports.timers,
     });
     const metrics = createGatewayMetrics(ports.metrics);
-    const sessions = new SessionGrants(options.nodeId, ports.entropy, () =>
-      this.host.clocks.clusterWallMs(ports.clock.wallMs(), ports.clock.monoMs()),
+    const sessions = new SessionGrants(
+      options.nodeId,
+      ports.entropy,
+      () => this.host.clocks.clusterWallMs(ports.clock.wallMs(), ports.clock.monoMs()),
+      () => this.view.state.clusterVersion >= SESSIONS_SINCE,
     );
     this.gateway = new Gateway({
       nodeId: options.nodeId,
@@ -238,6 +257,7 @@ export class Member implements PeerHandlers {
     });
     const { clock, timers, controlClient: client } = ports;
     this.verifier = new ShardVerifier({ host: this.host, view: this.view, clock, timers, client });
+    this.shardVersions = new ShardVersions(this.host, this.view.state.clusterVersion);
     this.balance = new LeaderBalance(this.host, (group) => this.view.preferredLeader(group));
     this.repair = new SuspectRepair(this.host, ports.logger);
     this.lifecycle = new Lifecycle({
@@ -268,6 +288,7 @@ export class Member implements PeerHandlers {
         bootNumber: options.bootNumber,
         nonce: options.nonce,
       };
+      ports.peers.setVersions(options.versions, this.view.state.clusterVersion);
       ports.peers.start(settings.peer, identity, this, (error) => {
         if (error !== null || this.stopped) {
           done(error);
@@ -375,6 +396,8 @@ export class Member implements PeerHandlers {
       valueBytesMax: APPLY_VALUE_BYTES_MAX,
       firstSlot: shard?.firstSlot ?? 0,
       lastSlot: shard?.lastSlot ?? 0,
+      born: this.view.state.shards.find(({ id }) => id === group)?.born ?? this.options.versions.min,
+      versions: this.options.versions,
     });
     this.memory.equip(kv);
     return kv;
@@ -428,6 +451,14 @@ export class Member implements PeerHandlers {
   }
 
   private onMap(state: MetaState): void {
+    const { versions, clusterId, ports } = this.options;
+    if (!knowsVersion(versions, state.clusterVersion)) {
+      const error = new UnknownVersionError(`cluster ${clusterId}`, state.clusterVersion, versions);
+      ports.fatal('refused', error.message, error);
+      return;
+    }
+    ports.peers.setVersions(versions, state.clusterVersion);
+    this.shardVersions.onVersion(state.clusterVersion);
     this.lifecycle.onMap(state);
     this.memory.onMap(state);
     this.options.remember(state);
@@ -454,6 +485,7 @@ export class Member implements PeerHandlers {
     this.repair.poll();
     this.lifecycle.poll(this.options.ports.clock.monoMs());
     this.memory.poll(this.options.ports.clock.monoMs());
+    this.shardVersions.poll(this.options.ports.clock.monoMs());
     this.bootstrapMeta();
     this.tellOwnAddresses();
     this.options.ports.timers.after(HOUSEKEEPING_MS, () => this.housekeeping());
@@ -472,17 +504,19 @@ export class Member implements PeerHandlers {
     replica.submitWrite(command, 0, command.length, false, { onResult: again, onRefused: again }, 0);
   }
 
-  /** After a start with other addresses the cluster is told, until it knows. */
+  /** After a start with other addresses, or another build, the cluster is told, until it knows. */
   private tellOwnAddresses(): void {
     const { self, nodeId } = this.options;
-    const known = this.view.map.node(nodeId)?.addresses;
-    if (this.telling || known === undefined || sameAddresses(known, self.addresses)) return;
+    const known = this.view.state.nodes.find(({ id }) => id === nodeId);
+    if (this.telling || known === undefined || isAsReported(known, self.addresses, self.versions)) return;
     this.telling = true;
     // With a new peer address nobody reaches this node yet, so it hears of no leader: any other node will do.
     const others = this.view.state.nodes.filter((node) => node.id !== nodeId);
     const fallback = others.length === 0 ? 0 : must(others[this.tellings++ % others.length], 'a node').id;
-    this.meta.upsertNode(self, fallback, (_, outcome) => {
+    this.meta.upsertNode(self, fallback, (failure, outcome) => {
       this.telling = false;
+      if (failure?.code === 'UNSUPPORTED_VERSION' && !this.stopped)
+        this.options.ports.fatal('refused', failure.message);
       if (outcome !== null) this.view.update(outcome.state);
     });
   }

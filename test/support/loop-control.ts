@@ -86,6 +86,7 @@ export class TestServer {
   readonly waiting: Waiting;
   member: Membership | null = null;
   becoming: Membership | null = null;
+  readonly refusals: string[] = [];
   /** How long it takes to become a member durably. */
   becomeMs = 5;
 
@@ -113,6 +114,7 @@ export class TestServer {
           done();
         });
       },
+      refused: (message) => void this.refusals.push(message),
     });
     net.serve(address, (method, request, reply) => this.handle(method, request, reply as never));
     this.waiting.start();
@@ -170,7 +172,7 @@ export class TestServer {
     const { clusterId } = this.member;
     const { state, nodeId } = applyMetaCommand(
       this.member.state,
-      encodeUpsertNode(from.instanceId, from.addresses),
+      encodeUpsertNode(from.instanceId, from.addresses, from.versions),
     );
     this.member = { ...this.member, state };
     reply(null, { clusterId, nodeId, state: encodeMetaState(state) });
