@@ -264,12 +264,4 @@ describe('a snapshot', () => {
     expect(() => loadedFrom(chunks.map((chunk, i) => (i === at ? changed : chunk)))).toThrow(RangeError);
     expect(() => loadedFrom([...chunks, sessions])).toThrow('sessions behind items');
   });
-
-  it('without sessions is written as before there were any', () => {
-    const d = new KvDriver();
-    d.run(cmd.set('k', 'v'));
-    expect(chunksOf(d.kv)[0]?.[1]).toBe(1);
-    d.run(cmd.inSession(cmd.many(Op.del, ['k']), { sequence: 1 }));
-    expect(chunksOf(d.kv)[0]?.[1]).toBe(3);
-  });
 });

@@ -79,7 +79,7 @@ test('an unknown layout and an absurd count are refused', () => {
   version[0] = 9;
   expect(() => decodeMetaState(version)).toThrow('layout 9');
   const count = bytes.slice();
-  const nodesAt = 1 + 2 + 'cluster-a'.length + 8 + 4 + 4;
+  const nodesAt = 1 + 2 + 'cluster-a'.length + 4 + 8 + 4 + 4;
   count.fill(0xff, nodesAt, nodesAt + 4);
   expect(() => decodeMetaState(count)).toThrow();
 });

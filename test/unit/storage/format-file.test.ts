@@ -106,7 +106,7 @@ it('its cluster version rises and never goes back', () => {
   expect(folder.read()).toBe(golden['FORMAT']);
 });
 
-it('E50 a power loss at any step of a rise leaves the file whole, with the version before or after', () => {
+it('E125 a power loss at any step of a rise leaves the file whole, with the version before or after', () => {
   for (let steps = 0; steps < 12; steps++) {
     const folder = new Folder();
     folder.born(1);
