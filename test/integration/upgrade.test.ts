@@ -153,7 +153,7 @@ it(
       `--${name}`,
       `127.0.0.1:${late.ports[name]}`,
     ]);
-    expect(await refusedStart(['--data', late.folder, '--join', first.grpc, ...flags])).toMatch(
+    expect(await refusedStart(['--data', sandbox.path('late'), '--join', first.grpc, ...flags])).toMatch(
       /the cluster is at version 2, and the new node at .* knows 1: start it with a build that knows 2/,
     );
     await restartWith(second, PROGRAM);
