@@ -99,6 +99,7 @@ export class Gateway implements CommandGateway, CommandSink {
       isStopped: () => this.stopped,
       hold: (slot, suggestion, command, start, end) =>
         this.holdAgain(slot, this.table.handleOf(slot), suggestion, command, start, end),
+      noteRan: (slot) => this.noteRan(slot),
       fail: (handle) => this.fail(handle, 'OUTCOME_UNKNOWN', 'the session of the node ended', 0),
     });
     deps.metrics.registerForwardPending(() => this.forwarder.pending);
@@ -297,6 +298,12 @@ export class Gateway implements CommandGateway, CommandSink {
     this.table.free(slot);
   }
 
+  /** It ran, or may have: what its connection sent before must not run any more. */
+  private noteRan(slot: number): void {
+    const { table } = this;
+    this.routeOf(table.shardOf(slot)).noteRan(table.sinkOf(slot), table.sequenceOf(slot));
+  }
+
   private reroute(route: ShardRoute): void {
     route.beginReroute(this.deps.clock.monoMs());
     this.moving.add(route);
@@ -381,7 +388,7 @@ export class Gateway implements CommandGateway, CommandSink {
         continue;
       const handle = this.table.handleOf(slot);
       if (this.table.isWrite(slot)) {
-        route.noteRan(this.table.sinkOf(slot), this.table.sequenceOf(slot));
+        this.noteRan(slot);
         this.fail(handle, 'OUTCOME_UNKNOWN', 'the leader went silent', 0);
       } else this.fail(handle, 'UNAVAILABLE', 'the leader went silent', 0);
     }
@@ -402,7 +409,7 @@ export class Gateway implements CommandGateway, CommandSink {
       return;
     }
     const route = this.routeOf(this.table.shardOf(slot));
-    route.noteRan(this.table.sinkOf(slot), this.table.sequenceOf(slot));
+    this.noteRan(slot);
     route.reroutesInRow = 0;
     if (this.table.targetOf(slot) !== this.deps.nodeId) this.deps.metrics.forwardSuccess.inc();
     this.answer(slot, bytes, start, end);
@@ -439,9 +446,8 @@ export class Gateway implements CommandGateway, CommandSink {
     if (this.table.isWrite(slot)) {
       this.deps.metrics.forwardFailures('link_lost').inc();
       if (this.repeats.sendAgain(handle, command, start, end)) return;
-      const route = this.routeOf(this.table.shardOf(slot));
-      this.reroute(route);
-      route.noteRan(this.table.sinkOf(slot), this.table.sequenceOf(slot));
+      this.reroute(this.routeOf(this.table.shardOf(slot)));
+      this.noteRan(slot);
       this.fail(handle, 'OUTCOME_UNKNOWN', 'the link to the leader broke with the command in flight', 0);
     } else {
       this.onRefused(handle, 'UNAVAILABLE', 0, command, start, end);
@@ -489,7 +495,7 @@ export class Gateway implements CommandGateway, CommandSink {
       const handle = table.handleOf(slot);
       if (state === PendingState.sent && table.isWrite(slot)) {
         if (table.targetOf(slot) !== this.deps.nodeId) this.deps.metrics.forwardTimeouts.inc();
-        this.routeOf(table.shardOf(slot)).noteRan(table.sinkOf(slot), table.sequenceOf(slot));
+        this.noteRan(slot);
         this.fail(handle, 'OUTCOME_UNKNOWN', 'no answer by the deadline', 0);
       } else if (state === PendingState.sent || state === PendingState.local) {
         this.fail(handle, 'DEADLINE_EXCEEDED', 'no answer by the deadline', 0);

@@ -5,8 +5,8 @@
  *      |\--lost, or its outcome unknown--> in doubt, held --the next leader--> forwarded again, as it was
  *       \--its session refused--> held without one; in doubt: of unknown outcome
  *
- * A write is sent again only if nothing else of its connection is under way on its shard: so none comes before what was
- * sent before it.
+ * A write is sent again only if no other write of its connection is under way on its shard: so none comes before what was
+ * sent before it. It may have run already: a read sent before it is not asked again from then on.
  */
 import { ByteWriter, type Counter, type MonoMs, type NodeId } from '../base/index.js';
 import { appendWithoutSession, hasSession } from '../kv/index.js';
@@ -26,6 +26,8 @@ export interface SessionForwardsDeps {
   readonly isStopped: () => boolean;
   /** The command waits for a leader again; `suggestion` is a node to ask, or 0. */
   readonly hold: (slot: number, suggestion: NodeId, command: Uint8Array, start: number, end: number) => void;
+  /** It may have run: what its connection sent before must not run any more. */
+  readonly noteRan: (slot: number) => void;
   /** It is of unknown outcome. */
   readonly fail: (handle: number) => void;
 }
@@ -55,6 +57,7 @@ export class SessionForwards {
     if (table.sessionSequenceOf(slot) === 0 || this.deps.now() >= table.deadlineOf(slot)) return false;
     if (table.sinkOf(slot).unanswered.orderedOf(table.shardOf(slot)) > 1) return false;
     table.setInDoubt(slot);
+    this.deps.noteRan(slot);
     this.deps.repeated.inc();
     this.deps.hold(slot, 0, command, start, end);
     return true;

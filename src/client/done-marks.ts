@@ -1,6 +1,6 @@
 /**
- * Remembers, by hash of the key, the highest number of an operation that got its answer before an earlier one of its
- * shard did. A refused write is not sent again behind such a later operation on its key: what the caller did first
+ * Remembers, by hash of the key, the highest number of an operation that got its answer, or may have taken effect, before
+ * an earlier one of its shard was answered. A refused write is not sent again behind such a later operation on its key: what the caller did first
  * would take effect last. Two keys may share a mark; then a refusal is handed to the caller that could have been
  * tried again, which is always allowed.
  */

@@ -8,9 +8,9 @@
  * - a lane changes its stream only when nothing of it is unanswered; until then it sends nothing;
  * - what was refused waits until nothing of its lane is unanswered, and then goes alone: what was never sent follows
  *   when that is answered;
- * - a refused write is not repeated when a later operation on its key got its answer meanwhile: its caller gets the
- *   refusal. So of two writes of a key that both succeed, the later call wins, and a read sees the writes called
- *   before it.
+ * - a refused write is not repeated when a later operation on its key got its answer meanwhile, or is in doubt: its
+ *   caller gets the refusal. So of two writes of a key that both succeed, the later call wins, and a read sees the
+ *   writes called before it.
  * What is of unknown outcome may take effect at any time, and is outside of this.
  *
  * Repeating. Definite refusals are repeated within the deadline, after a wait that grows. Reads, and writes under a session
@@ -37,6 +37,7 @@ import {
   mayRepeat,
   notAnsweredInTime,
   notSentInTime,
+  overtaken,
 } from './failures.js';
 import { LinkPool } from './link-pool.js';
 import { MapWatch } from './map-watch.js';
@@ -289,7 +290,7 @@ export class ClientEngine {
       if (isWrite && !this.hasPlaceInSession(slot, lane, now)) return;
       const refusal = table.refusalOf(slot);
       if (isWrite && refusal !== null && this.done.isOvertaken(operation.key, table.numberOf(slot))) {
-        this.takeOut(slot).onFailure(refusal);
+        this.takeOut(slot).onFailure(overtaken(refusal));
         continue;
       }
       const leftMs = table.deadlineOf(slot) - now;
@@ -381,6 +382,7 @@ export class ClientEngine {
       return;
     }
     table.setRefusal(slot, error);
+    if (table.isInDoubt(slot)) this.noteIfAhead(slot, lane);
     if (reason === 'TOO_STALE' && lane.isForAnyReplica) {
       this.moveToLeader(slot, lane);
       return;
@@ -430,12 +432,8 @@ export class ClientEngine {
     const place = table.placeOf(slot);
     const operation = table.operation(slot);
     if (place === Place.sent) {
-      const number = table.numberOf(slot);
-      const isBehindOthers = isBehind(table, lane.sent, number) || isBehind(table, lane.refused, number);
       // Reads that any replica answered say nothing of the order of the others.
-      if (isBehindOthers && !lane.isForAnyReplica) {
-        this.done.note(operation.key, number);
-      }
+      if (!lane.isForAnyReplica) this.noteIfAhead(slot, lane);
       table.remove(lane.sent, slot);
       if (lane.link !== null) lane.link.sentCount--;
       if (!isRead(operation)) lane.sentWrites--;
@@ -447,12 +445,21 @@ export class ClientEngine {
     return table.release(slot, operationBytes(operation));
   }
 
+  /** What is still to be answered of its lane, and was called before it, comes too late on its key from now on. */
+  private noteIfAhead(slot: number, lane: ShardLane): void {
+    const { table } = this;
+    const number = table.numberOf(slot);
+    if (isBehind(table, lane.sent, number) || isBehind(table, lane.refused, number))
+      this.done.note(table.operation(slot).key, number);
+  }
+
   /** The attempt is unaccounted for, and another may be made. False: none may. */
   private moveToDoubt(slot: number, lane: ShardLane, why: string): boolean {
     const { table } = this;
     if (!isRead(table.operation(slot))) {
       if (table.sessionOf(slot) === null) return false;
       table.setRefusal(slot, lostWithStream(lane.link?.address ?? '', why));
+      this.noteIfAhead(slot, lane);
     }
     this.moveToRefused(slot, lane);
     return true;

@@ -43,6 +43,20 @@ export function errorInDoubt(error: QuorateError, doubt: QuorateError): QuorateE
     : doubt;
 }
 
+/**
+ * A refused write is not sent again: a later operation on its key was answered meanwhile. Its caller knows no sessions: the
+ * end of one is no reason to give.
+ */
+export function overtaken(refusal: QuorateError): QuorateError {
+  if (refusal.code !== 'SESSION_EXPIRED') return refusal;
+  return new QuorateError(
+    'UNAVAILABLE',
+    'the write was not run: it was refused at first, and a later operation on its key was answered meanwhile',
+    refusal.details,
+    { cause: refusal },
+  );
+}
+
 /** The deadline of an operation passed that is on no stream; `refusal` is why it waited. */
 export function notSentInTime(refusal: QuorateError | null): QuorateError {
   if (refusal === null) {

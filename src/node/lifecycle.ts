@@ -62,7 +62,7 @@ export class Lifecycle {
     if (old === null) this.create(group, to);
     else if (old.suspect === null) {
       if (to > old.id) this.onRemoved(old, configurationVersion);
-    } else if (old.id !== 0 && to > Math.max(old.id, old.configuration.highestId)) {
+    } else if (old.id !== 0 && isHeir(old.configuration, old.id, to)) {
       this.deps.logger.warn('suspect replica gives way', { group, replica: old.id, successor: to });
       this.discard(group, () => this.create(group, to));
     }
@@ -174,6 +174,17 @@ export class Lifecycle {
     if (!isKnownToMajority(replica, configuration)) return;
     this.deps.report(group, asMembers(configuration), () => undefined);
   }
+}
+
+/**
+ * Whether the replica of this id may take the place of a suspect one: it is newer than all that this one knows, or a member
+ * on its node by its own log. An id that is known and no member any more was removed: nobody is born by a late word to it.
+ */
+function isHeir({ highestId, homes }: Configuration, old: ReplicaId, heir: ReplicaId): boolean {
+  if (heir <= old) return false;
+  if (heir > highestId) return true;
+  const node = homes.find(({ replica }) => replica === old)?.node;
+  return homes.some((home) => home.replica === heir && home.node === node);
 }
 
 function confirmsRemoval(known: GroupMembers, doubt: Doubt): boolean {

@@ -120,6 +120,35 @@ test('E107 a refused command is not run behind a later one whose outcome is unkn
   expect(sink.lines.sort()).toEqual(['1: UNAVAILABLE', '2: OUTCOME_UNKNOWN']);
 });
 
+test.each([
+  ['the link broke under both', (w: GatewayWorld) => w.peers.cut(1, 2)],
+  [
+    'the leader refused the read and does not know what became of the write',
+    (w: GatewayWorld) => {
+      w.node(2).replica(1).refuse('NOT_LEADER', 0);
+      w.node(2).replica(1).fail('OUTCOME_UNKNOWN');
+    },
+  ],
+])(
+  'E107 a read is not asked again before a write that is sent again, as that may have run: %s',
+  (_, lose) => {
+    const { w, sink } = cluster();
+    const node = w.node(1);
+    node.submit(sink, 1, getCommand('a'));
+    node.submit(sink, 2, set(2));
+    w.run(10);
+    expect(w.node(2).replica(1).texts()).toEqual(['get a', 'set a=2']);
+    lose(w);
+    w.lead(1, 3, 2);
+    w.run(200);
+    const next = w.node(3).replica(1);
+    expect(next.texts()).toEqual(['set a=2']);
+    next.ok();
+    w.run(10);
+    expect(sink.lines).toEqual(['1: UNAVAILABLE', '2: ok']);
+  },
+);
+
 test('E107 an old leader that stays silent is given up after a second: writes are unknown', () => {
   const { w, sink } = cluster();
   const node = w.node(1);

@@ -100,7 +100,7 @@ describe('a write in a session', () => {
     ]);
   });
 
-  it('keeps its order: two increments and a set that were lost together take effect as they were called', async () => {
+  it('keeps its order: of writes of one key that were lost together only the last is sent again', async () => {
     const { world, client } = await oneShard();
     outcomeOf(client.set('warm', 'up'));
     await world.run(10);
@@ -113,13 +113,30 @@ describe('a write in a session', () => {
     await world.run(10);
     world.cluster.node(1).crash();
     await world.run(2000);
-    expect(outcomes.map(({ state }) => state)).toEqual(['ok', 'ok', 'ok']);
-    expect(world.cluster.store.get('n')?.value).toBe('x');
-    expect(world.cluster.applied.slice(1).map(({ key, value }) => [key, value])).toEqual([
-      ['n', ''],
-      ['n', ''],
-      ['n', 'x'],
+    expect(outcomes.map(({ state, code }) => code ?? state)).toEqual([
+      'OUTCOME_UNKNOWN',
+      'OUTCOME_UNKNOWN',
+      'ok',
     ]);
+    expect(world.cluster.store.get('n')?.value).toBe('x');
+  });
+
+  it('keeps its order: one that was refused is not run behind a later one of its key that is in doubt', async () => {
+    const { world, client } = await oneShard();
+    outcomeOf(client.set('warm', 'up'));
+    await world.run(10);
+    world.cluster.node(1).refuse = ({ value }) =>
+      value === '1' ? { reason: 'OVERLOADED' } : value === '2' ? { reason: 'OUTCOME_UNKNOWN' } : null;
+    const outcomes = [
+      outcomeOf(client.set('n', '1')),
+      outcomeOf(client.set('other', '1')),
+      outcomeOf(client.set('n', '2')),
+    ];
+    await world.run(5);
+    world.cluster.node(1).refuse = () => null;
+    await world.run(2000);
+    expect(outcomes.map(({ state, code }) => code ?? state)).toEqual(['OVERLOADED', 'ok', 'ok']);
+    expect(world.cluster.applied.map(({ value }) => value)).toEqual(['up', '1', '2']);
   });
 
   it('that was cancelled in doubt is told to have been sent', async () => {
@@ -165,6 +182,17 @@ describe('the session', () => {
     await world.run(500);
     expect(outcome.value).toBe(1);
     expect(sessionsSeen(world)).toEqual(['1/1', '']);
+  });
+
+  it('E109 that ended is no reason to give when a later write of the key was answered first', async () => {
+    const { world, client } = await oneShard();
+    outcomeOf(client.set('warm', 'up'));
+    await world.run(50);
+    world.cluster.node(1).refuse = ({ value }) => (value === '1' ? { reason: 'SESSION_EXPIRED' } : null);
+    const outcomes = [outcomeOf(client.set('k', '1')), outcomeOf(client.set('k', '2'))];
+    await world.run(500);
+    expect(outcomes.map(({ state, code }) => code ?? state)).toEqual(['UNAVAILABLE', 'ok']);
+    expect(world.cluster.store.get('k')?.value).toBe('2');
   });
 
   it('that nobody grants is done without after a second', async () => {

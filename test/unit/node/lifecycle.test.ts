@@ -197,6 +197,18 @@ test('E42 a suspect replica gives way to one with a higher id, and only to such 
   expect([node.idHere(), node.removed]).toEqual([4, [2]]);
 });
 
+test('E42 a suspect replica gives way to the one that its own log names', () => {
+  const node = new LifecycleUnderTest();
+  // The successor was here before, and the disk lost it.
+  const homes = [1, 2, 3, 4].map((id) => ({ replica: id, node: id === 4 ? 2 : id }));
+  const known = makeConfiguration([1, 2, 3], { learners: [4], highestId: 5, homes });
+  const replica = node.addMember(2, known, 'a gap in the log');
+  node.hear(5);
+  expect(node.idHere(), 'one that was removed').toBe(2);
+  node.hear(4);
+  expect([node.idHere(), node.removed]).toEqual([4, [replica.id]]);
+});
+
 test('E42 a suspect replica that forgot its own id gives way to nobody', () => {
   const node = new LifecycleUnderTest();
   node.addMember(0, NO_CONFIGURATION, 'the record of its replica id is missing or damaged');
