@@ -157,6 +157,7 @@ it(
       /the cluster is at version 2, and the new node at .* knows 1: start it with a build that knows 2/,
     );
     await restartWith(second, PROGRAM);
-    expect(readFileSync(format, 'utf8')).toBe('quorate format 1\ncluster version 2\n');
+    const isNamed = (): boolean => readFileSync(format, 'utf8') === 'quorate format 1\ncluster version 2\n';
+    await until(isNamed, 'FORMAT names the version again');
   },
 );
