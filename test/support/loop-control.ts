@@ -10,6 +10,7 @@ import type {
   ControlMethods,
   Instance,
 } from '../../src/ports/index.js';
+import { KNOWN_VERSIONS, type VersionRange } from '../../src/base/index.js';
 import { Waiting } from '../../src/node/waiting.js';
 import {
   applyMetaCommand,
@@ -95,8 +96,9 @@ export class TestServer {
     i: number,
     join: readonly number[],
     instanceId?: string,
+    versions: VersionRange = KNOWN_VERSIONS,
   ) {
-    this.self = makeInstance(i, instanceId);
+    this.self = { ...makeInstance(i, instanceId), versions };
     const address = this.self.addresses.grpc;
     this.waiting = new Waiting({
       self: this.self,
@@ -170,10 +172,14 @@ export class TestServer {
       return;
     }
     const { clusterId } = this.member;
-    const { state, nodeId } = applyMetaCommand(
+    const { state, nodeId, refusal } = applyMetaCommand(
       this.member.state,
       encodeUpsertNode(from.instanceId, from.addresses, from.versions),
     );
+    if (refusal !== undefined) {
+      reply({ code: 'UNSUPPORTED_VERSION', message: refusal }, null);
+      return;
+    }
     this.member = { ...this.member, state };
     reply(null, { clusterId, nodeId, state: encodeMetaState(state) });
   }
