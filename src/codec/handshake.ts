@@ -3,13 +3,13 @@
  * (hello); the listening side answers yes or no and who it is (welcome). The same judgement serves the real and the
  * simulated network.
  *
- *   hello    u32 magic | u8 versionMin | u8 versionMax | u8 channel | string16 clusterId | u32 nodeId | u64 bootNumber
+ *   hello    u32 magic | u8 versionMin | u8 versionMax | u8 version | u8 channel | string16 clusterId | u32 nodeId | u64 bootNumber
  *            | string16 nonce | u32 wanted node | u16 length + authentication (empty for now)
  *   welcome  u32 magic | u8 verdict (0 accepted) | u8 versionMin | u8 versionMax | u8 version | string16 text | string16 clusterId | u32 nodeId
  *            | u64 bootNumber | string16 nonce
  *
- * Versions are cluster versions (base/cluster-version.ts): the range that a side's build knows, and in the welcome the one
- * in force there. Whoever knows of a version in force that the other's build does not know refuses it.
+ * Versions are cluster versions (base/cluster-version.ts): the range that a side's build knows, and the one in force
+ * there. Whoever knows of a version in force that the other's build does not know refuses it.
  *
  * Every start of a node has a higher boot number than the one before, and a nonce of its own. A lower boot number
  * than one heard before, or an equal one with another nonce, speaks for a directory that was copied or restored:
@@ -36,6 +36,8 @@ const NAME_CHARACTERS_MAX = 256;
 
 export interface Hello {
   readonly versions: VersionRange;
+  /** In force at the dialling side. */
+  readonly version: number;
   readonly channel: PeerChannel;
   readonly identity: PeerIdentity;
   /** The node that the caller believes to be at this address. */
@@ -73,6 +75,7 @@ export function encodeHello(w: ByteWriter, hello: Hello): Uint8Array {
   w.u32(MAGIC);
   w.u8(hello.versions.min);
   w.u8(hello.versions.max);
+  w.u8(hello.version);
   w.u8(PEER_CHANNELS.indexOf(hello.channel));
   putIdentity(w, hello.identity);
   putId(w, hello.wanted);
@@ -87,6 +90,7 @@ export function decodeHello(bytes: Uint8Array): Hello {
   try {
     expectMagic(reader);
     const versions = { min: reader.u8(), max: reader.u8() };
+    const version = reader.u8();
     const channelNumber = reader.u8();
     const channel = PEER_CHANNELS[channelNumber];
     if (channel === undefined) throw new MalformedFrame(`hello: unknown channel ${channelNumber}`);
@@ -94,7 +98,7 @@ export function decodeHello(bytes: Uint8Array): Hello {
     const wanted = reader.u32();
     const authentication = reader.bytes(reader.u16());
     expectEnd(reader, 'hello');
-    return { versions, channel, identity, wanted, authentication };
+    return { versions, version, channel, identity, wanted, authentication };
   } catch (error) {
     throw asMalformed(error, 'hello');
   }
@@ -153,6 +157,7 @@ export class HandshakeGuard {
   hello(channel: PeerChannel, wanted: NodeId): Hello {
     return {
       versions: this.known,
+      version: this.inForce,
       channel,
       identity: this.self,
       wanted,
@@ -168,8 +173,9 @@ export class HandshakeGuard {
 
   /** At the listening side. */
   judgeHello(hello: Hello): Verdict {
-    const { versions, identity } = hello;
-    if (!knowsVersion(versions, this.inForce)) return this.refuseOlder(identity.nodeId, versions);
+    const { identity } = hello;
+    const unsupported = this.judgeVersions(identity.nodeId, hello);
+    if (unsupported !== null) return unsupported;
     if (identity.clusterId === this.self.clusterId && hello.wanted !== this.self.nodeId) {
       return this.refuse('WRONG_NODE', `node ${hello.wanted} was wanted, this is node ${this.self.nodeId}`);
     }
@@ -179,13 +185,8 @@ export class HandshakeGuard {
   /** At the dialling side: `wanted` is the node that was dialled. */
   judgeWelcome(wanted: NodeId, welcome: Welcome): Verdict {
     if (welcome.refused !== null) return this.refuse(welcome.refused, `the peer says: ${welcome.text}`);
-    if (!knowsVersion(welcome.versions, this.inForce)) return this.refuseOlder(wanted, welcome.versions);
-    if (!knowsVersion(this.known, welcome.version)) {
-      return this.refuse(
-        'UNSUPPORTED_VERSION',
-        `node ${wanted} has cluster version ${welcome.version} in force, this build knows ${describeVersions(this.known)}`,
-      );
-    }
+    const unsupported = this.judgeVersions(wanted, welcome);
+    if (unsupported !== null) return unsupported;
     const { identity } = welcome;
     if (identity.clusterId === this.self.clusterId && identity.nodeId !== wanted) {
       return this.refuse('WRONG_NODE', `node ${wanted} was wanted, node ${identity.nodeId} answered`);
@@ -223,17 +224,26 @@ export class HandshakeGuard {
     return { kind: 'accepted', newLife };
   }
 
-  private refuseOlder(node: NodeId, versions: VersionRange): Verdict {
-    return this.refuse(
-      'UNSUPPORTED_VERSION',
-      `node ${node} knows cluster version ${describeVersions(versions)}, and node ${this.self.nodeId} has version ` +
-        `${this.inForce} in force: start node ${node} with a build that knows it`,
-    );
+  /** Null when each side's build knows what is in force at the other. */
+  private judgeVersions(node: NodeId, theirs: Pick<Hello, 'versions' | 'version'>): Verdict | null {
+    const { self, known, inForce } = this;
+    if (!knowsVersion(theirs.versions, inForce))
+      return this.refuse('UNSUPPORTED_VERSION', describeOlder(node, theirs.versions, self.nodeId, inForce));
+    if (!knowsVersion(known, theirs.version))
+      return this.refuse('UNSUPPORTED_VERSION', describeOlder(self.nodeId, known, node, theirs.version));
+    return null;
   }
 
   private refuse(reason: HandshakeRefusal, text: string): Verdict {
     return { kind: 'refused', reason, text };
   }
+}
+
+function describeOlder(node: NodeId, known: VersionRange, other: NodeId, inForce: number): string {
+  return (
+    `node ${node} knows cluster version ${describeVersions(known)}, and node ${other} has version ${inForce} in force: ` +
+    `start node ${node} with a build that knows it`
+  );
 }
 
 function expectMagic(reader: ByteReader): void {

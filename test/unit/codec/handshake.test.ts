@@ -88,8 +88,10 @@ describe('the handshake', () => {
     expect(refused).toMatchObject({ reason: 'UNSUPPORTED_VERSION', text: expect.stringMatching(text) });
     const told = older().judgeWelcome(1, newer.welcome(refused));
     expect(told).toMatchObject({ reason: 'UNSUPPORTED_VERSION', text: expect.stringMatching(text) });
-    // The older side accepts, not knowing of the raise; the newer one does not.
-    const welcome = older().welcome(older().judgeHello(newer.hello('raft', 2)));
+    // The older side refuses too, whoever dials.
+    const judged = older().judgeHello(newer.hello('raft', 2));
+    expect(judged).toMatchObject({ reason: 'UNSUPPORTED_VERSION', text: expect.stringMatching(text) });
+    const welcome = older().welcome({ kind: 'accepted', newLife: true });
     expect(newer.judgeWelcome(2, welcome)).toMatchObject({ text: expect.stringMatching(text) });
     // A build from before must not take part where less is in force than it can do.
     const first = new HandshakeGuard(two, { min: 1, max: 2 }, 1);
