@@ -29,6 +29,7 @@ export interface GroupMetrics {
   readonly leaderTenure: Histogram;
   readonly expired: Counter;
   readonly evicted: (reason: 'memory' | 'items') => Counter;
+  readonly feedResyncs: (reason: 'too_old' | 'other_history') => Counter;
   readonly snapshotStreamBytes: (direction: 'in' | 'out') => Counter;
   readonly snapshotsResumed: Counter;
   readonly snapshotsFailed: (reason: 'send' | 'log_bound') => Counter;
@@ -77,6 +78,12 @@ export function createGroupMetrics(registry: MetricsRegistry): GroupMetrics {
       registry.counter(
         'cache_evicted_total',
         'Items dropped to make room, counted by the leader: for bytes (memory) or for their number (items)',
+        { reason },
+      ),
+    feedResyncs: (reason) =>
+      registry.counter(
+        'feed_resyncs_total',
+        'Readers of a change feed here that had to take a state: what they had not read was gone, or is not of its history',
         { reason },
       ),
     snapshotStreamBytes: (direction) =>

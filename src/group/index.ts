@@ -1,5 +1,6 @@
 /** Level 4: one replica of a group. replica.ts drives it; the other files each hold one of its concerns. */
 export type { CheckpointLimits } from './checkpoint-policy.js';
+export { FeedDesk, type FeedReader, type FeedReply, type FeedState } from './feed-desk.js';
 export { createGroupMetrics, type GroupMetrics } from './group-metrics.js';
 export type { Machine, MachineFigures } from './machine.js';
 export { Replica, type ReplicaOptions } from './replica.js';

@@ -1,6 +1,6 @@
 /** The state machine as a replica drives it: what it asks besides `apply`, for reads, reaping, audits and memory. */
 import type { ByteWriter, LogIndex } from '../base/index.js';
-import type { Budget, EvictionPolicy, Evictor } from '../kv/index.js';
+import type { Budget, ChangeFeed, EvictionPolicy, Evictor, Item } from '../kv/index.js';
 import type { StateMachine, StateRehash } from '../ports/index.js';
 
 export interface MachineFigures {
@@ -37,6 +37,10 @@ export interface Machine extends StateMachine {
   encodeReap(nowMs: number, countMax: number, out: ByteWriter): number;
   /** The cluster version that the group's log has reached; absent where group 0's own state says it. */
   readonly clusterVersion?: number;
+  /** What was changed; absent where nobody may ask. The replica says where in the log a state stands that was loaded. */
+  readonly feed?: ChangeFeed;
+  /** The item that an event of the feed left, unless a later one took its place: fills `into`, a view for the moment. */
+  itemOf?(hash: number, version: number, into: Item): boolean;
   /** Absent where nothing is kept that could be evicted. */
   readonly memory?: MachineMemory;
 }

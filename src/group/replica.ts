@@ -33,6 +33,7 @@ import {
   type Ready,
   type StepVerdict,
 } from '../raft/index.js';
+import { FeedDesk } from './feed-desk.js';
 import { Freshness } from './freshness.js';
 import { CheckpointPolicy, type CheckpointLimits } from './checkpoint-policy.js';
 import { ClientWork } from './client-work.js';
@@ -76,6 +77,7 @@ export class Replica implements EntryResults {
   suspect: string | null;
   readonly policy: CheckpointPolicy;
   readonly lag = new ReplicationLag();
+  readonly feed: FeedDesk;
   readonly members: ConfigurationSteps;
   private readonly host: ReplicaHost;
   private readonly logger: Logger;
@@ -123,6 +125,8 @@ export class Replica implements EntryResults {
     this.runner = new ReadRunner(this, this.host, this.reads, this.desk, this.work, nowMs, this.out);
     this.reaper = new Reaper(this, options.host.metrics.expired);
     this.members = new ConfigurationSteps(this, options.host);
+    this.feed = new FeedDesk(this, options.host.metrics.feedResyncs);
+    this.feed.place(this.appliedIndex, this.raft.termAt(this.appliedIndex));
     const isBusy = (): boolean =>
       this.reads.waiting || this.applyQueue.length > 0 || this.reaper.isBusy || this.room.isBusy;
     this.quietness = new Quietness(this, options.host, isBusy, nowMs);
@@ -303,6 +307,7 @@ export class Replica implements EntryResults {
     if (applied > 0) {
       this.raft.onApplied(this.appliedIndex);
       this.policy.maybeStart();
+      this.feed.afterSlice();
     }
     // One slice of reads even when applying took all of the time: else a load of writes would starve them.
     while (this.runner.run(untilMonoMs) && this.host.clock.monoMs() < untilMonoMs) {
@@ -424,6 +429,8 @@ export class Replica implements EntryResults {
         this.host.metrics.readsInLog.inc(batch.reads);
         this.room.release(batch);
       }
+    } else {
+      this.feed.pass(entry.index, entry.term);
     }
     if (batch === null) this.proposals.answerUpTo(entry.index);
     if (entry.kind === EntryKind.configuration) this.members.apply(entry);
@@ -472,6 +479,7 @@ export class Replica implements EntryResults {
       this.applyQueue = [];
       this.applyHead = 0;
       this.appliedIndex = snapshot.index;
+      this.feed.place(snapshot.index, snapshot.term);
       this.proposals.answerUpTo(snapshot.index);
       this.snapshotsInstalled++;
       this.logger.info('snapshot installed', { group: this.group, index: snapshot.index });
@@ -483,6 +491,7 @@ export class Replica implements EntryResults {
       this.host.whenDurable(() => {
         if (this.stopped) return;
         this.installing = false;
+        this.feed.onAvailability();
         for (const entry of ready.committed) this.applyQueue.push(entry);
         for (const outcome of ready.reads) this.desk.onOutcome(outcome);
         if (ready.removedFromVersion > 0) this.host.onRemoved(this, ready.removedFromVersion);
@@ -509,5 +518,6 @@ export class Replica implements EntryResults {
     this.proposals.answerAll('the node is stopping');
     this.policy.stop();
     this.stopped = true;
+    this.feed.onAvailability();
   }
 }

@@ -1,6 +1,7 @@
 /** Figures of the loop: what is dropped, and per replica what is read when somebody scrapes. */
 import type { Counter, GroupId, MetricsRegistry, MonoMs } from '../base/index.js';
 import type { MachineFigures, Replica } from '../group/index.js';
+import type { ChangeFeed } from '../kv/index.js';
 import type { ClockOffsets } from './clock-offsets.js';
 
 export interface HostMetrics {
@@ -82,6 +83,25 @@ export function createHostMetrics(
     (f) => f.items,
   );
   shards('cache_bytes', 'Bytes of keys and values of the shard on this node', (f) => f.bytes);
+  const feeds = (name: string, help: string, value: (feed: ChangeFeed) => number): void => {
+    registry.gauge(name, help, () =>
+      [...replicas.values()].flatMap(({ group, machine: { feed } }) =>
+        feed === undefined ? [] : [{ labels: { shard: String(group) }, value: value(feed) }],
+      ),
+    );
+  };
+  feeds('feed_window_bytes', "Memory of the shard's change feed on this node", (f) => f.memoryBytes);
+  feeds('feed_window_events', 'Events of the change feed that are kept on this node', (f) => f.eventCount);
+  feeds(
+    'feed_oldest_index',
+    'Log index from which on the change feed can be read on this node',
+    (f) => f.oldest.index,
+  );
+  registry.gaugeValue('feed_subscribers', 'Readers of change feeds on this node', () => {
+    let count = 0;
+    for (const replica of replicas.values()) count += replica.feed.readerCount;
+    return count;
+  });
   const duplicatesTold = new WeakMap<object, number>();
   registry.gauge('sessions', 'Sessions that the shard keeps on this node', () =>
     [...replicas.values()].flatMap(({ group, machine }) => {

@@ -5,6 +5,7 @@
  */
 import type { ByteWriter } from '../base/index.js';
 import { beginCommand, beginMany, Op } from './command.js';
+import { EventKind } from './feed-events.js';
 import { expectEnd } from './operands.js';
 import { readItemNames } from './reap.js';
 import { putInt } from './result.js';
@@ -46,7 +47,7 @@ export function runEvict(run: Run): void {
     const hash = reader.u64();
     const version = reader.u64();
     if (!state.table.findVersion(hash, version, state.found)) continue;
-    state.removeFound();
+    state.removeFound(EventKind.evicted);
     dropped++;
   }
   putInt(run.out, dropped);

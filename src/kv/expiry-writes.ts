@@ -1,5 +1,6 @@
 /** Commands that move a key's expiry. A time in the past deletes the key; every move gives the item a new version. */
 import { ExpireFlag } from './command.js';
+import { EventKind } from './feed-events.js';
 import {
   expectEnd,
   INVALID_EXPIRY,
@@ -55,7 +56,7 @@ export function runGetEx(run: Run): void {
 
 function moveFoundTo(run: Run, expiryMs: number): void {
   const { state } = run;
-  if (expiryMs <= state.timestampMs) state.removeFound();
+  if (expiryMs <= state.timestampMs) state.removeFound(EventKind.deleted);
   else state.putFoundWithExpiry(expiryMs);
 }
 

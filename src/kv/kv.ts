@@ -32,6 +32,9 @@ import type { Budget } from './budget.js';
 import { isWriteOp } from './command.js';
 import { Digest } from './digest.js';
 import { createEvictor, type EvictionPolicy, type Evictor } from './evictor.js';
+import type { FeedLimits } from './feed-window.js';
+import { ChangeFeed } from './feed.js';
+import type { Item } from './item.js';
 import { hashText, NotedSums } from './noted-sums.js';
 import { malformed, readOp } from './operands.js';
 import { runRead } from './reads.js';
@@ -57,7 +60,11 @@ export interface KvOptions {
   readonly born?: number;
   /** Cluster versions that this build knows; others in tests alone. */
   readonly versions?: VersionRange;
+  /** How much of the change feed is kept; `DEFAULT_FEED` when left out. No part of the state. */
+  readonly feed?: FeedLimits;
 }
+
+export const DEFAULT_FEED: FeedLimits = { bytesMax: 1024 * 1024, eventsMax: 32_768 };
 
 export interface Kv extends StateMachine {
   /** Items and bytes of keys and values, for metrics. */
@@ -113,6 +120,13 @@ export interface Kv extends StateMachine {
   notedUpTo(index: LogIndex): Uint8Array;
   /** Of the present items. */
   rehash(): StateRehash;
+  /** What was changed, for readers. Whoever puts the state at another entry places it there (`ChangeFeed.place`). */
+  readonly feed: ChangeFeed;
+  /**
+   * The item that an event of the feed left, where no later change took its place: fills `into`, which is valid until
+   * the state changes.
+   */
+  itemOf(hash: number, version: number, into: Item): boolean;
   /** Moves at most `itemsMax` items of the table together, to give memory back; false when nothing was to do. */
   maintain(itemsMax: number): boolean;
   /** Empties the table: its memory is the process's, and would not come back by itself. */
@@ -140,13 +154,16 @@ class ShardKv implements Kv {
   private policy: EvictionPolicy = 'none';
   private evictionSeed = 0;
   private readonly noted = new NotedSums();
+  readonly feed: ChangeFeed;
 
   constructor(options: KvOptions) {
     const { hashSeed, firstSlot, lastSlot, valueBytesMax, versions = KNOWN_VERSIONS } = options;
     const { born = versions.max } = options;
     assert(Number.isSafeInteger(hashSeed) && hashSeed >= 0, `hash seed ${hashSeed}`);
+    this.feed = new ChangeFeed(options.feed ?? DEFAULT_FEED);
     this.state = new ShardState({ hashSeed, firstSlot, lastSlot });
     this.state.clusterVersion = born;
+    this.state.feed = this.feed;
     this.run = new Run(this.state, valueBytesMax, versions);
   }
 
@@ -179,8 +196,9 @@ class ShardKv implements Kv {
   }
 
   /** An entry without bytes (a new leader's first) changes nothing. */
-  apply(index: LogIndex, _term: Term, data: Uint8Array, results: EntryResults | null): void {
+  apply(index: LogIndex, term: Term, data: Uint8Array, results: EntryResults | null): void {
     this.run.index = index;
+    this.feed.advance(index, term);
     if (data.length > 0) this.applyCommands(data, results);
     this.mixState();
     this.noted.note(index, this.digest.a, this.digest.b);
@@ -293,7 +311,16 @@ class ShardKv implements Kv {
     return this.state.table.maintain(itemsMax);
   }
 
+  itemOf(hash: number, version: number, into: Item): boolean {
+    return this.state.table.findVersion(hash, version, into);
+  }
+
   close(): void {
+    this.emptyTable();
+    this.feed.close();
+  }
+
+  private emptyTable(): void {
     this.state.found.forget();
     this.state.table.clear();
   }
@@ -348,8 +375,10 @@ class ShardKv implements Kv {
 
   loader(): SnapshotLoader {
     return new KvSnapshotLoader(this.run.versions, (state) => {
-      this.close(); // what stood here before
+      this.emptyTable(); // what stood here before
       this.state = state;
+      state.feed = this.feed;
+      this.feed.place(0, 0, state.lastVersion);
       this.run.state = state;
       this.setEviction(this.policy, this.evictionSeed);
       this.noted.clear();

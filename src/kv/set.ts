@@ -3,6 +3,7 @@
  * back, so that an equal version means that nothing happened to the key in between; 0 means that it is absent.
  */
 import { SetFlag } from './command.js';
+import { EventKind } from './feed-events.js';
 import {
   expectEnd,
   INVALID_EXPIRY,
@@ -73,7 +74,7 @@ export function runCad(run: Run): void {
   const exists = run.find(keyStart, keyEnd);
   const version = exists ? state.found.version : ABSENT;
   if (version !== expectedVersion) return putCompared(run, false, version);
-  if (exists) state.removeFound();
+  if (exists) state.removeFound(EventKind.deleted);
   putCompared(run, true, ABSENT);
 }
 
@@ -98,7 +99,7 @@ function storeNamed(
   const { reader, state } = run;
   const { found, draft } = state;
   if (expiryMs !== NO_EXPIRY && expiryMs <= state.timestampMs) {
-    if (exists) state.removeFound();
+    if (exists) state.removeFound(EventKind.deleted);
     return false;
   }
   const keptMs = exists && (flags & SetFlag.keepTtl) !== 0 ? found.expiryMs : 0;

@@ -10,6 +10,8 @@ import { NO_BUDGET, type Budget } from './budget.js';
 import { ITEM_CHARGE_BYTES } from './charge.js';
 import { CompactTable } from './compact-table.js';
 import type { Evictor } from './evictor.js';
+import { EventKind } from './feed-events.js';
+import { ChangeFeed, NO_FEED } from './feed.js';
 import { Item } from './item.js';
 import { KeyHasher } from './key-hash.js';
 import { Sessions } from './sessions.js';
@@ -24,6 +26,8 @@ export interface StateSeed {
   readonly lastSlot: number;
 }
 
+const NO_ITEM = new Item();
+
 export class ShardState {
   readonly table: Table;
   /** The cluster version that this shard's log has reached (version-raise.ts). It never goes back. */
@@ -36,6 +40,8 @@ export class ShardState {
   budget: Budget = NO_BUDGET;
   /** Told of reads and writes, so that it can tell who may go; null where nobody has to. No part of the state. */
   evictor: Evictor | null = null;
+  /** Told of every change, before it is made. No part of the state; one that is being loaded tells nobody. */
+  feed = new ChangeFeed(NO_FEED);
   /** Whether what `find` looks for is asked by a reader, whose interest counts. */
   isReading = false;
 
@@ -92,6 +98,7 @@ export class ShardState {
     const { draft } = this;
     draft.hash = this.hash(draft.keyBytes, draft.keyStart, draft.keyEnd);
     draft.version = ++this.lastVersion;
+    this.feed.note(EventKind.set, this.lastVersion, draft);
     if (this.evictor === null) {
       this.table.put(draft);
       return;
@@ -106,17 +113,18 @@ export class ShardState {
     const { found } = this;
     found.expiryMs = expiryMs;
     found.version = ++this.lastVersion;
+    this.feed.note(EventKind.expiry, this.lastVersion, found);
     this.table.put(found);
   }
 
-  /** Removes what was found. A removal is a mutation too, and counts as one. */
-  removeFound(): void {
+  /** Removes what was found; `kind` says why. A removal is a mutation too, and counts as one. */
+  removeFound(kind: EventKind): void {
+    this.feed.note(kind, ++this.lastVersion, this.found);
     this.table.remove(this.found);
-    this.lastVersion++;
   }
 
   clear(): void {
+    this.feed.note(EventKind.flushed, ++this.lastVersion, NO_ITEM);
     this.table.clear();
-    this.lastVersion++;
   }
 }

@@ -5,6 +5,7 @@
 import { runEvict, runSetBudget } from './budget.js';
 import { Op } from './command.js';
 import { runExpire, runGetEx, runPersist } from './expiry-writes.js';
+import { EventKind } from './feed-events.js';
 import { runIncrByFloat } from './float-increment.js';
 import { INT64_MAX, INT64_MIN, parseInt64, printBigInt, printInteger } from './int64.js';
 import { expectEnd, malformed, readInt64, readKey, readKeyCount, readValue } from './operands.js';
@@ -65,7 +66,7 @@ function runDel(run: Run): void {
   let removed = 0;
   for (let left = readKeyCount(run.reader); left > 0; left--) {
     if (!run.find(readKey(run.reader), run.reader.position)) continue;
-    run.state.removeFound();
+    run.state.removeFound(EventKind.deleted);
     removed++;
   }
   putInt(run.out, removed);
@@ -74,7 +75,7 @@ function runDel(run: Run): void {
 function runGetDel(run: Run): void {
   if (!findOnlyKey(run)) return run.putNil();
   putFoundValue(run);
-  run.state.removeFound();
+  run.state.removeFound(EventKind.deleted);
 }
 
 function runMset(run: Run): void {
@@ -160,7 +161,7 @@ function runReap(run: Run): void {
     if (!state.table.findVersion(hash, version, state.found)) continue;
     const { expiryMs } = state.found;
     if (expiryMs === 0 || expiryMs > state.timestampMs) continue;
-    state.removeFound();
+    state.removeFound(EventKind.expired);
     dropped++;
   }
   putInt(run.out, dropped);

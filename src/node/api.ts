@@ -16,7 +16,7 @@ import type {
   StreamListeners,
   Timers,
 } from '../ports/index.js';
-import type { StreamStatus } from '../group/index.js';
+import type { FeedDesk, StreamStatus } from '../group/index.js';
 import type { ReceiveStatus } from '../host/index.js';
 import type { createKv } from '../kv/index.js';
 import type { Configuration, createRaft } from '../raft/index.js';
@@ -82,6 +82,8 @@ export interface Node {
   /** Hands over, answers what waits, closes everything. */
   stop(done: () => void): void;
   status(): NodeStatus;
+  /** The change feed of the group's replica here, for readers in this process; null when there is none. */
+  feed(group: GroupId): FeedDesk | null;
 }
 
 /** For tests: what to build the node from instead of the real thing, and cluster versions as another build knows them. */

@@ -14,10 +14,12 @@ import {
   UnknownVersionError,
   type ErrorReason,
   type Fatal,
+  type GroupId,
   type NodeId,
   type VersionRange,
 } from '../base/index.js';
 import { refuseUninitialised } from '../api/index.js';
+import type { FeedDesk } from '../group/index.js';
 import { createKv } from '../kv/index.js';
 import type { MetaState } from '../meta/index.js';
 import type {
@@ -210,6 +212,10 @@ class QuorateNode implements Node {
 
   status(): NodeStatus {
     return this.member === null ? WAITING_STATUS : memberStatus(this.member);
+  }
+
+  feed(group: GroupId): FeedDesk | null {
+    return this.member?.host.replica(group)?.feed ?? null;
   }
 
   private isReady(): boolean {

@@ -45,7 +45,7 @@ import type {
   TransferResponse,
 } from '../ports/index.js';
 import type { createRaft } from '../raft/index.js';
-import { isAddress, memoryPlan, type NodeSettings } from '../settings/index.js';
+import { feedBytesMax, isAddress, memoryPlan, type NodeSettings } from '../settings/index.js';
 import type { CheckpointStore, LogStore, RecoveredGroup } from '../storage/index.js';
 import type { NodePorts } from './api.js';
 import { ClusterView } from './cluster-view.js';
@@ -391,6 +391,8 @@ export class Member implements PeerHandlers {
   private machineOf(group: GroupId): Machine {
     if (group === META_GROUP) return new MetaReplicaMachine((state) => this.view.update(state));
     const shard = this.view.map.shard(group);
+    const { memory, feed } = this.options.settings;
+    const shards = this.view.state.shards.length;
     const kv = this.options.createKv({
       hashSeed: hashSeed(this.options.clusterId, group),
       valueBytesMax: APPLY_VALUE_BYTES_MAX,
@@ -398,6 +400,10 @@ export class Member implements PeerHandlers {
       lastSlot: shard?.lastSlot ?? 0,
       born: this.view.state.shards.find(({ id }) => id === group)?.born ?? this.options.versions.min,
       versions: this.options.versions,
+      feed: {
+        bytesMax: feedBytesMax(memoryPlan(memory.max), shards, feed.bytesMax),
+        eventsMax: feed.eventsMax,
+      },
     });
     this.memory.equip(kv);
     return kv;

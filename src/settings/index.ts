@@ -5,7 +5,7 @@ export { describeRespListener, RESP_ROUTINGS } from './resp-listeners.js';
 export type { RespListener, RespRouting } from './resp-listeners.js';
 export * from './names.js';
 export * from './cluster-settings.js';
-export { memoryPlan, tailBytesMax, type MemoryPlan } from './memory-plan.js';
+export { feedBytesMax, memoryPlan, tailBytesMax, type MemoryPlan } from './memory-plan.js';
 export { describeByteSize, parseByteSize } from './byte-sizes.js';
 export * from './addresses.js';
 export { dataFolderOf, loadSettings } from './load.js';

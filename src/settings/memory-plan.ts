@@ -26,11 +26,16 @@ const INFLIGHT_BYTES_MIN = 8 * MIB;
 /** From here on a fifteenth of the budget is more than what young garbage takes. */
 const YOUNG_FREE_FROM_BYTES = 4096 * MIB;
 
+/** A feed with less tells nobody anything for long. */
+const FEED_BYTES_MIN = 4 * 1024;
+
 export interface MemoryPlan {
   /** Write buffer of the log's store. */
   readonly storeBufferBytes: number;
   /** Recent log entries of all groups, together; `tailBytesMax` divides them. */
   readonly tailsBytes: number;
+  /** Change feeds of all groups, together; `feedBytesMax` divides them. */
+  readonly feedsBytes: number;
   readonly inflightBytesMax: number;
   /** Whether the engine's memory for new objects is kept small: with this budget it is worth the time it costs. */
   readonly holdsYoung: boolean;
@@ -42,6 +47,7 @@ export function memoryPlan(memoryMax: number | 'auto'): MemoryPlan {
     return {
       storeBufferBytes: STORE_BUFFER_BYTES_MAX,
       tailsBytes: Infinity,
+      feedsBytes: Infinity,
       inflightBytesMax: Infinity,
       holdsYoung: false,
     };
@@ -49,6 +55,7 @@ export function memoryPlan(memoryMax: number | 'auto'): MemoryPlan {
   return {
     storeBufferBytes: between(STORE_BUFFER_BYTES_MIN, powerBelow(free / 16), STORE_BUFFER_BYTES_MAX),
     tailsBytes: Math.floor(free / 8),
+    feedsBytes: Math.floor(free / 16),
     inflightBytesMax: Math.max(INFLIGHT_BYTES_MIN, Math.floor(free / 8)),
     holdsYoung: memoryMax < YOUNG_FREE_FROM_BYTES,
   };
@@ -57,6 +64,12 @@ export function memoryPlan(memoryMax: number | 'auto'): MemoryPlan {
 /** Of each of so many groups. */
 export function tailBytesMax({ tailsBytes }: MemoryPlan, groups: number): number {
   return between(TAIL_BYTES_MIN, Math.floor(tailsBytes / Math.max(1, groups)), TAIL_BYTES_MAX);
+}
+
+/** Of each of so many groups, where the node's settings allow `settingBytes`. */
+export function feedBytesMax({ feedsBytes }: MemoryPlan, groups: number, settingBytes: number): number {
+  const share = Math.max(FEED_BYTES_MIN, Math.floor(feedsBytes / Math.max(1, groups)));
+  return Math.min(settingBytes, share);
 }
 
 function between(low: number, value: number, high: number): number {

@@ -83,6 +83,8 @@ export const SETTINGS: Readonly<Record<SettingName, SettingDescription>> = {
     'memory of the tables here, such as 512mb or 2gb; 0: no limit (default: half of the machine)',
   ),
   'memory.maxItems': everyday('integer', 'COUNT', 'items of the tables here; 0: no limit'),
+  'feed.bytesMax': tuning('integer', 'BYTES', "memory of each shard's change feed; 0: none is kept"),
+  'feed.eventsMax': tuning('integer', 'COUNT', "changes that each shard's feed keeps"),
   'disk.reserveRatio': tuning('number', 'RATIO', 'free share of the disk below which writes are refused'),
   'disk.reserveBytes': tuning('integer', 'BYTES', 'free bytes below which writes are refused'),
   'disk.ballastBytes': tuning('integer', 'BYTES', 'size of the file given up when the disk is full'),

@@ -121,6 +121,21 @@ export const nodeSettingsSchema = z.strictObject({
       maxItems: z.int().min(0).default(0),
     })
     .prefault({}),
+  feed: z
+    .strictObject({
+      /**
+       * Memory of a shard's change feed here, at most; `memory.max` may leave it less (memory-plan.ts). 0: nothing is
+       * kept, and who was away takes a state.
+       */
+      bytesMax: z
+        .int()
+        .min(0)
+        .max(1024 * MIB)
+        .default(MIB),
+      /** Events of a shard that are kept here, at most. */
+      eventsMax: z.int().min(0).max(16_777_216).default(32_768),
+    })
+    .prefault({}),
   disk: z
     .strictObject({
       /** Below this share of the disk, or below `reserveBytes`, client writes are refused. */

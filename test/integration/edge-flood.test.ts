@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { figureOf, untilServing } from '../support/live-node.js';
-import { createNodes, Sandbox, statusOf, until } from '../support/process-cluster.js';
+import { createNodes, Sandbox, startCluster } from '../support/process-cluster.js';
 import type { ServerNode } from '../support/process-cluster.js';
 import { ReplyError, RespClient } from '../support/resp-client.js';
 
@@ -26,14 +26,7 @@ beforeAll(async () => {
     '--limits-inflight-bytes-max',
     String(4 * 1024 * 1024),
   ]);
-  for (const node of nodes) node.start();
-  await until(
-    async () => (await Promise.all(nodes.map((node) => statusOf(sandbox, node.grpc)))).every(Boolean),
-    'all answer',
-    50_000,
-  );
-  const init = await sandbox.run('init', '--endpoint', nodes[0]?.grpc ?? '', '--shards', String(SHARDS));
-  expect([init.code, init.err]).toEqual([0, '']);
+  await startCluster(sandbox, nodes, SHARDS);
   await Promise.all(nodes.map(untilServing));
 });
 afterAll(() => sandbox.close());

@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BatchError, connect, QuorateError } from '../../src/sdk.js';
 import type { CacheClient } from '../../src/sdk.js';
-import { createNodes, isReady, Sandbox, statusOf, until } from '../support/process-cluster.js';
+import { createNodes, isReady, Sandbox, startCluster, until } from '../support/process-cluster.js';
 import type { ServerNode } from '../support/process-cluster.js';
 
 const SHARDS = 8;
@@ -23,19 +23,7 @@ let cache: CacheClient;
 beforeAll(async () => {
   sandbox = new Sandbox();
   nodes = await createNodes(sandbox, 3);
-  for (const node of nodes) node.start();
-  await until(
-    async () => (await Promise.all(nodes.map((node) => statusOf(sandbox, node.grpc)))).every(Boolean),
-    'all answer',
-    40_000,
-  );
-  const init = await sandbox.run('init', '--endpoint', nodes[0]?.grpc ?? '', '--shards', String(SHARDS));
-  if (init.code !== 0) throw new Error(`no cluster: ${init.err}`);
-  await until(
-    async () => (await Promise.all(nodes.map(isReady))).every(Boolean),
-    'all nodes are ready',
-    40_000,
-  );
+  await startCluster(sandbox, nodes, SHARDS);
   cache = await connect({ endpoints: nodes.map((node) => node.grpc) });
 }, START_MS_MAX);
 

@@ -504,7 +504,7 @@ test('no bytes make apply or read throw, and two replicas make the same of them'
     a.read(bytes, Math.min(17, bytes.length), bytes.length, START_MS, out);
   }
   // Changed bytes inside one command leave the others alone.
-  expect(applyTo(a, encodeEntry(START_MS, [Uint8Array.from([255]), cmd.flush(), cmd.dbsize()]), 1)).toEqual([
+  expect(applyTo(a, encodeEntry(START_MS, [Uint8Array.from([255]), cmd.flush(), cmd.dbsize()]), 8001)).toEqual([
     '-malformed',
     'OK',
     0n,

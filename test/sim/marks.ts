@@ -48,6 +48,8 @@ export const MARKS = [
   'outcome_unknown',
   'forward_failed',
   'evicted',
+  'feed_resync',
+  'feed_ahead',
 ] as const;
 export type Mark = (typeof MARKS)[number];
 
@@ -81,6 +83,7 @@ const OF_FIGURES: Readonly<Record<string, Mark>> = {
   raft_proposals_failed_total: 'proposal_refused',
   forward_failures_total: 'forward_failed',
   cache_evicted_total: 'evicted',
+  feed_resyncs_total: 'feed_resync',
 };
 
 export class Marks implements ClusterMarks {

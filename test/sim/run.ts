@@ -14,6 +14,7 @@ import { whatIsAwake, whatIsMissing } from './converge.js';
 import { expiryBounds } from './expiry-bounds.js';
 import { planFaults, type FaultKind, type PlannedFault } from './fault-plan.js';
 import { Faults } from './faults.js';
+import { FeedReaders } from './feed-readers.js';
 import { MarkingObserver, Marks, type Mark } from './marks.js';
 import { SimScanner } from './scan-client.js';
 import { SdkCounters, SimSdkClient, type CreateEngine, type SdkWorld } from './sdk-client.js';
@@ -74,6 +75,9 @@ export interface RunReport {
   readonly walksAcrossElections: number;
   readonly clientCuts: number;
   readonly sdk: SdkCounters;
+  /** Events that readers of change feeds got, and how often they went to another replica. */
+  readonly feedEvents: number;
+  readonly feedMoves: number;
   readonly events: number;
   readonly virtualMs: number;
   readonly traceHash: string;
@@ -115,6 +119,7 @@ function describeError(error: Error): string {
     'NodeFailure',
     'SdkViolation',
     'ScanViolation',
+    'FeedViolation',
     'UnexpectedReply',
   ].includes(error.name);
   return ours ? `${error.name}: ${error.message}` : (error.stack ?? `${error.name}: ${error.message}`);
@@ -127,6 +132,7 @@ class Run {
   private readonly network: SimNetwork;
   private readonly cluster: SimCluster;
   private readonly faults: Faults;
+  private readonly feeds: FeedReaders;
   private readonly connections: SimConnection[] = [];
   private readonly sdkClients: SimSdkClient[] = [];
   private readonly scanners: SimScanner[] = [];
@@ -152,6 +158,7 @@ class Run {
       checkers.onRestart(node);
       observer.onRestart(node);
     };
+    this.feeds = new FeedReaders(this.cluster, marks, prng.stream('feeds'));
     this.createClients(prng.stream('clients'));
     const clients = [...this.connections, ...this.sdkClients, ...this.scanners].map((c) => c.owner);
     const plan = planFaults(prng.stream('faults'), swarm.kinds, swarm.faultsPerSecond, FAULTS_MS_MAX);
@@ -207,6 +214,7 @@ class Run {
     const verification = new ShardVerification(this.cluster);
     this.until(RECOVERY_MS_MAX, () => verification.missing());
     this.until(RECOVERY_MS_MAX, () => whatIsMissing(this.cluster));
+    this.until(RECOVERY_MS_MAX, () => this.feeds.missing());
     this.checkHistory();
   }
 
@@ -238,6 +246,8 @@ class Run {
       walksAcrossElections: sum(this.scanners, (s) => s.walksAcrossElections),
       clientCuts: this.faults.clientCuts,
       sdk: this.sdk,
+      feedEvents: this.feeds.events,
+      feedMoves: this.feeds.moves,
       events: this.loop.eventsRun,
       virtualMs: this.loop.now(),
       traceHash: this.loop.traceHash(),
@@ -261,7 +271,7 @@ class Run {
   private work(): void {
     const beginMs = this.loop.now();
     while (this.loop.now() < beginMs + FAULTS_MS_MAX) {
-      this.loop.runUntil(this.loop.now() + POLL_MS);
+      this.step();
       const { acknowledged } = this.history;
       if (acknowledged >= Math.max(this.steps, OPERATIONS_MAX)) return;
       if (acknowledged >= this.steps && this.loop.now() >= beginMs + FAULTS_MS_MIN) return;
@@ -323,8 +333,13 @@ class Run {
       const what = missing();
       if (what === null) return;
       if (this.loop.now() >= endMs) throw new LivenessFailure(`after ${msMax} ms without faults: ${what}`);
-      this.loop.runUntil(this.loop.now() + POLL_MS);
+      this.step();
     }
+  }
+
+  private step(): void {
+    this.loop.runUntil(this.loop.now() + POLL_MS);
+    this.feeds.poll();
   }
 
   private checkAfterEvent(): void {

@@ -41,6 +41,8 @@ export class QuorateCache implements Cache {
   private readonly out = new ByteWriter(64);
   private readonly reader = new ByteReader(new Uint8Array(0));
   private readonly names: ItemName[] = [];
+  /** Of the entry that was applied last. */
+  private index = 0;
   /** Told of each entry: a follower's state machine. */
   onEntry: (data: Uint8Array) => void = () => {};
 
@@ -77,7 +79,7 @@ export class QuorateCache implements Cache {
 
   /** Applies an entry of another replica that leads. */
   follow(entry: Uint8Array): void {
-    this.kv.apply(1, 1, entry, null);
+    this.kv.apply(++this.index, 1, entry, null);
   }
 
   size(): number {
@@ -131,7 +133,7 @@ export class QuorateCache implements Cache {
   private apply(count: number): void {
     finishEntry(this.entry, 1, count);
     const data = this.entry.buffer.subarray(0, this.entry.length);
-    this.kv.apply(1, 1, data, null);
+    this.kv.apply(++this.index, 1, data, null);
     this.onEntry(data);
   }
 

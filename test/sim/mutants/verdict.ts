@@ -33,6 +33,8 @@ export function judgeNodeRun(failure: string): Catch | null {
       return { checker: 'calls of the client', what };
     case 'ScanViolation':
       return { checker: 'walks of SCAN', what };
+    case 'FeedViolation':
+      return { checker: 'readers of change feeds', what };
     default:
       return null;
   }

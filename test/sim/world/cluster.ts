@@ -66,6 +66,13 @@ export interface ClusterMarks {
   onLogLine(event: string, fields: LogFields): void;
 }
 
+/** Windows of change feeds, some so short that readers are often too late. */
+const FEEDS = [
+  { bytesMax: 4096, eventsMax: 20 },
+  { bytesMax: 8192, eventsMax: 1000 },
+  { bytesMax: 1024 * 1024, eventsMax: 32_768 },
+];
+
 /** How long a node may take to stop in order before it counts as hung. */
 const STOP_MS_MAX = 30_000;
 
@@ -361,6 +368,7 @@ export class SimCluster {
         reads: options.reads ?? (prng.stream('reads').chance(0.5) ? 'lease' : 'quorum'),
         log: { checkpointBytes: options.checkpointBytes, checkpointEntries: options.checkpointEntries },
         disk: { ballastBytes: 16 * 1024 },
+        feed: prng.stream(`feed ${name}`).pick(FEEDS),
         limits: { requestTimeoutMs: 2_000, inflightBytesMax: options.inflightBytesMax },
       }),
       life: null,

@@ -139,16 +139,18 @@ describe('malformed bytes', () => {
     const d = new KvDriver();
     d.run(cmd.set('k', 'v'));
     const before = d.kv.stateHash();
+    let index = 1;
     const entry = encodeEntry(d.nowMs + 1000, [cmd.set('a', '1'), cmd.set('b', '2')]);
-    expect(applyTo(d.kv, entry.slice(0, entry.length - 1), 2)).toEqual(['-malformed', '-malformed']);
-    expect(applyTo(d.kv, Uint8Array.from([...entry, 0]), 2)).toEqual(['-malformed', '-malformed']);
+    expect(applyTo(d.kv, entry.slice(0, entry.length - 1), ++index)).toEqual(['-malformed', '-malformed']);
+    expect(applyTo(d.kv, Uint8Array.from([...entry, 0]), ++index)).toEqual(['-malformed', '-malformed']);
     const otherVersion = entry.slice();
     otherVersion[0] = 2;
-    expect(applyTo(d.kv, otherVersion, 2)).toEqual(['-malformed', '-malformed']);
-    for (let length = 0; length < 13; length++) expect(applyTo(d.kv, entry.slice(0, length), 2)).toEqual([]);
+    expect(applyTo(d.kv, otherVersion, ++index)).toEqual(['-malformed', '-malformed']);
+    for (let length = 0; length < 13; length++)
+      expect(applyTo(d.kv, entry.slice(0, length), ++index)).toEqual([]);
     const manyDeclared = entry.slice();
     manyDeclared.fill(255, 9, 13);
-    expect(applyTo(d.kv, manyDeclared, 2).length).toBeLessThan(entry.length / 4);
+    expect(applyTo(d.kv, manyDeclared, ++index).length).toBeLessThan(entry.length / 4);
     expect(d.kv.stateHash()).toBe(before);
   });
 });

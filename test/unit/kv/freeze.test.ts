@@ -1,6 +1,7 @@
 /** What a table shows of one moment while it goes on changing: what checkpoints and re-hashing read. */
 import { expect, test } from 'vitest';
 import { encodeUtf8, Prng } from '../../../src/base/index.js';
+import { EventKind } from '../../../src/kv/feed-events.js';
 import { Item } from '../../../src/kv/item.js';
 import { ShardState } from '../../../src/kv/state.js';
 import type { FrozenItems } from '../../../src/kv/table.js';
@@ -16,7 +17,7 @@ function put(state: ShardState, key: string, value: string, expiryMs = 0): void 
 
 function remove(state: ShardState, key: string): void {
   const bytes = encodeUtf8(key);
-  if (state.find(bytes, 0, bytes.length, 0)) state.removeFound();
+  if (state.find(bytes, 0, bytes.length, 0)) state.removeFound(EventKind.deleted);
 }
 
 /** Up to `count` further items, as text: key, value, version and expiry. */

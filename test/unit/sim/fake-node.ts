@@ -119,6 +119,11 @@ class FakeNode implements Node {
     this.ports.timers.after(5, done);
   }
 
+  /** It has none. */
+  feed(): null {
+    return null;
+  }
+
   status(): NodeStatus {
     const { founded, shards, index } = this.database;
     const replicas = Array.from({ length: shards + 1 }, (_, group) => ({
