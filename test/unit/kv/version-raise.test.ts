@@ -53,7 +53,7 @@ describe('raiseVersion', () => {
     apply(kv, 1, cmd.set('a', '1'));
     const hash = kv.stateHash();
     expect(() => apply(kv, 2, raise(2), cmd.set('a', '2'))).toThrow(UnknownVersionError);
-    expect(() => apply(kv, 2, raise(2))).toThrow(
+    expect(() => apply(kv, 3, raise(2))).toThrow(
       /of cluster version 2, and this build knows 1: start a newer one/,
     );
     expect([kv.clusterVersion, kv.stateHash()]).toEqual([1, hash]);
