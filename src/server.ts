@@ -15,6 +15,7 @@ import {
   describeStartFailure,
   endOnUncaught,
   fatalReasonOf,
+  boundBufferGarbage,
   holdYoungMemory,
   httpListeners,
   levelStores,
@@ -55,6 +56,7 @@ function runNode(loaded: LoadedSettings, watchParent: boolean, ended: (exitCode:
   const settings = withMemory(loaded.settings);
   const plan = memoryPlan(settings.memory.max);
   if (plan.holdsYoung) holdYoungMemory();
+  if (plan.deadBufferBytesMax < Infinity) boundBufferGarbage(plan.deadBufferBytesMax);
   const logger = createPinoLogger({ level: settings.logLevel, fields: { pid: process.pid } });
   const fatal = createFatal(logger);
   endOnUncaught(fatal);

@@ -81,12 +81,46 @@ function readOptions(): StormOptions | string | null {
 
 /** Resident bytes of a process. */
 function residentBytes(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
+  return statusBytes(pid, 'VmRSS');
+}
+
+function statusBytes(pid: number, line: 'VmRSS' | 'RssAnon'): number {
+  const found = new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  return Number(found?.[1] ?? 0) * 1024;
+}
+
+/** Of one node, at one moment: what the system counts, and what the node itself does. */
+interface MemoryParts {
+  readonly atSeconds: number;
+  readonly residentBytes: number;
+  /** Not pages of files: code, and files of the store that are mapped. */
+  readonly anonymousBytes: number;
+  readonly heapBytes: number;
+  /** Buffers, those of tables included. */
+  readonly externalBytes: number;
+  readonly tableBytes: number;
+  readonly pinnedBytes: number;
+}
+
+function partsOf(pid: number, page: string, atSeconds: number): MemoryParts {
+  const one = (name: string): number =>
+    Number(new RegExp(`^\\w*nodejs_${name}_bytes ([0-9.e+]+)$`, 'm').exec(page)?.[1] ?? 0);
+  return {
+    atSeconds,
+    residentBytes: residentBytes(pid),
+    anonymousBytes: statusBytes(pid, 'RssAnon'),
+    heapBytes: one('heap_size_total'),
+    externalBytes: one('external_memory'),
+    tableBytes: metric([page], 'cache_bytes') + metric([page], 'cache_overhead_bytes'),
+    pinnedBytes: metric([page], 'cache_pinned_bytes'),
+  };
 }
 
 interface Storm {
   /** By node, second by second. */
   readonly resident: number[][];
+  /** By node: when it had most, of the moments at which its parts were asked for. */
+  readonly peaks: (MemoryParts | null)[];
   readonly seconds: number;
   readonly writers: StormClient[];
   readonly readers: StormClient[];
@@ -107,11 +141,18 @@ async function storm(nodes: RunningQuorate, options: StormOptions): Promise<Stor
   const readers = Array.from({ length: Math.ceil(clients / 2) }, (_, i) => client(i, false));
   const all = [...writers, ...readers];
   const resident = nodes.pids.map((): number[] => []);
+  const peaks = nodes.pids.map((): MemoryParts | null => null);
   const startMs = performance.now();
   for (const one of all) one.start();
   for (let second = 1; second <= options.minutes * 60; second++) {
     await sleep(Math.max(0, startMs + second * 1000 - performance.now()));
     nodes.pids.forEach((pid, i) => resident[i]?.push(residentBytes(pid)));
+    // A page that a busy node doesn't send in time is done without.
+    const pages = await nodes.metrics().catch(() => []);
+    pages.forEach((page, i) => {
+      const parts = partsOf(nodes.pids[i] as number, page, second);
+      if (parts.residentBytes > (peaks[i]?.residentBytes ?? 0)) peaks[i] = parts;
+    });
     const written = sum(writers, (w) => w.acknowledged) * valueBytes;
     if (second % 10 === 0) {
       const now = resident.map((line) => Math.round((line.at(-1) ?? 0) / MIB)).join(' ');
@@ -120,7 +161,7 @@ async function storm(nodes: RunningQuorate, options: StormOptions): Promise<Stor
     if (factor > 0 && written >= factor * budgetBytes) break;
   }
   for (const one of all) one.stop();
-  return { resident, seconds: (performance.now() - startMs) / 1000, writers, readers };
+  return { resident, peaks, seconds: (performance.now() - startMs) / 1000, writers, readers };
 }
 
 /** Until every shard's replicas are at one index with one hash; the shards that never were. */
@@ -188,7 +229,7 @@ async function run(options: StormOptions, children: Children, scratch: string): 
   const command = [process.execPath, program, ...set, `127.0.0.1:${nodes.grpcPorts[0]}`];
   await children.run('quorate config set', command, 60_000, scratch);
   const before = nodes.pids.map(residentBytes);
-  const { resident, seconds, writers, readers } = await storm(nodes, options);
+  const { resident, peaks, seconds, writers, readers } = await storm(nodes, options);
   const differing = await differingShards(nodes);
   const pages = await nodes.metrics();
 
@@ -214,11 +255,6 @@ async function run(options: StormOptions, children: Children, scratch: string): 
     within_limit: highest.every((bytes) => bytes <= limit),
     replicas_equal: differing.length === 0,
   };
-  const heaps = pages.map((page) =>
-    ['heap_size_used', 'heap_size_total', 'external_memory'].map((name) =>
-      Number(new RegExp(`^\\w*nodejs_${name}_bytes ([0-9.e+]+)$`, 'm').exec(page)?.[1] ?? 0),
-    ),
-  );
   const mib = (bytes: number): string => `${Math.round(bytes / MIB)} MiB`;
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   plot(resident, limit).forEach(print);
@@ -239,10 +275,16 @@ async function run(options: StormOptions, children: Children, scratch: string): 
   print(
     `verdict   ${result.within_limit ? 'within' : 'ABOVE'} the limit; replicas ${result.replicas_equal ? 'equal' : `DIFFER in shards ${differing.join(' ')}`}`,
   );
-  print(
-    `at end    ${heaps.map(([used = 0, total = 0, external = 0]) => `heap ${mib(used)} of ${mib(total)} + external ${mib(external)}`).join('; ')}`,
-  );
-  if (options.json) print(JSON.stringify({ ...result, resident_bytes: resident }));
+  peaks.forEach((parts, i) => {
+    if (parts === null) return;
+    const { anonymousBytes, heapBytes, externalBytes, tableBytes, pinnedBytes } = parts;
+    const files = parts.residentBytes - anonymousBytes;
+    const other = anonymousBytes - heapBytes - externalBytes;
+    print(
+      `node ${i + 1}    highest with parts at ${parts.atSeconds} s: ${mib(parts.residentBytes)} = pages of files ${mib(files)} + heap ${mib(heapBytes)} + buffers ${mib(externalBytes)} (tables ${mib(tableBytes)}, of it pinned ${mib(pinnedBytes)}) + other ${mib(other)}`,
+    );
+  });
+  if (options.json) print(JSON.stringify({ ...result, resident_bytes: resident, peaks }));
   return result.within_limit && result.replicas_equal ? 0 : 1;
 }
 

@@ -7,6 +7,7 @@ export type { ClosableControlClient } from './grpc-control.js';
 export { createGrpcServer, type GrpcServerLimits } from './grpc-server.js';
 export { httpListeners } from './http-listener.js';
 export { holdYoungMemory } from './young-memory.js';
+export { boundBufferGarbage } from './buffer-garbage.js';
 export { levelStores, openLevelStore } from './level-store.js';
 export { lz4Compressor } from './lz4.js';
 export { nodeFiles } from './node-files.js';

@@ -144,9 +144,12 @@ export class ForwardServer {
     const replica = this.deps.host.replica(shard);
     if (replica === null) return;
     const token = answers.take(id, end - start);
-    const viaLog = (hops & HopFlag.viaLog) !== 0;
-    if (viaLog || isWriteOp(bytes[start] as number)) {
-      replica.submitWrite(bytes, start, end, (hops & HopFlag.afterReads) !== 0, answers, token, viaLog);
+    const isWrite = isWriteOp(bytes[start] as number);
+    const viaLog = !isWrite && (hops & HopFlag.viaLog) !== 0;
+    if (viaLog || isWrite) {
+      const afterReads = (hops & HopFlag.afterReads) !== 0;
+      const isAlone = isWrite && !afterReads && (hops & HopFlag.alone) !== 0;
+      replica.submitWrite(bytes, start, end, afterReads, answers, token, viaLog, isAlone);
     } else {
       const freshness = (hops & HopFlag.byQuorum) !== 0 ? Freshness.quorum : Freshness.linearizable;
       replica.submitRead(bytes, start, end, answers, token, freshness);

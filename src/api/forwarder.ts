@@ -24,8 +24,18 @@ const BATCH_NUMBERS = 1 << 20;
 /** A batch without an answer this long after its last deadline is forgotten. */
 const BATCH_GRACE_MS = 2000;
 
-/** Bits above the hop count, told to the leader's node: about the command's connection, and that no lease will do. */
-export const HopFlag = { byQuorum: 0x20, viaLog: 0x40, afterReads: 0x80, countMask: 0x1f } as const;
+/**
+ * Bits above the hop count, told to the leader's node: about the command's connection, and that no lease will do. One
+ * bit says of a read that it is to go through the log, and of a write that its connection waits for nothing else there
+ * (a node that doesn't know that takes such a write as any other).
+ */
+export const HopFlag = {
+  byQuorum: 0x20,
+  viaLog: 0x40,
+  alone: 0x40,
+  afterReads: 0x80,
+  countMask: 0x1f,
+} as const;
 
 class Batch {
   readonly handles: number[] = [];

@@ -143,6 +143,7 @@ export class Gateway implements CommandGateway, CommandSink {
     const isWrite = isWriteOp(bytes[start] as number);
     const viaLog = !isWrite && sink.unanswered.orderedOf(shard) > 0;
     const afterReads = (isWrite || viaLog) && sink.unanswered.readsOf(shard) > 0;
+    const isAlone = isWrite && !afterReads && sink.unanswered.orderedOf(shard) === 0;
     const route = this.routeOf(shard);
     const sequence = route.nextSequence++;
     const handle = this.table.add(sink, token, shard, isWrite, deadline, sequence, end - start, freshness);
@@ -163,7 +164,7 @@ export class Gateway implements CommandGateway, CommandSink {
     // Behind writes of its own connection a read goes their way, and sees them.
     const mayBeLocal = !isWrite && !viaLog && isForAnyReplica(freshness);
     if (mayBeLocal && this.readHere(shard, handle, bytes, start, end, freshness)) return;
-    if (route.rerouting || !this.dispatch(route, handle, bytes, start, end, viaLog, afterReads)) {
+    if (route.rerouting || !this.dispatch(route, handle, bytes, start, end, viaLog, afterReads, isAlone)) {
       route.hold(handle, sequence, bytes, start, end);
       this.reroute(route);
     }
@@ -242,6 +243,7 @@ export class Gateway implements CommandGateway, CommandSink {
     end: number,
     viaLog: boolean,
     afterReads: boolean,
+    isAlone = false,
   ): boolean {
     const target = this.leaderOf(route);
     if (target === 0) return false;
@@ -257,7 +259,7 @@ export class Gateway implements CommandGateway, CommandSink {
       const replica = this.deps.host.replica(route.shard);
       if (replica === null) return false;
       if (viaLog || this.table.isWrite(slot))
-        replica.submitWrite(bytes, start, end, afterReads, this, handle, viaLog);
+        replica.submitWrite(bytes, start, end, afterReads, this, handle, viaLog, isAlone);
       else replica.submitRead(bytes, start, end, this, handle, this.table.freshnessOf(slot));
     } else {
       const byQuorum = this.table.freshnessOf(slot) === Freshness.quorum;
@@ -265,6 +267,7 @@ export class Gateway implements CommandGateway, CommandSink {
         1 |
         (viaLog ? HopFlag.viaLog : 0) |
         (afterReads ? HopFlag.afterReads : 0) |
+        (isAlone ? HopFlag.alone : 0) |
         (byQuorum ? HopFlag.byQuorum : 0);
       this.deps.metrics.forwards.inc();
       this.repeats.forward(slot, target, hops, bytes, start, end);

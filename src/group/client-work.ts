@@ -79,9 +79,11 @@ export class ClientWork {
     sink: CommandSink,
     token: number,
     isRead: boolean,
+    isAlone: boolean,
   ): void {
     if (!this.open.fits(end - start)) this.seal();
-    this.open.add(command, start, end, readBarrier, sink, token, isRead);
+    const isUrgent = isAlone && this.room.isNoRoomNeeded(command, start, end);
+    this.open.add(command, start, end, readBarrier, sink, token, isRead, isUrgent);
   }
 
   addTimeReads(batch: ReadBatch): void {

@@ -53,6 +53,8 @@ export interface MachineMemory {
   /** Bytes of keys and values, and all bytes that are held for them. */
   readonly bytes: number;
   readonly memoryBytes: number;
+  /** Of `memoryBytes`, what is overwritten or gone, but kept while a checkpoint of it is written. */
+  readonly pinnedBytes: number;
   readonly budget: Budget;
   /** Null where nothing is to be evicted: writes are refused then. */
   readonly evictor: Evictor | null;

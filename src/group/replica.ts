@@ -123,7 +123,7 @@ export class Replica implements EntryResults {
     this.room = new Room(this, options.host);
     this.work = new ClientWork(this, this.host, this.proposals, this.reads, nowMs, this.room);
     this.runner = new ReadRunner(this, this.host, this.reads, this.desk, this.work, nowMs, this.out);
-    this.reaper = new Reaper(this, options.host.metrics.expired);
+    this.reaper = new Reaper(this, options.host.metrics.expired, nowMs);
     this.members = new ConfigurationSteps(this, options.host);
     this.feed = new FeedDesk(this, options.host.metrics.feedResyncs);
     this.feed.place(this.appliedIndex, this.raft.termAt(this.appliedIndex));
@@ -173,6 +173,7 @@ export class Replica implements EntryResults {
   /**
    * Queues a write (or a read that must come after its connection's pending writes: it then rides in the log).
    * `afterReads`: the connection has reads pending; this command must not be applied before them. `isRead`: it is one.
+   * `isAlone`: the connection has nothing pending, so that the command may go before all that waits here.
    */
   submitWrite(
     command: Uint8Array,
@@ -182,8 +183,10 @@ export class Replica implements EntryResults {
     sink: CommandSink,
     token: number,
     isRead = false,
+    isAlone = false,
   ): void {
-    this.work.addWrite(command, start, end, afterReads ? this.reads.barrier : 0, sink, token, isRead);
+    const barrier = afterReads ? this.reads.barrier : 0;
+    this.work.addWrite(command, start, end, barrier, sink, token, isRead, isAlone);
     this.host.markDirty(this);
   }
 
@@ -230,7 +233,7 @@ export class Replica implements EntryResults {
     this.raft.tick(decide);
     if (this.raft.role === 'leader') {
       this.lag.note(this.raft.lastIndex, this.host.clock.monoMs());
-      this.reaper.poll(() => this.nowMs());
+      this.reaper.poll();
       this.room.tick();
       this.quietness.poll();
     }

@@ -3,8 +3,8 @@
  *
  *   sealed batches -> fits? -> goes | victims are named -> goes, one `evict` first in its entry | waits | is refused
  *
- * Invariants: commands leave in the order in which they came, so what waits holds up what is behind it; what needs no
- * room is never refused here; applied charge plus what is in flight stays within the budget, as far as this leader
+ * Invariants: commands of a connection leave in the order in which they came, so what waits holds up what is behind it,
+ * but for what needs no room and is its connection's only one; what needs no room is never refused here; applied charge plus what is in flight stays within the budget, as far as this leader
  * knows; a refusal is given before the append. What waits is bounded by time, count and bytes.
  */
 import {
@@ -33,6 +33,12 @@ export const EVICT_COUNT_MAX = 512;
 export const SHARD_BYTES_MAX = 3.5 * 1024 ** 3;
 /** Without a budget nothing is counted below this: more than what may be in flight lies between. */
 const UNCOUNTED_BYTES_MAX = 3 * 1024 ** 3;
+/**
+ * What a checkpoint that is being written may keep beyond the budget: a sixteenth of it, and so much. (Half of what
+ * `memory.max` x 1.15 leaves; one checkpoint at a time is written on a node.) Past it writes wait for the checkpoint.
+ */
+const PINNED_SHARE = 1 / 16;
+const PINNED_BYTES_FREE = 4 * 1024 * 1024;
 /** Entries of nothing but evictions that one turn may add. */
 const BARE_EVICTIONS_MAX = 4;
 
@@ -46,7 +52,7 @@ export interface RoomClaim {
 }
 
 interface Waiting {
-  readonly batch: WriteBatch;
+  batch: WriteBatch;
   readonly sinceMs: MonoMs;
   /** The first command that has not left yet, and where it is in the batch's data. */
   next: number;
@@ -65,6 +71,8 @@ export class Room implements CommandSink {
   private freedBytes = 0;
   private freedItems = 0;
   private due = false;
+  /** What waits does so for a checkpoint, as far as the last pass saw. */
+  private waitsForPinned = false;
   private evictionsInFlight = 0;
   private isForItems = false;
   private readonly names: ItemName[] = [];
@@ -88,6 +96,13 @@ export class Room implements CommandSink {
     return this.due;
   }
 
+  /** Whether this command never waits for room; false also where there is no budget, and so nothing that waits. */
+  isNoRoomNeeded(command: Uint8Array, start: number, end: number): boolean {
+    const { memory } = this;
+    if (memory === undefined || (memory.budget.bytesMax === 0 && memory.budget.itemsMax === 0)) return false;
+    return !growthOf(command, start, end);
+  }
+
   /** Something waits, or the shard is over its budget and can do something about it. */
   get isBusy(): boolean {
     if (this.waiting.length > 0 || this.evictionsInFlight > 0) return true;
@@ -108,12 +123,13 @@ export class Room implements CommandSink {
     const first = this.waiting[0];
     const isLate = first !== undefined && this.host.clock.monoMs() - first.sinceMs >= ROOM_WAIT_MS;
     const isOver = first === undefined && this.evictionsInFlight === 0 && this.isBusy;
-    if (isLate || isOver) this.wake();
+    // A checkpoint goes on, and comes to its end, without telling.
+    if (isLate || isOver || this.waitsForPinned) this.wake();
   }
 
   /** Takes what is to be proposed, gives back what may be now. `stampMs` is the log's time. */
   pass(batches: WriteBatch[], stampMs: number): WriteBatch[] {
-    this.due = false;
+    this.due = this.waitsForPinned = false;
     const { memory } = this;
     if (memory === undefined) return batches;
     const { bytesMax, itemsMax } = memory.budget;
@@ -130,7 +146,34 @@ export class Room implements CommandSink {
       passed.push(ready);
       if (ready.sinks[0] === this && ready.count === 1 && ++bare >= BARE_EVICTIONS_MAX) break;
     }
+    if (this.waiting.some(({ batch }) => batch.urgent))
+      this.waiting = this.waiting.filter((item) => this.takeUrgent(item, stampMs, passed));
     return passed;
+  }
+
+  /**
+   * Out of a batch that waits: what may go at once, since nothing of its connection stands before it. False when nothing
+   * is left of the batch.
+   */
+  private takeUrgent(item: Waiting, stampMs: number, into: WriteBatch[]): boolean {
+    if (!item.batch.urgent) return true;
+    const { batch, next, at } = item;
+    const isUrgent = new Set(batch.urgent);
+    const urgent: number[] = [];
+    const others: number[] = [];
+    for (let i = next; i < batch.count; i++) (isUrgent.has(i) ? urgent : others).push(i);
+    item.batch = { ...batch, urgent: null };
+    if (urgent.length === 0) return true;
+    const taken = pickBatch(batch, next, at, batch.count, others);
+    item.batch = pickBatch(batch, next, at, batch.count, urgent);
+    item.next = 0;
+    item.at = ENTRY_HEADER_BYTES;
+    this.waitingCount -= taken.count;
+    this.waitingBytes -= taken.data.length - ENTRY_HEADER_BYTES;
+    into.push(withFirst(taken, null, this, stampMs, this.newClaim()));
+    if (others.length > 0) return true;
+    this.waitingBytes -= ENTRY_HEADER_BYTES;
+    return false;
   }
 
   /** The batch was applied, or not appended after all. */
@@ -153,7 +196,7 @@ export class Room implements CommandSink {
     const left = this.waiting.map((item) => pickBatch(item.batch, item.next, item.at));
     this.waiting = [];
     this.waitingBytes = this.waitingCount = 0;
-    this.due = false;
+    this.due = this.waitsForPinned = false;
     return left;
   }
 
@@ -191,6 +234,17 @@ export class Room implements CommandSink {
   private excessBytes(more: number): number {
     const memory = this.memory as MachineMemory;
     return Math.max(0, memory.charge + this.bytes - this.freedBytes + more - this.bytesMax);
+  }
+
+  /**
+   * Whether what is kept for a checkpoint leaves no room. Evicting would free nothing: who goes is kept for it too. So
+   * writes wait until some more of it is written.
+   */
+  private isPinnedFull(more: number): boolean {
+    const { charge, pinnedBytes } = this.memory as MachineMemory;
+    if (pinnedBytes === 0) return false;
+    const bytes = charge + this.bytes - this.freedBytes + more + pinnedBytes;
+    return bytes > this.bytesMax * (1 + PINNED_SHARE) + PINNED_BYTES_FREE;
   }
 
   private excessItems(more: number): number {
@@ -255,13 +309,14 @@ export class Room implements CommandSink {
     const { budget, evictor } = this.memory as MachineMemory;
     if (isGrowthTooMuch(budget)) return 'TOO_LARGE';
     const settled = this.isSettled;
-    if (settled && this.excessBytes(growth.bytes) === 0 && this.excessItems(growth.items) === 0)
-      return 'goes';
+    const hasRoom = this.excessBytes(growth.bytes) === 0 && this.excessItems(growth.items) === 0;
+    this.waitsForPinned = hasRoom && this.isPinnedFull(growth.bytes);
+    if (settled && hasRoom && !this.waitsForPinned) return 'goes';
     const isOver =
       this.host.clock.monoMs() - sinceMs >= ROOM_WAIT_MS ||
       this.waitingBytes > WAITING_BYTES_MAX ||
       this.waitingCount > WAITING_COUNT_MAX;
-    return isOver || (settled && evictor === null) ? 'OUT_OF_MEMORY' : 'waits';
+    return isOver || (settled && !hasRoom && evictor === null) ? 'OUT_OF_MEMORY' : 'waits';
   }
 
   private refuse(batch: WriteBatch, i: number, reason: ErrorReason, start: number, end: number): void {

@@ -32,6 +32,8 @@ export interface WriteBatch {
   readonly readBarrier: number;
   /** How many of them are reads that ride in the log behind their connection's writes. */
   readonly reads: number;
+  /** Positions, ascending, of those that may go before all others; absent: none. */
+  readonly urgent?: readonly number[] | null;
   /** What it was given room for; absent where there is no budget. */
   readonly claim?: RoomClaim;
 }
@@ -42,6 +44,7 @@ export class WriteBatchBuilder {
   private tokens: number[] = [];
   private readBarrier = 0;
   private reads = 0;
+  private urgent: number[] | null = null;
   count = 0;
 
   constructor() {
@@ -67,8 +70,10 @@ export class WriteBatchBuilder {
     sink: CommandSink,
     token: number,
     isRead = false,
+    isUrgent = false,
   ): void {
     if (isRead) this.reads++;
+    if (isUrgent) (this.urgent ??= []).push(this.count);
     appendCommand(this.writer, command, start, end);
     this.sinks.push(sink);
     this.tokens.push(token);
@@ -86,6 +91,7 @@ export class WriteBatchBuilder {
       tokens: this.tokens,
       readBarrier: this.readBarrier,
       reads: this.reads,
+      urgent: this.urgent,
     };
     this.writer.reset();
     beginEntry(this.writer);
@@ -93,6 +99,7 @@ export class WriteBatchBuilder {
     this.tokens = [];
     this.readBarrier = 0;
     this.reads = 0;
+    this.urgent = null;
     this.count = 0;
     return batch;
   }
@@ -100,7 +107,7 @@ export class WriteBatchBuilder {
 
 /**
  * A part of a batch: the commands from number `first` (at `at` in its data) to `last`, but for those in `skipped`
- * (numbers, ascending). The stamp is that of the batch.
+ * (numbers, ascending). The stamp is that of the batch; none of it is urgent.
  */
 export function pickBatch(
   batch: WriteBatch,

@@ -21,8 +21,11 @@ import type { FrozenItems, ItemName, Table } from './table.js';
 
 /** Hashes are below this. */
 const HASH_COUNT = 2 ** 32;
-/** Pages that one call of `due` looks at: bounds it to less than a millisecond. */
-const DUE_PAGES_MAX = 160;
+/**
+ * Items that one call of `due` looks at, but for the rest of a page: each may be a miss of the processor's cache or two.
+ * Counted in items, since pages of equal hashes may have any number.
+ */
+const DUE_ITEMS_MAX = 1024;
 /** Of so many writes one pays for giving memory back: at most the copy of a segment. */
 const RELAX_WRITES = 64;
 
@@ -46,6 +49,9 @@ export class CompactTable implements Table {
   private compaction = this.createCompaction();
   private duePages = new DuePages();
   private writes = 0;
+  private readonly views = new Set<FrozenTable>();
+  /** What was cleared while views of it were read. */
+  private cleared: SegmentStore[] = [];
   private readonly digest = new Digest();
 
   constructor(private readonly hasher: KeyHash) {}
@@ -114,7 +120,13 @@ export class CompactTable implements Table {
     this.afterWrite();
   }
 
+  close(): void {
+    for (const view of this.views) view.cutOff();
+    this.clear();
+  }
+
   clear(): void {
+    if (this.views.size > 0) this.cleared.push(this.store);
     this.store.retire();
     this.index.retire();
     this.store = new SegmentStore(SHARED_ARENAS);
@@ -155,7 +167,12 @@ export class CompactTable implements Table {
 
   freeze(): FrozenItems {
     this.compaction.onFreeze();
-    return new FrozenTable(this.store.freeze(), this.store.large.freeze());
+    const view = new FrozenTable(this.store.freeze(), this.store.large.freeze(), (over) => {
+      this.views.delete(over);
+      if (this.views.size === 0) this.cleared = [];
+    });
+    this.views.add(view);
+    return view;
   }
 
   get nextDueMs(): number {
@@ -166,8 +183,8 @@ export class CompactTable implements Table {
     const found: ItemName[] = [];
     const { duePages } = this;
     let page = duePages.leastMs > nowMs ? -1 : duePages.nextPage(0, nowMs);
-    for (let looked = 0; page >= 0 && looked < DUE_PAGES_MAX && found.length < countMax; looked++) {
-      this.lookForDue(page, nowMs, countMax, found);
+    for (let looked = 0; page >= 0 && looked < DUE_ITEMS_MAX && found.length < countMax;) {
+      looked += this.lookForDue(page, nowMs, countMax, found);
       page = duePages.nextPage(page + 1, nowMs);
     }
     return found;
@@ -187,7 +204,18 @@ export class CompactTable implements Table {
   }
 
   get memoryBytes(): number {
-    return this.store.memoryBytes + this.index.memoryBytes + this.duePages.memoryBytes;
+    return this.store.memoryBytes + this.index.memoryBytes + this.duePages.memoryBytes + this.clearedBytes;
+  }
+
+  get pinnedBytes(): number {
+    return this.store.pinnedBytes + this.store.large.pinnedBytes + this.clearedBytes;
+  }
+
+  /** Of tables before a `clear`, as far as views haven't read them. */
+  private get clearedBytes(): number {
+    let bytes = 0;
+    for (const store of this.cleared) bytes += store.memoryBytes;
+    return bytes;
   }
 
   /** Items that compaction has moved. */
@@ -285,8 +313,8 @@ export class CompactTable implements Table {
     return earliest;
   }
 
-  /** Adds the page's due items to `found`, up to `countMax` in all, and makes its bound exact. */
-  private lookForDue(page: number, nowMs: number, countMax: number, found: ItemName[]): void {
+  /** Adds the page's due items to `found`, up to `countMax` in all, and makes its bound exact. Returns its items' number. */
+  private lookForDue(page: number, nowMs: number, countMax: number, found: ItemName[]): number {
     const { index, store, other, hasher } = this;
     index.openPage(page);
     let earliest = Infinity;
@@ -301,6 +329,7 @@ export class CompactTable implements Table {
       found.push({ hash, version: other.version });
     }
     this.duePages.set(page, earliest);
+    return index.count;
   }
 
   /** First hash behind the page of this one. */

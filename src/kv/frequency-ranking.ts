@@ -40,7 +40,7 @@ export class FrequencyRanking implements Ranking {
   }
 
   fit(itemCount: number): void {
-    const size = refit(this.size, itemCount);
+    const size = this.sketch.isMoving ? 0 : refit(this.size, itemCount);
     if (size === 0) return;
     this.size = size;
     this.sketch.resize(size);

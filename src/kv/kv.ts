@@ -45,7 +45,7 @@ import { Run } from './run.js';
 import { COMMAND_HEADER_BYTES, hasSession } from './session-fields.js';
 import { KvSnapshotLoader, KvSnapshotSource } from './snapshot.js';
 import { ShardState } from './state.js';
-import type { ItemName } from './table.js';
+import type { ItemName, Table } from './table.js';
 import { beginVersioned, finishVersioned, wantsVersion } from './with-version.js';
 import { runWrite } from './writes.js';
 
@@ -107,6 +107,8 @@ export interface Kv extends StateMachine {
   readonly memory: Kv;
   /** Of the table, and of who chooses what goes. */
   readonly memoryBytes: number;
+  /** Of `memoryBytes`, what snapshots and verifications that are being read keep from going. */
+  readonly pinnedBytes: number;
   /** The sum of the items' charges. */
   readonly charge: number;
   readonly budget: Budget;
@@ -129,7 +131,10 @@ export interface Kv extends StateMachine {
   itemOf(hash: number, version: number, into: Item): boolean;
   /** Moves at most `itemsMax` items of the table together, to give memory back; false when nothing was to do. */
   maintain(itemsMax: number): boolean;
-  /** Empties the table: its memory is the process's, and would not come back by itself. */
+  /**
+   * Empties the table, and ends what is frozen of it: its memory is the process's, and would not come back by itself. A
+   * snapshot that is being read then says that it is not whole.
+   */
   close(): void;
   /** `maintain` is not at its end with this table. */
   readonly isTidying: boolean;
@@ -155,6 +160,8 @@ class ShardKv implements Kv {
   private evictionSeed = 0;
   private readonly noted = new NotedSums();
   readonly feed: ChangeFeed;
+  /** Before snapshots that were loaded, while views of them may be read. */
+  private formerTables: Table[] = [];
 
   constructor(options: KvOptions) {
     const { hashSeed, firstSlot, lastSlot, valueBytesMax, versions = KNOWN_VERSIONS } = options;
@@ -270,6 +277,10 @@ class ShardKv implements Kv {
     return table.memoryBytes + (evictor?.memoryBytes ?? 0);
   }
 
+  get pinnedBytes(): number {
+    return this.state.table.pinnedBytes;
+  }
+
   get charge(): number {
     return this.state.charge;
   }
@@ -316,13 +327,20 @@ class ShardKv implements Kv {
   }
 
   close(): void {
-    this.emptyTable();
+    this.state.found.forget();
+    this.state.table.close();
+    for (const table of this.formerTables) table.close();
+    this.formerTables = [];
     this.feed.close();
   }
 
-  private emptyTable(): void {
+  /** What stood here before goes, once frozen views of it are read. */
+  private replaceState(state: ShardState): void {
     this.state.found.forget();
     this.state.table.clear();
+    this.formerTables = this.formerTables.filter((table) => table.pinnedBytes > 0);
+    this.formerTables.push(this.state.table);
+    this.state = state;
   }
 
   get isTidying(): boolean {
@@ -375,8 +393,7 @@ class ShardKv implements Kv {
 
   loader(): SnapshotLoader {
     return new KvSnapshotLoader(this.run.versions, (state) => {
-      this.emptyTable(); // what stood here before
-      this.state = state;
+      this.replaceState(state);
       state.feed = this.feed;
       this.feed.place(0, 0, state.lastVersion);
       this.run.state = state;

@@ -37,6 +37,9 @@ interface Part {
 export class LargeItems {
   count = 0;
   contentBytes = 0;
+  /** Bytes of items that were removed, but stand in a frozen view; of two views, in both. */
+  pinnedBytes = 0;
+  private readonly views: FrozenLargeItems[] = [];
   private epoch = 0;
   private parts: Part[] = [];
   private free: number[] = [];
@@ -68,7 +71,11 @@ export class LargeItems {
   }
 
   remove(number: number): void {
-    this.contentBytes -= this.at(number).bytes.length;
+    const item = this.at(number);
+    this.contentBytes -= item.bytes.length;
+    for (const view of this.views) {
+      if (view.keep(number, item)) this.pinnedBytes += item.bytes.length;
+    }
     this.own(number)[number & (PART_ITEMS - 1)] = null;
     this.count--;
     this.free.push(number);
@@ -76,7 +83,15 @@ export class LargeItems {
 
   freeze(): FrozenLargeItems {
     this.epoch++;
-    return new FrozenLargeItems(this.parts.map((part) => part.items));
+    const view = new FrozenLargeItems(
+      this.parts.map((part) => part.items),
+      (bytes, isOver) => {
+        this.pinnedBytes -= bytes;
+        if (isOver) this.views.splice(this.views.indexOf(view), 1);
+      },
+    );
+    this.views.push(view);
+    return view;
   }
 
   private own(number: number): (LargeItem | null)[] {
@@ -92,8 +107,23 @@ export class LargeItems {
 export class FrozenLargeItems {
   private part = 0;
   private index = 0;
+  /** By part, bytes that were removed since and are kept for this view. */
+  private readonly keptBytes: number[] = [];
+  private isOver = false;
 
-  constructor(private readonly parts: (readonly (LargeItem | null)[] | null)[]) {}
+  constructor(
+    private readonly parts: (readonly (LargeItem | null)[] | null)[],
+    /** So many bytes are kept no more; and whether the view is at its end. */
+    private readonly onPassed: (bytes: number, isOver: boolean) => void,
+  ) {}
+
+  /** The item is about to be removed: whether this view still has to show it. */
+  keep(number: number, item: LargeItem): boolean {
+    const part = number >>> PART_BITS;
+    if (this.parts[part]?.[number & (PART_ITEMS - 1)] !== item) return false;
+    this.keptBytes[part] = (this.keptBytes[part] ?? 0) + item.bytes.length;
+    return true;
+  }
 
   next(into: Item): boolean {
     for (; this.part < this.parts.length; this.part++, this.index = 0) {
@@ -105,12 +135,20 @@ export class FrozenLargeItems {
         return true;
       }
       this.parts[this.part] = null; // what was read is no longer kept alive
+      this.onPassed(this.keptBytes[this.part] ?? 0, false);
+      this.keptBytes[this.part] = 0;
     }
+    this.release();
     return false;
   }
 
   release(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    let bytes = 0;
+    for (const kept of this.keptBytes) bytes += kept ?? 0;
     this.parts.length = 0;
+    this.onPassed(bytes, true);
   }
 }
 

@@ -12,7 +12,7 @@ const TICKS_PER_TURNOVER = 64;
 const LEVEL_TICKS = 4;
 
 export class RecencyRanking implements Ranking {
-  private sketch: RecencySketch;
+  private readonly sketch: RecencySketch;
   private size: number;
   private newItems = 0;
 
@@ -26,7 +26,7 @@ export class RecencyRanking implements Ranking {
   }
 
   fit(itemCount: number): void {
-    const size = refit(this.size, itemCount);
+    const size = this.sketch.isMoving ? 0 : refit(this.size, itemCount);
     if (size === 0) return;
     this.size = size;
     this.sketch.resize(size);
@@ -38,7 +38,9 @@ export class RecencyRanking implements Ranking {
 
   onWrite(hash: number, isNew: boolean): void {
     this.sketch.touch(hash);
-    if (!isNew || ++this.newItems < this.size / TICKS_PER_TURNOVER) return;
+    if (!isNew) return;
+    this.sketch.sweep();
+    if (++this.newItems < this.size / TICKS_PER_TURNOVER) return;
     this.newItems = 0;
     this.sketch.tick();
   }

@@ -3,43 +3,53 @@
  * their leading hash bits. A new key takes the place of the one that was used the longest ago. Two keys of a bucket
  * whose 8 bits are equal share a cell: one of about 30 looks younger than it is.
  */
-import { copyBuckets } from './sketch-buckets.js';
+import { SketchBuckets } from './sketch-buckets.js';
 
 const BUCKET_CELLS = 8;
 const CELLS_PER_ITEM = 2;
 /** Ages are below this: what is older is as good as forgotten, long before its byte of time comes round again. */
 export const AGE_MAX = 128;
-/** A tick clears what is too old in 1 of this many parts, so that all of it is looked at within AGE_MAX / 2 ticks. */
-const SWEEP_PARTS = 64;
+/** Buckets looked at for what is too old with each new item: all of them within a fraction of AGE_MAX ticks. */
+const SWEPT_BUCKETS = 2;
 const TAG_FACTOR = 0x9e3779b1;
 
 export class RecencySketch {
-  /** 8 bits of tag, 8 of time; 0 marks a free cell (times run from 1 to 255). */
-  private cells: Uint16Array;
-  private buckets: number;
+  /** Buckets that were swept so far; tests count work by it. */
+  sweptBuckets = 0;
+  /** Of cells of 8 bits of tag, 8 of time; 0 marks a free cell (times run from 1 to 255). */
+  private readonly buckets: SketchBuckets;
   private now = 1;
-  private part = 0;
+  /** The bucket that is swept next. */
+  private sweeping = 0;
 
   constructor(itemCount: number) {
-    this.buckets = bucketsFor(itemCount);
-    this.cells = new Uint16Array(this.buckets * BUCKET_CELLS);
+    this.buckets = new SketchBuckets(bucketsFor(itemCount), BUCKET_CELLS);
   }
 
   get memoryBytes(): number {
-    return this.cells.byteLength;
+    return this.buckets.memoryBytes;
+  }
+
+  /** Buckets moved to another size so far. */
+  get movedBuckets(): number {
+    return this.buckets.movedBuckets;
+  }
+
+  /** An earlier change of size is not at its end: another has to wait. */
+  get isMoving(): boolean {
+    return this.buckets.isMoving;
   }
 
   resize(itemCount: number): void {
-    const buckets = bucketsFor(itemCount);
-    this.cells = copyBuckets(this.cells, this.buckets, buckets, BUCKET_CELLS);
-    this.buckets = buckets;
+    this.buckets.resize(bucketsFor(itemCount));
   }
 
   /** Ticks since the key was used last; AGE_MAX when that is not known. */
   age(hash: number): number {
-    const { cells } = this;
+    const { buckets } = this;
     const tag = tagOf(hash);
-    const first = this.firstOf(hash);
+    buckets.open(hash);
+    const { cells, first } = buckets;
     for (let i = first; i < first + BUCKET_CELLS; i++) {
       const cell = cells[i] as number;
       if (cell !== 0 && (cell & 0xff00) === tag) return this.ageOf(cell);
@@ -49,9 +59,11 @@ export class RecencySketch {
 
   /** The key was used `age` ticks ago; a later use that is known already stays. */
   touch(hash: number, age = 0): void {
-    const { cells } = this;
+    const { buckets } = this;
+    if (buckets.isMoving) buckets.moveSlice();
     const tag = tagOf(hash);
-    const first = this.firstOf(hash);
+    buckets.open(hash);
+    const { cells, first } = buckets;
     let oldest = first;
     let oldestAge = -1;
     for (let i = first; i < first + BUCKET_CELLS; i++) {
@@ -71,14 +83,24 @@ export class RecencySketch {
 
   tick(): void {
     this.now = (this.now % 255) + 1;
-    const { cells } = this;
-    const size = Math.ceil(cells.length / SWEEP_PARTS);
-    const end = Math.min((this.part + 1) * size, cells.length);
-    for (let i = this.part * size; i < end; i++) {
+  }
+
+  /**
+   * Frees some of the cells that are too old, before their byte of time comes round again. To be called with each new
+   * item; a tick is so many of them that all buckets are swept in a few.
+   */
+  sweep(): void {
+    const { buckets } = this;
+    if (buckets.isMoving) return;
+    const { all: cells, count } = buckets;
+    if (this.sweeping >= count) this.sweeping = 0;
+    const end = Math.min(count, this.sweeping + SWEPT_BUCKETS);
+    for (let i = this.sweeping * BUCKET_CELLS; i < end * BUCKET_CELLS; i++) {
       const cell = cells[i] as number;
       if (cell !== 0 && this.ageOf(cell) >= AGE_MAX) cells[i] = 0;
     }
-    this.part = (this.part + 1) % SWEEP_PARTS;
+    this.sweptBuckets += end - this.sweeping;
+    this.sweeping = end;
   }
 
   private ageOf(cell: number): number {
@@ -87,10 +109,6 @@ export class RecencySketch {
 
   private timeOf(age: number): number {
     return ((this.now - 1 - age + 255) % 255) + 1;
-  }
-
-  private firstOf(hash: number): number {
-    return Math.floor((hash * this.buckets) / 4294967296) * BUCKET_CELLS;
   }
 }
 

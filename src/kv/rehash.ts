@@ -52,6 +52,7 @@ export class KvRehash implements StateRehash {
     for (let left = STEP_ITEMS_MAX; left > 0 && bytesLeft > 0; left--) {
       if (!this.isInValue) {
         if (!frozen.next(item)) {
+          if (frozen.isCutOff) return true; // whoever drives it gives up in time
           this.drop();
           return false;
         }

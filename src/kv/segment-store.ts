@@ -35,6 +35,10 @@ export class SegmentStore {
   /** Bytes written in segments, dead ones included. */
   usedBytes = 0;
   segmentCount = 0;
+  /** Bytes of items that died while a frozen view pinned their segment, and still does. At most `deadBytes`. */
+  pinnedBytes = 0;
+  /** Grows when the last view ends: what segments noted as pinned before counts no more. */
+  private pinRound = 0;
   readonly garbage: GarbageLists;
   /** Full segments that a frozen view pinned when compaction came to them. */
   private readonly parked: Segment[] = [];
@@ -159,8 +163,10 @@ export class SegmentStore {
     segment.markDead(offset);
     segment.dead += bytes;
     this.deadBytes += bytes;
-    if (this.views.length > 0 && this.isPinned(segment)) (segment.deaths ??= []).push(offset, this.epoch);
-    else segment.deaths = null;
+    if (this.views.length > 0 && this.isPinned(segment)) {
+      (segment.deaths ??= []).push(offset, this.epoch);
+      this.pin(segment, bytes);
+    } else segment.deaths = null;
     if (segment.list >= 0) {
       if (segment.live > 0 || this.isPinned(segment)) this.garbage.update(segment);
       else {
@@ -200,6 +206,10 @@ export class SegmentStore {
     const index = this.views.indexOf(view);
     if (index < 0) return;
     this.views.splice(index, 1);
+    if (this.views.length === 0) {
+      this.pinnedBytes = 0;
+      this.pinRound++;
+    }
     if (this.isRetired && this.views.length === 0) this.retire();
   }
 
@@ -208,7 +218,13 @@ export class SegmentStore {
     const segment = this.segmentAt(number);
     if (segment === null || this.isPinned(segment)) return;
     segment.deaths = null;
-    if (segment.list >= 0 && segment.live === 0) {
+    this.unpin(segment);
+    if (this.isRetired) {
+      // Nobody but views looks at it: no index names its items, and none is written.
+      if (segment === this.writing) this.writing = null;
+      if (segment === this.gathering) this.gathering = null;
+      this.drop(segment);
+    } else if (segment.list >= 0 && segment.live === 0) {
       this.garbage.remove(segment);
       this.free(segment);
     }
@@ -233,6 +249,11 @@ export class SegmentStore {
   /** The segment has no live item and stands in no list. */
   free(segment: Segment): void {
     assert(segment.live === 0, `segment ${segment.number} has ${segment.live} live bytes`);
+    this.unpin(segment);
+    this.drop(segment);
+  }
+
+  private drop(segment: Segment): void {
     this.usedBytes -= segment.used;
     this.deadBytes -= segment.dead;
     this.segmentCount--;
@@ -250,7 +271,7 @@ export class SegmentStore {
 
   /** What segments and large items take. */
   get memoryBytes(): number {
-    let bytes = this.segmentCount * SEGMENT_BYTES + this.large.contentBytes;
+    let bytes = this.segmentCount * SEGMENT_BYTES + this.large.contentBytes + this.large.pinnedBytes;
     for (const open of [this.writing, this.gathering]) {
       if (open !== null) bytes -= SEGMENT_BYTES - this.arenas.residentBytesOf(open);
     }
@@ -259,7 +280,7 @@ export class SegmentStore {
 
   /** Checks the counts against all bytes, and that exactly the items at `positions` live; for tests. */
   check(positions: ReadonlySet<number>): void {
-    let [used, dead, count, live] = [0, 0, 0, 0];
+    let [used, dead, count, live, pinned] = [0, 0, 0, 0, 0];
     for (const segment of this.segments) {
       if (segment === null) continue;
       let deadHere = 0;
@@ -278,12 +299,33 @@ export class SegmentStore {
       );
       used += segment.used;
       dead += deadHere;
+      if (segment.pinRound === this.pinRound) pinned += segment.pinnedBytes;
       count++;
     }
     assert(used === this.usedBytes && dead === this.deadBytes, 'bytes of segments are counted wrongly');
+    assert(
+      pinned === this.pinnedBytes && pinned <= dead,
+      `${pinned} pinned bytes, ${this.pinnedBytes} counted`,
+    );
+    assert(this.views.length > 0 || pinned === 0, 'bytes are pinned by no view');
     assert(count === this.segmentCount, `${count} segments, ${this.segmentCount} counted`);
     const inAll = live + this.large.count;
     assert(inAll === positions.size, `${inAll} items live, ${positions.size} are in the index`);
+  }
+
+  private pin(segment: Segment, bytes: number): void {
+    if (segment.pinRound !== this.pinRound) {
+      segment.pinRound = this.pinRound;
+      segment.pinnedBytes = 0;
+    }
+    segment.pinnedBytes += bytes;
+    this.pinnedBytes += bytes;
+  }
+
+  private unpin(segment: Segment): void {
+    if (segment.pinRound !== this.pinRound) return;
+    this.pinnedBytes -= segment.pinnedBytes;
+    segment.pinnedBytes = 0;
   }
 
   private hasFree(): boolean {

@@ -54,6 +54,9 @@ export class Segment implements SlotHolder {
   baseVersion = 0;
   /** Offsets of items that died while a frozen view pinned the segment, each followed by the epoch of then. */
   deaths: number[] | null = null;
+  /** Bytes of dead items that a frozen view keeps, in the round of views `pinRound` (`segment-store.ts`). */
+  pinnedBytes = 0;
+  pinRound = -1;
   /** Neighbours in the list of segments with as much garbage; -1 none. Moved by `GarbageLists` alone. */
   previous = -1;
   next = -1;

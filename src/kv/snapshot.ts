@@ -50,7 +50,10 @@ export class KvSnapshotSource implements SnapshotSource {
     writer.reset();
     writer.u8(CHUNK_ITEMS);
     while (writer.length < bytesMax || writer.length === 1) {
-      if (!this.items.next(item)) break;
+      if (!this.items.next(item)) {
+        if (this.items.isCutOff) throw new Error('the table was closed while a snapshot of it was read');
+        break;
+      }
       encodeItem(writer, item);
     }
     return writer.length > 1 ? writer.take() : null;

@@ -17,6 +17,8 @@ export interface FrozenItems {
   next(into: Item): boolean;
   /** Ends the view early: `next` gives nothing more, and what it kept goes. After the last item it has ended anyway. */
   release(): void;
+  /** The table was closed before all was shown: what `next` gave is not the whole. */
+  readonly isCutOff: boolean;
 }
 
 export interface Table {
@@ -28,6 +30,8 @@ export interface Table {
   readonly sumB: number;
   /** What the table's arrays take, items and all. */
   readonly memoryBytes: number;
+  /** Of these, what is in the table no more, but kept for frozen views: it goes as they are read. */
+  readonly pinnedBytes: number;
 
   /** Finds the item with this key (and its `hash`), and fills `into`. */
   find(hash: number, bytes: Uint8Array, start: number, end: number, into: Item): boolean;
@@ -37,7 +41,10 @@ export interface Table {
   put(item: Item): void;
   /** Removes the item that a `find` has just filled in. */
   remove(item: Item): void;
+  /** Frozen views still show what was there. */
   clear(): void;
+  /** Gives up all memory, also what frozen views keep, which end here. For whoever no longer needs the table. */
+  close(): void;
   /** Counts a read of the item that a `find` has just filled in: up to 3. An overwritten item keeps its touches. */
   touch(item: Item): void;
   /**

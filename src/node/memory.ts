@@ -86,6 +86,15 @@ export class Memory {
         return sum;
       },
     );
+    metrics.gaugeValue(
+      'cache_pinned_bytes',
+      'What is overwritten or gone in the tables here, but kept until the checkpoint that is being written has read it',
+      () => {
+        let sum = 0;
+        for (const { machine } of host.all()) sum += machine.memory?.pinnedBytes ?? 0;
+        return sum;
+      },
+    );
     metrics.gauge(
       'cache_budget_bytes',
       'What the charges of the shard on this node may sum to; 0: no limit',
@@ -163,7 +172,7 @@ export class Memory {
     this.pending.set(group, nowMs + AGAIN_MS);
     this.w.reset();
     encodeSetBudget(this.w, share);
-    replica.submitWrite(this.w.buffer, 0, this.w.length, false, NOBODY, 0);
+    replica.submitWrite(this.w.buffer, 0, this.w.length, false, NOBODY, 0, false, true);
   }
 
   private tellTouches(nowMs: MonoMs): void {

@@ -23,6 +23,9 @@ const TAIL_BYTES_MAX = 4 * MIB;
 /** Commands that a node holds unanswered: a value of the largest size, at least. */
 const INFLIGHT_BYTES_MIN = 8 * MIB;
 
+/** What the engine lets buffers grow by before it looks for dead ones. */
+const ENGINE_DEAD_BYTES = 64 * MIB;
+
 /** From here on a fifteenth of the budget is more than what young garbage takes. */
 const YOUNG_FREE_FROM_BYTES = 4096 * MIB;
 
@@ -39,6 +42,8 @@ export interface MemoryPlan {
   readonly inflightBytesMax: number;
   /** Whether the engine's memory for new objects is kept small: with this budget it is worth the time it costs. */
   readonly holdsYoung: boolean;
+  /** Growth of buffers after which dead ones are looked for; Infinity: when the engine does by itself. */
+  readonly deadBufferBytesMax: number;
 }
 
 /** By the setting; 0, and `auto` where nobody says how much the machine has: no limit. */
@@ -50,6 +55,7 @@ export function memoryPlan(memoryMax: number | 'auto'): MemoryPlan {
       feedsBytes: Infinity,
       inflightBytesMax: Infinity,
       holdsYoung: false,
+      deadBufferBytesMax: Infinity,
     };
   const free = FIXED_BYTES + memoryMax * GROWING_RATIO;
   return {
@@ -58,6 +64,7 @@ export function memoryPlan(memoryMax: number | 'auto'): MemoryPlan {
     feedsBytes: Math.floor(free / 16),
     inflightBytesMax: Math.max(INFLIGHT_BYTES_MIN, Math.floor(free / 8)),
     holdsYoung: memoryMax < YOUNG_FREE_FROM_BYTES,
+    deadBufferBytesMax: free / 3 < ENGINE_DEAD_BYTES ? Math.floor(free / 3) : Infinity,
   };
 }
 

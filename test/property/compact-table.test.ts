@@ -182,8 +182,10 @@ function exercise(seed: number, keyCount: number, steps: number): void {
     }
     if (prng.chance(0.000005)) twin.clear();
   }
+  twin.check();
   for (const moment of moments) while (!moment.read(1000));
   twin.check();
+  expect(twin.table.pinnedBytes).toBe(0);
   for (let n = 0; n < keyCount; n++) twin.look(n, false);
   while (twin.table.maintain(1000));
   twin.check();

@@ -22,6 +22,8 @@ export interface Handed {
   readonly bytes: Uint8Array;
   readonly kind: 'write' | 'read';
   readonly afterReads: boolean;
+  readonly isRead: boolean;
+  readonly isAlone: boolean;
   readonly sink: CommandSink;
   readonly token: number;
   /** Of reads. */
@@ -46,8 +48,10 @@ export class FakeReplica {
     afterReads: boolean,
     sink: CommandSink,
     token: number,
+    isRead = false,
+    isAlone = false,
   ): void {
-    this.take('write', bytes, start, end, afterReads, sink, token);
+    this.take('write', bytes, start, end, afterReads, sink, token, undefined, isRead, isAlone);
   }
 
   submitRead(
@@ -70,9 +74,12 @@ export class FakeReplica {
     sink: CommandSink,
     token: number,
     freshness: number = Freshness.linearizable,
+    isRead = kind === 'read',
+    isAlone = false,
   ): void {
     const copy = bytes.slice(start, end);
-    const command = { text: describeCommand(copy), bytes: copy, kind, afterReads, sink, token, freshness };
+    const text = describeCommand(copy);
+    const command = { text, bytes: copy, kind, afterReads, isRead, isAlone, sink, token, freshness };
     this.handed.push(command);
     this.onHanded(command);
   }

@@ -242,3 +242,36 @@ test('E99 a command whose deadline is over is not sent any more, also when a lea
   expect(node.replica(1).texts()).toEqual([]);
   expect(sink.lines).toEqual(['1: SHARD_LEADER_UNKNOWN']);
 });
+
+test.each([
+  ['here', 2],
+  ['on another node', 1],
+])(
+  'a write tells its leader, %s, whether its connection waits for nothing else of the shard',
+  (_where, at) => {
+    const { w, sink } = cluster();
+    const other = new RecordingSink();
+    const node = w.node(at);
+    node.submit(sink, 1, set(1));
+    node.submit(sink, 2, set(2));
+    node.submit(sink, 3, getCommand('a'));
+    node.submit(other, 4, set(4));
+    w.run(10);
+    const leader = w.node(2).replica(1);
+    expect(leader.handed.map((h) => [h.isRead, h.isAlone])).toEqual([
+      [false, true],
+      [false, false],
+      [true, false],
+      [false, true],
+    ]);
+    for (let i = 0; i < 4; i++) leader.ok();
+    w.run(10);
+    node.submit(sink, 5, getCommand('a'));
+    node.submit(sink, 6, set(6));
+    w.run(10);
+    expect(leader.handed.map((h) => [h.isRead, h.isAlone])).toEqual([
+      [true, false],
+      [false, false],
+    ]);
+  },
+);

@@ -185,11 +185,11 @@ describe('version 1 on the wire', () => {
   });
 
   it('is read as it always was: pieces', () => {
-    const heard: unknown[] = [];
+    const heard: [number, number][] = [];
     let keepAlives = 0;
     const sink = {
       onPiece: () => void keepAlives++,
-      onFrame: (kind: number, frame: Uint8Array) => heard.push([kind, frame.slice()]) > 0,
+      onFrame: (kind: number, frame: Uint8Array) => heard.push([kind, frame.length]) > 0,
     };
     const bytes = fromGolden('pieces');
     const strange = new FrameParser(crc32, sink);
@@ -200,7 +200,7 @@ describe('version 1 on the wire', () => {
     accepted.push(bytes.subarray(33, 45));
     accepted.push(cutFrame(LARGE, crc32)[0] as Uint8Array);
     accepted.push(bytes.subarray(59));
-    expect(heard.map(([kind, frame]: any) => [kind, frame.length])).toEqual([
+    expect(heard).toEqual([
       [2, 3],
       [3, 3],
       [4, 3],

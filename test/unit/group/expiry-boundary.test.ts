@@ -124,3 +124,16 @@ test('E123 no reader sees half of a command of 1,024 operations, however applyin
   }
   expect(states.size).toBeGreaterThan(rounds / 2);
 });
+
+test('many that are due go one entry after the other, without another tick', () => {
+  const t = new ReplicaUnderTest().lead();
+  const sink = new RecordingSink();
+  for (let i = 0; i < 600; i++) write(t, sink, i, setCommand(`key${i}`, 'v', 100));
+  t.settle();
+  t.world.run(101);
+  const before = t.entries().length;
+  t.replica.tick(true);
+  for (let i = 0; i < 10; i++) t.settle();
+  expect(t.kv.itemCount).toBe(0);
+  expect(t.entries().length - before).toBeLessThanOrEqual(4);
+});

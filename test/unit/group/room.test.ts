@@ -284,3 +284,116 @@ describe('a shard without a budget', () => {
     expect(SHARD_BYTES_MAX).toBeLessThan(SMALL_ITEMS_BYTES_MAX);
   });
 });
+
+describe('what needs no room, and is all that its connection waits for', () => {
+  /** A shard whose leader may not evict yet: what needs room waits. */
+  function waitingShard(): Shard {
+    const shard = new Shard(2 * ITEM_BYTES, 's3fifo', 0, [1, 2, 3]);
+    for (const [token, name] of ['aa', 'bb', 'cc', 'dd'].entries()) shard.set(token, name);
+    shard.t.turn();
+    return shard;
+  }
+
+  function writeAlone(shard: Shard, token: number, command: Uint8Array): void {
+    shard.t.replica.submitWrite(command, 0, command.length, false, shard.sink, token, false, true);
+  }
+
+  it('goes before what waits, in a batch of its own kind', () => {
+    const shard = waitingShard();
+    expect(shard.ops(2).flat()).toEqual([Op.set, Op.set]);
+    writeAlone(shard, 4, delCommand('aa'));
+    writeAlone(shard, 5, delCommand('bb'));
+    shard.t.turn();
+    expect(shard.ops(2).flat()).toEqual([Op.set, Op.set, Op.del, Op.del]);
+    for (let i = 0; i < 4; i++) shard.settle();
+    expect(shard.told()).toEqual(['0: ok', '1: ok', '4: 1', '5: 1', '2: ok', '3: ok']);
+    expect(shard.t.replica.hasClientWork).toBe(false);
+  });
+
+  it('goes out of a batch with others, which keep their order', () => {
+    const shard = waitingShard();
+    shard.set(4, 'ee');
+    writeAlone(shard, 5, delCommand('aa'));
+    shard.write(6, delCommand('bb'));
+    shard.write(7, getCommand('cc'));
+    writeAlone(shard, 8, delCommand('xx'));
+    shard.t.turn();
+    expect(shard.ops(2).flat()).toEqual([Op.set, Op.set, Op.del, Op.del]);
+    for (let i = 0; i < 6; i++) shard.settle();
+    const told = shard.told();
+    expect(told.slice(0, 4)).toEqual(['0: ok', '1: ok', '5: 1', '8: 0']);
+    expect(told.slice(4).map((line) => line[0])).toEqual(['2', '3', '4', '6', '7']);
+  });
+
+  it('is in the first entry where it comes with what has to wait, and that is refused in its time', () => {
+    const shard = new Shard(2 * ITEM_BYTES, 's3fifo', 0, [1, 2, 3]);
+    shard.set(0, 'aa');
+    shard.set(1, 'bb');
+    shard.set(2, 'cc');
+    writeAlone(shard, 3, delCommand('aa'));
+    shard.t.turn();
+    expect(shard.ops(2).flat()).toEqual([Op.set, Op.set, Op.del]);
+    shard.t.world.run(ROOM_WAIT_MS);
+    shard.t.replica.tick(false);
+    shard.t.settle();
+    expect(shard.told()).toEqual(['2: refused OUT_OF_MEMORY']);
+    shard.settle();
+    expect(shard.told()).toEqual(['0: ok', '1: ok', '3: 1']);
+  });
+});
+
+describe('while a checkpoint keeps what is overwritten', () => {
+  const MIB = 1024 * 1024;
+  const VALUE_BYTES = 16 * 1024;
+  const COUNT = 400;
+  /** 6.25 MiB of items; what is kept may take a sixteenth of the budget and 4 MiB beyond it. */
+  const BUDGET = 7 * MIB;
+  const LIMIT = BUDGET * (1 + 1 / 16) + 4 * MIB;
+
+  function overwrite(shard: Shard, from: number, to: number): void {
+    for (let i = from; i < to; i++) {
+      shard.set(i, `key${i % COUNT}`, 'w'.repeat(VALUE_BYTES));
+      if (i % 10 === 9) shard.settle(); // more in flight would need room as new items do
+    }
+  }
+
+  function started(policy: EvictionPolicy): Shard {
+    const shard = new Shard(BUDGET, policy);
+    overwrite(shard, 0, COUNT);
+    shard.sink.take();
+    return shard;
+  }
+
+  it.each(['s3fifo', 'none'] as const)('writes wait, and go on as it is written; policy %s', (policy) => {
+    const shard = started(policy);
+    const source = shard.t.kv.snapshot();
+    overwrite(shard, 0, COUNT);
+    const { kv } = shard.t;
+    expect(kv.pinnedBytes).toBeGreaterThan(4 * MIB);
+    expect(kv.charge + kv.pinnedBytes).toBeLessThanOrEqual(LIMIT);
+    const early = shard.told().length;
+    expect(early).toBeGreaterThan(COUNT / 2);
+    expect(early).toBeLessThan(COUNT);
+    expect(kv.itemCount).toBe(COUNT); // nobody was evicted: it would have given nothing
+    while (source.next(MIB) !== null);
+    expect(kv.pinnedBytes).toBe(0);
+    shard.tickFor(50);
+    expect(shard.told()).toHaveLength(COUNT - early);
+  });
+
+  it('writes that waited too long are refused, deletes go on', () => {
+    const shard = started('s3fifo');
+    const source = shard.t.kv.snapshot();
+    overwrite(shard, 0, COUNT);
+    shard.sink.take();
+    shard.write(1000, delCommand('key1'));
+    shard.tickFor(ROOM_WAIT_MS);
+    const told = shard.told();
+    expect(told.filter((line) => line.endsWith('refused OUT_OF_MEMORY')).length).toBeGreaterThan(0);
+    expect(told.at(-1)).toBe('1000: 1');
+    source.release?.();
+    shard.set(1, 'key2');
+    shard.settle();
+    expect(shard.told()).toEqual(['1: ok']);
+  });
+});

@@ -64,3 +64,76 @@ test('E116 items of the moment of a freeze are shown as they were, through overw
     expect(seen.sort()).toEqual(expected);
   }
 });
+
+test('what is kept for a view counts as pinned, small and large, and no more once it is read', () => {
+  const state = new ShardState({ hashSeed: 7, firstSlot: 0, lastSlot: 16383 });
+  const { table } = state;
+  for (let i = 0; i < 2000; i++) put(state, `key-${i}`, 'v'.repeat(100));
+  for (let i = 0; i < 300; i++) put(state, `large-${i}`, 'v'.repeat(10_000));
+  expect(table.pinnedBytes).toBe(0);
+  const frozen = table.freeze();
+  const before = table.memoryBytes;
+  expect(table.pinnedBytes).toBe(0);
+  for (let i = 0; i < 2000; i++) put(state, `key-${i}`, 'w'.repeat(100));
+  const small = table.pinnedBytes;
+  expect(small).toBeGreaterThan(2000 * 100);
+  for (let i = 0; i < 300; i++) remove(state, `large-${i}`);
+  expect(table.pinnedBytes - small).toBeGreaterThan(300 * 10_000);
+  expect(table.memoryBytes).toBeGreaterThan(before + 200_000);
+
+  let last = table.pinnedBytes;
+  const seen: string[] = [];
+  while (take(frozen, 50, seen)) {
+    expect(table.pinnedBytes).toBeLessThanOrEqual(last);
+    last = table.pinnedBytes;
+  }
+  expect(seen).toHaveLength(2300);
+  expect(table.pinnedBytes).toBe(0);
+  expect(table.memoryBytes).toBeLessThan(1_000_000);
+});
+
+test('a view that is given up early keeps nothing, and another goes on', () => {
+  const state = new ShardState({ hashSeed: 7, firstSlot: 0, lastSlot: 16383 });
+  const { table } = state;
+  for (let i = 0; i < 3000; i++) put(state, `key-${i}`, 'v'.repeat(100));
+  const first = table.freeze();
+  const second = table.freeze();
+  for (let i = 0; i < 3000; i++) put(state, `key-${i}`, 'w'.repeat(100));
+  take(first, 1000, []);
+  first.release();
+  expect(table.pinnedBytes).toBeGreaterThan(200_000);
+  const seen: string[] = [];
+  take(second, 4000, seen);
+  expect(seen).toHaveLength(3000);
+  expect(table.pinnedBytes).toBe(0);
+});
+
+test('a flush leaves to a view what it has not read, and that goes as it is read', () => {
+  const state = new ShardState({ hashSeed: 7, firstSlot: 0, lastSlot: 16383 });
+  const { table } = state;
+  for (let i = 0; i < 5000; i++) put(state, `key-${i}`, 'v'.repeat(100));
+  const full = table.memoryBytes;
+  const frozen = table.freeze();
+  state.clear();
+  expect(table.pinnedBytes).toBeGreaterThan(5000 * 100);
+  expect(table.memoryBytes).toBeGreaterThanOrEqual(table.pinnedBytes);
+  const seen: string[] = [];
+  take(frozen, 4000, seen);
+  expect(table.pinnedBytes).toBeLessThan(full / 2);
+  take(frozen, 2000, seen);
+  expect(seen).toHaveLength(5000);
+  expect(table.pinnedBytes).toBe(0);
+});
+
+test('a view of a table that is closed is cut off, and says so', () => {
+  const state = new ShardState({ hashSeed: 7, firstSlot: 0, lastSlot: 16383 });
+  const { table } = state;
+  for (let i = 0; i < 1000; i++) put(state, `key-${i}`, 'v'.repeat(100));
+  const frozen = table.freeze();
+  const seen: string[] = [];
+  take(frozen, 10, seen);
+  expect(frozen.isCutOff).toBe(false);
+  table.close();
+  expect([frozen.isCutOff, take(frozen, 10, seen), seen.length]).toEqual([true, false, 10]);
+  expect([table.itemCount, table.pinnedBytes]).toEqual([0, 0]);
+});

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { SESSION_WINDOW } from '../../../src/kv/index.js';
 import { KEPT_REPLIES_MAX, SESSIONS_MAX } from '../../../src/kv/sessions.js';
-import { chunksOf, cmd, KvDriver, loadedFrom, applyTo, encodeEntry, Op } from './kv-driver.js';
+import { chunksOf, cmd, KvDriver, loadedFrom, applyTo, encodeEntry } from './kv-driver.js';
 
 const incr = (sequence: number, lowestUnanswered = 1, key = 'n'): Uint8Array =>
   cmd.inSession(cmd.incrby(key, 1n), { sequence, lowestUnanswered });

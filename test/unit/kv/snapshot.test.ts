@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { createKv } from '../../../src/kv/index.js';
+import { SEGMENT_BYTES, SegmentArenas, SHARED_ARENAS } from '../../../src/kv/segment-arenas.js';
 import { applyTo, chunksOf, cmd, DEFAULTS, encodeEntry, KvDriver, loadedFrom, Op } from './kv-driver.js';
 
 function filled(count: number): KvDriver {
@@ -139,4 +140,45 @@ test('a snapshot that is given up lets go of what was overwritten since', () => 
   write('6');
   while (d.kv.maintain(1000));
   expect(d.kv.memoryBytes).toBeLessThan(pinned - 300_000);
+});
+
+test('a machine that is closed ends what is read of it, which then says that it is not whole', () => {
+  const d = filled(3000);
+  const source = d.kv.snapshot();
+  source.next(1000);
+  source.next(1000);
+  const rehash = d.kv.rehash();
+  // A snapshot is loaded meanwhile: what was read of the state before it goes on.
+  const other = filled(10);
+  const loader = d.kv.loader();
+  for (const chunk of chunksOf(other.kv)) loader.push(chunk);
+  loader.finish();
+  expect(d.kv.itemCount).toBe(10);
+  expect(source.next(1000)?.length).toBeGreaterThan(1000);
+  d.kv.close();
+  expect(() => source.next(1000)).toThrow('closed');
+  // Whoever verifies the state gives up in time, rather than call it rotten.
+  for (let i = 0; i < 100; i++) expect(rehash.step()).toBe(true);
+});
+
+test('slots that views of a closed machine pinned go back to the process', () => {
+  const d = filled(20_000);
+  const source = d.kv.snapshot();
+  source.next(1000);
+  for (let i = 0; i < 20_000; i++) d.run(cmd.set(`key-${i}`, `other-${i}`));
+  const segments = Math.floor(d.kv.memoryBytes / SEGMENT_BYTES);
+  const { give } = SegmentArenas.prototype;
+  let given = 0;
+  SegmentArenas.prototype.give = function (holder) {
+    given++;
+    give.call(this, holder);
+  };
+  try {
+    d.kv.close();
+    while (SHARED_ARENAS.relax());
+  } finally {
+    SegmentArenas.prototype.give = give;
+  }
+  expect(segments).toBeGreaterThan(10);
+  expect(given).toBeGreaterThanOrEqual(segments - 4); // two or three are the index's
 });

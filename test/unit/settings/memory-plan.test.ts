@@ -25,6 +25,7 @@ test('more memory never gives less of anything', () => {
     expect(more.tailsBytes).toBeGreaterThan(less.tailsBytes);
     expect(more.feedsBytes).toBeGreaterThan(less.feedsBytes);
     expect(more.inflightBytesMax).toBeGreaterThanOrEqual(less.inflightBytesMax);
+    expect(more.deadBufferBytesMax).toBeGreaterThanOrEqual(less.deadBufferBytesMax);
   }
 });
 
@@ -32,7 +33,7 @@ it.each([0, 'auto'] as const)('without a limit (%s) each part is as large as it 
   const plan = memoryPlan(memoryMax);
   expect(plan.storeBufferBytes).toBe(64 * MIB);
   expect([tailBytesMax(plan, 17), tailBytesMax(plan, 10_000)]).toEqual([4 * MIB, 4 * MIB]);
-  expect(plan.inflightBytesMax).toBe(Infinity);
+  expect([plan.inflightBytesMax, plan.deadBufferBytesMax]).toEqual([Infinity, Infinity]);
 });
 
 test('a tail keeps one entry at least, however many groups share', () => {
