@@ -9,11 +9,20 @@ import { loadPackageDefinition } from '@grpc/grpc-js';
 import type { ServiceClientConstructor } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 
-import type { NodeAddresses } from '../base/index.js';
+import type { NodeAddresses, VersionRange } from '../base/index.js';
 import type { ControlMethod, Instance } from '../ports/index.js';
 import { CHECKPOINT_CODECS } from './grpc-checkpoint-schema.js';
 import { VERIFY_CODECS } from './grpc-verify-schema.js';
-import { bytes, integer, list, malformed, message, text, type MethodCodec } from './wire-message.js';
+import {
+  bytes,
+  integer,
+  list,
+  malformed,
+  message,
+  text,
+  type MethodCodec,
+  type WireMessage,
+} from './wire-message.js';
 
 const PROTO = 'quorate/v1/control.proto';
 
@@ -64,11 +73,17 @@ const CONFIG_ACTIONS = {
 } as const;
 type ConfigAction = keyof typeof CONFIG_ACTIONS;
 
+const UPGRADE_ACTIONS = { status: 'UPGRADE_ACTION_STATUS', finish: 'UPGRADE_ACTION_FINISH' } as const;
+
 export const CONTROL_CODECS: { readonly [M in ControlMethod]: MethodCodec<M> } = {
   hello: {
-    encodeRequest: (request) => ({ ...request }),
+    encodeRequest: ({ from, clusterId }) => ({ from: encodeInstance(from), clusterId }),
     decodeRequest: (wire) => ({ from: instance(wire['from']), clusterId: text(wire['clusterId']) }),
-    encodeResponse: (response) => ({ ...response }),
+    encodeResponse: ({ self, clusterId, waiting }) => ({
+      self: encodeInstance(self),
+      clusterId,
+      waiting: waiting.map(encodeInstance),
+    }),
     decodeResponse: (wire) => ({
       self: instance(wire['self']),
       clusterId: text(wire['clusterId']),
@@ -76,7 +91,7 @@ export const CONTROL_CODECS: { readonly [M in ControlMethod]: MethodCodec<M> } =
     }),
   },
   join: {
-    encodeRequest: (request) => ({ ...request }),
+    encodeRequest: ({ from }) => ({ from: encodeInstance(from) }),
     decodeRequest: (wire) => ({ from: instance(wire['from']) }),
     encodeResponse: (response) => ({ ...response }),
     decodeResponse: (wire) => ({
@@ -105,7 +120,11 @@ export const CONTROL_CODECS: { readonly [M in ControlMethod]: MethodCodec<M> } =
     }),
   },
   found: {
-    encodeRequest: (request) => ({ ...request, step: FOUND_STEPS[request.step] }),
+    encodeRequest: (request) => ({
+      ...request,
+      step: FOUND_STEPS[request.step],
+      founder: encodeInstance(request.founder),
+    }),
     decodeRequest: (wire) => ({
       step: foundStep(wire['step']),
       founder: instance(wire['founder']),
@@ -178,6 +197,25 @@ export const CONTROL_CODECS: { readonly [M in ControlMethod]: MethodCodec<M> } =
       state: bytes(wire['state']),
     }),
   },
+  upgrade: {
+    encodeRequest: ({ action }) => ({ action: UPGRADE_ACTIONS[action] }),
+    decodeRequest: (wire) => ({ action: upgradeAction(wire['action']) }),
+    encodeResponse: ({ clusterVersion, target, nodes, state }) => ({
+      clusterVersion,
+      target,
+      nodes: nodes.map(({ id, address, versions }) => ({ id, address, ...encodeVersions(versions) })),
+      state,
+    }),
+    decodeResponse: (wire) => ({
+      clusterVersion: integer(wire['clusterVersion']),
+      target: integer(wire['target']),
+      nodes: list(wire['nodes']).map((item) => {
+        const node = message(item);
+        return { id: integer(node['id']), address: text(node['address']), versions: versions(node) };
+      }),
+      state: bytes(wire['state']),
+    }),
+  },
   ...VERIFY_CODECS,
   ...CHECKPOINT_CODECS,
   status: {
@@ -207,7 +245,28 @@ function addresses(value: unknown): NodeAddresses {
 
 function instance(value: unknown): Instance {
   const wire = message(value);
-  return { instanceId: text(wire['instanceId']), addresses: addresses(wire['addresses']) };
+  return {
+    instanceId: text(wire['instanceId']),
+    addresses: addresses(wire['addresses']),
+    versions: versions(wire),
+  };
+}
+
+function encodeInstance({ instanceId, addresses, versions }: Instance): WireMessage {
+  return { instanceId, addresses, ...encodeVersions(versions) };
+}
+
+function versions(wire: WireMessage): VersionRange {
+  return { min: integer(wire['versionMin']), max: integer(wire['versionMax']) };
+}
+
+function encodeVersions({ min, max }: VersionRange): WireMessage {
+  return { versionMin: min, versionMax: max };
+}
+
+function upgradeAction(value: unknown): 'status' | 'finish' {
+  if (value === UPGRADE_ACTIONS.status) return 'status';
+  return value === UPGRADE_ACTIONS.finish ? 'finish' : malformed('unknown action on an upgrade');
 }
 
 function foundStep(value: unknown): FoundStep {

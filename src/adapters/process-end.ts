@@ -9,7 +9,9 @@ import type { Logger } from '../ports/index.js';
 const REFUSALS: ReadonlySet<string> = new Set([
   'LOCKED',
   'NEWER_FORMAT',
+  'OLD_FORMAT',
   'UNKNOWN_FORMAT',
+  'UNSUPPORTED_VERSION',
   'LOG_MISSING',
   'DAMAGED_NODE_RECORD',
   'WRONG_CLUSTER',

@@ -7,7 +7,16 @@
  * it returns.
  */
 import { createServer, type Server, type Socket } from 'node:net';
-import { assert, MetricsRegistry, must, type Counter, type MonoMs, type NodeId } from '../base/index.js';
+import {
+  assert,
+  KNOWN_VERSIONS,
+  MetricsRegistry,
+  must,
+  type Counter,
+  type MonoMs,
+  type NodeId,
+  type VersionRange,
+} from '../base/index.js';
 import { decodeHello, FRAME_BYTES_MAX, HandshakeGuard, MalformedFrame } from '../codec/index.js';
 import {
   PEER_CHANNELS,
@@ -68,6 +77,7 @@ class TcpPeers implements PeerNetwork, LinkWorld {
   private server: Server | null = null;
   private started: { guard: HandshakeGuard; handlers: PeerHandlers } | null = null;
   private stopped = false;
+  private versions = { known: KNOWN_VERSIONS, inForce: KNOWN_VERSIONS.min };
   private readonly links = new Map<NodeId, Record<PeerChannel, PeerLink>>();
   private readonly addresses = new Map<NodeId, string>();
   /** Every connection, for what is due by time. */
@@ -104,6 +114,11 @@ class TcpPeers implements PeerNetwork, LinkWorld {
     return must(this.started, 'handlers: start comes first').handlers;
   }
 
+  setVersions(known: VersionRange, inForce: number): void {
+    this.versions = { known, inForce };
+    this.started?.guard.raise(inForce);
+  }
+
   start(
     listen: string,
     identity: PeerIdentity,
@@ -111,7 +126,8 @@ class TcpPeers implements PeerNetwork, LinkWorld {
     done: (error: Error | null, bound: string) => void,
   ): void {
     assert(this.started === null, 'started twice');
-    this.started = { guard: new HandshakeGuard(identity), handlers };
+    const { known, inForce } = this.versions;
+    this.started = { guard: new HandshakeGuard(identity, known, inForce), handlers };
     const asked = parseAddress(listen);
     const server = createServer({ noDelay: true }, (socket) => this.onAccept(socket));
     this.server = server;

@@ -26,7 +26,7 @@ export class NodeSession {
   /** Puts the next write to this shard, with its place in the session, into `wrapped`. False: it goes without. */
   wrap(shard: GroupId, nowMs: MonoMs, bytes: Uint8Array, start: number, end: number): boolean {
     if (nowMs < this.withoutUntilMs) return false;
-    if (nowMs >= this.renewAtMs) this.renew(nowMs);
+    if (nowMs >= this.renewAtMs && !this.renew(nowMs)) return false;
     let window = this.windows.get(shard);
     if (window === undefined) this.windows.set(shard, (window = new SequenceWindow(SESSION_WINDOW)));
     if (window.isFull) return false;
@@ -56,13 +56,16 @@ export class NodeSession {
     this.renewAtMs = -Infinity;
   }
 
-  /** What is under way under the session before keeps its fields. */
-  private renew(nowMs: MonoMs): void {
-    const { session, grantedMs, lifetimeMs } = this.grants.grant();
+  /** What is under way under the session before keeps its fields. False: there is none to be had. */
+  private renew(nowMs: MonoMs): boolean {
+    const granted = this.grants.grant();
+    if (granted === null) return false;
+    const { session, grantedMs, lifetimeMs } = granted;
     this.fields.session = session;
     this.fields.grantedMs = grantedMs;
     this.fields.lifetimeMs = lifetimeMs;
     this.windows = new Map();
     this.renewAtMs = nowMs + lifetimeMs / 2;
+    return true;
   }
 }

@@ -20,9 +20,13 @@ export class SessionGrants {
     private readonly entropy: Entropy,
     /** The wall clock as far as the cluster trusts this node's. */
     private readonly wallMs: () => WallMs,
+    /** Whether every node of the cluster knows sessions. */
+    private readonly mayGrant: () => boolean = () => true,
   ) {}
 
-  grant(): SessionGrant {
+  /** Null while the cluster is at a version without sessions. */
+  grant(): SessionGrant | null {
+    if (!this.mayGrant()) return null;
     const drawn = (this.entropy.u32() % DRAWN_HIGH) * TWO_32 + this.entropy.u32();
     const session = (this.nodeId % NODES) * (DRAWN_HIGH * TWO_32) + drawn;
     return {

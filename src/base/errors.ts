@@ -80,6 +80,14 @@ export const ERROR_REASONS = {
   WRONG_TYPE: { number: 24, retry: 'never', definite: true, grpc: 'FAILED_PRECONDITION', resp: 'WRONGTYPE' },
   /** A read with a bound on its age, at a replica that can't keep it and doesn't reach its leader. */
   TOO_STALE: { number: 30, retry: 'backoff', definite: true, grpc: 'UNAVAILABLE', resp: 'TRYAGAIN' },
+  /** A build that does not know the cluster's version, or a cluster of which one node does not. */
+  UNSUPPORTED_VERSION: {
+    number: 31,
+    retry: 'never',
+    definite: true,
+    grpc: 'FAILED_PRECONDITION',
+    resp: 'CLUSTERDOWN',
+  },
 } as const satisfies Record<string, ErrorRow>;
 
 /** One row of the table: a reason without any of these does not compile. */

@@ -13,3 +13,4 @@ export * from './glob.js';
 export * from './entry-frame.js';
 export * from './version.js';
 export * from './snapshot-format.js';
+export * from './cluster-version.js';

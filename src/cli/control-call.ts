@@ -25,6 +25,7 @@ const REFUSALS: ReadonlySet<ErrorReason> = new Set([
   'ALREADY_INITIALISED',
   'WRONG_CLUSTER',
   'OLD_DATA_DIRECTORY',
+  'UNSUPPORTED_VERSION',
 ]);
 
 export function exitCodeOf(error: QuorateError): number {

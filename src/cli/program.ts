@@ -13,6 +13,7 @@ import { addServerCommand } from './server-command.js';
 import { addShardCommand } from './shard-command.js';
 import { addStatusCommand } from './status-command.js';
 import type { Terminal } from './terminal.js';
+import { addUpgradeCommand } from './upgrade-command.js';
 
 /** Runs the command that `words` (without interpreter and script) ask for. */
 export async function runCommandLine(words: readonly string[], terminal: Terminal): Promise<number> {
@@ -36,6 +37,7 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
   addStatusCommand(program, terminal, done);
   addConfigCommand(program, terminal, done);
   addShardCommand(program, terminal, done);
+  addUpgradeCommand(program, terminal, done);
   try {
     await program.parseAsync(words, { from: 'user' });
     return exitCode;

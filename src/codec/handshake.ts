@@ -3,32 +3,41 @@
  * (hello); the listening side answers yes or no and who it is (welcome). The same judgement serves the real and the
  * simulated network.
  *
- *   hello    u32 magic | u8 protocolMin | u8 protocolMax | u8 channel | string16 clusterId | u32 nodeId | u64 bootNumber
+ *   hello    u32 magic | u8 versionMin | u8 versionMax | u8 version | u8 channel | string16 clusterId | u32 nodeId | u64 bootNumber
  *            | string16 nonce | u32 wanted node | u16 length + authentication (empty for now)
- *   welcome  u32 magic | u8 verdict (0 accepted) | u8 protocol | string16 text | string16 clusterId | u32 nodeId
+ *   welcome  u32 magic | u8 verdict (0 accepted) | u8 versionMin | u8 versionMax | u8 version | string16 text | string16 clusterId | u32 nodeId
  *            | u64 bootNumber | string16 nonce
+ *
+ * Versions are cluster versions (base/cluster-version.ts): the range that a side's build knows, and the one in force
+ * there. Whoever knows of a version in force that the other's build does not know refuses it.
  *
  * Every start of a node has a higher boot number than the one before, and a nonce of its own. A lower boot number
  * than one heard before, or an equal one with another nonce, speaks for a directory that was copied or restored:
  * such a node may have forgotten votes and acknowledgements, so nothing of it is listened to.
  */
-import { ByteReader, type ByteWriter, type NodeId } from '../base/index.js';
+import {
+  ByteReader,
+  describeVersions,
+  knowsVersion,
+  KNOWN_VERSIONS,
+  type ByteWriter,
+  type NodeId,
+  type VersionRange,
+} from '../base/index.js';
 import { PEER_CHANNELS, type PeerChannel, type PeerIdentity } from '../ports/index.js';
 import { asMalformed, expectEnd, MalformedFrame, putId, putSafe, restart } from './malformed.js';
 
 /** "QRTP". */
 const MAGIC = 0x51525450;
-/** The versions of the peer protocol that this program speaks. */
-export const PEER_PROTOCOL_MIN = 1;
-export const PEER_PROTOCOL_MAX = 1;
 /** A hello or welcome is short; more is garbage, or somebody else's protocol. */
 export const HANDSHAKE_BYTES_MAX = 4096;
 /** Cluster ids and nonces are short; bounded so that a handshake that we write is one that we accept. */
 const NAME_CHARACTERS_MAX = 256;
 
 export interface Hello {
-  readonly protocolMin: number;
-  readonly protocolMax: number;
+  readonly versions: VersionRange;
+  /** In force at the dialling side. */
+  readonly version: number;
   readonly channel: PeerChannel;
   readonly identity: PeerIdentity;
   /** The node that the caller believes to be at this address. */
@@ -38,7 +47,7 @@ export interface Hello {
 
 /** Numbers travel on the wire: never reused. */
 const REFUSALS = {
-  PROTOCOL_VERSION: 1,
+  UNSUPPORTED_VERSION: 1,
   WRONG_CLUSTER: 2,
   WRONG_NODE: 3,
   OLD_DATA_DIRECTORY: 4,
@@ -48,23 +57,25 @@ export type HandshakeRefusal = keyof typeof REFUSALS;
 
 export type Verdict =
   /** `newLife`: the first word of a later start of that node; connections of its earlier life are void. */
-  | { readonly kind: 'accepted'; readonly protocol: number; readonly newLife: boolean }
+  | { readonly kind: 'accepted'; readonly newLife: boolean }
   | { readonly kind: 'refused'; readonly reason: HandshakeRefusal; readonly text: string };
 
 export interface Welcome {
   /** 'refused' without `newLife`: only the listening side knows. */
   readonly refused: HandshakeRefusal | null;
   readonly text: string;
-  /** The version to speak; 0 when refused. */
-  readonly protocol: number;
+  readonly versions: VersionRange;
+  /** In force at the listening side, also when it refused. */
+  readonly version: number;
   readonly identity: PeerIdentity;
 }
 
 export function encodeHello(w: ByteWriter, hello: Hello): Uint8Array {
   restart(w);
   w.u32(MAGIC);
-  w.u8(hello.protocolMin);
-  w.u8(hello.protocolMax);
+  w.u8(hello.versions.min);
+  w.u8(hello.versions.max);
+  w.u8(hello.version);
   w.u8(PEER_CHANNELS.indexOf(hello.channel));
   putIdentity(w, hello.identity);
   putId(w, hello.wanted);
@@ -78,8 +89,8 @@ export function decodeHello(bytes: Uint8Array): Hello {
   const reader = new ByteReader(bytes);
   try {
     expectMagic(reader);
-    const protocolMin = reader.u8();
-    const protocolMax = reader.u8();
+    const versions = { min: reader.u8(), max: reader.u8() };
+    const version = reader.u8();
     const channelNumber = reader.u8();
     const channel = PEER_CHANNELS[channelNumber];
     if (channel === undefined) throw new MalformedFrame(`hello: unknown channel ${channelNumber}`);
@@ -87,7 +98,7 @@ export function decodeHello(bytes: Uint8Array): Hello {
     const wanted = reader.u32();
     const authentication = reader.bytes(reader.u16());
     expectEnd(reader, 'hello');
-    return { protocolMin, protocolMax, channel, identity, wanted, authentication };
+    return { versions, version, channel, identity, wanted, authentication };
   } catch (error) {
     throw asMalformed(error, 'hello');
   }
@@ -97,7 +108,9 @@ export function encodeWelcome(w: ByteWriter, welcome: Welcome): Uint8Array {
   restart(w);
   w.u32(MAGIC);
   w.u8(welcome.refused === null ? 0 : REFUSALS[welcome.refused]);
-  w.u8(welcome.protocol);
+  w.u8(welcome.versions.min);
+  w.u8(welcome.versions.max);
+  w.u8(welcome.version);
   w.string16(welcome.text);
   putIdentity(w, welcome.identity);
   return w.view();
@@ -109,11 +122,12 @@ export function decodeWelcome(bytes: Uint8Array): Welcome {
   try {
     expectMagic(reader);
     const refused = refusalOf(reader.u8());
-    const protocol = reader.u8();
+    const versions = { min: reader.u8(), max: reader.u8() };
+    const version = reader.u8();
     const text = reader.string16();
     const identity = readIdentity(reader);
     expectEnd(reader, 'welcome');
-    return { refused, text, protocol, identity };
+    return { refused, text, versions, version, identity };
   } catch (error) {
     throw asMalformed(error, 'welcome');
   }
@@ -131,14 +145,19 @@ export class HandshakeGuard {
 
   constructor(
     readonly self: PeerIdentity,
-    private readonly protocolMin = PEER_PROTOCOL_MIN,
-    private readonly protocolMax = PEER_PROTOCOL_MAX,
+    private readonly known: VersionRange = KNOWN_VERSIONS,
+    private inForce: number = known.min,
   ) {}
+
+  /** The cluster version in force, as far as this node knows. */
+  raise(version: number): void {
+    this.inForce = Math.max(this.inForce, version);
+  }
 
   hello(channel: PeerChannel, wanted: NodeId): Hello {
     return {
-      protocolMin: this.protocolMin,
-      protocolMax: this.protocolMax,
+      versions: this.known,
+      version: this.inForce,
       channel,
       identity: this.self,
       wanted,
@@ -147,39 +166,32 @@ export class HandshakeGuard {
   }
 
   welcome(verdict: Verdict): Welcome {
-    const identity = this.self;
-    if (verdict.kind === 'accepted') {
-      return { refused: null, text: '', protocol: verdict.protocol, identity };
-    }
-    return { refused: verdict.reason, text: verdict.text, protocol: 0, identity };
+    const { self: identity, known: versions, inForce: version } = this;
+    if (verdict.kind === 'accepted') return { refused: null, text: '', versions, version, identity };
+    return { refused: verdict.reason, text: verdict.text, versions, version, identity };
   }
 
   /** At the listening side. */
   judgeHello(hello: Hello): Verdict {
-    const protocol = Math.min(hello.protocolMax, this.protocolMax);
-    if (protocol < Math.max(hello.protocolMin, this.protocolMin)) {
-      return this.refuse(
-        'PROTOCOL_VERSION',
-        `speaks ${hello.protocolMin} to ${hello.protocolMax}, here ${this.protocolMin} to ${this.protocolMax}`,
-      );
-    }
-    if (hello.identity.clusterId === this.self.clusterId && hello.wanted !== this.self.nodeId) {
+    const { identity } = hello;
+    const unsupported = this.judgeVersions(identity.nodeId, hello);
+    if (unsupported !== null) return unsupported;
+    if (identity.clusterId === this.self.clusterId && hello.wanted !== this.self.nodeId) {
       return this.refuse('WRONG_NODE', `node ${hello.wanted} was wanted, this is node ${this.self.nodeId}`);
     }
-    return this.judgeIdentity(hello.identity, protocol);
+    return this.judgeIdentity(hello.identity);
   }
 
   /** At the dialling side: `wanted` is the node that was dialled. */
   judgeWelcome(wanted: NodeId, welcome: Welcome): Verdict {
     if (welcome.refused !== null) return this.refuse(welcome.refused, `the peer says: ${welcome.text}`);
-    if (welcome.protocol < this.protocolMin || welcome.protocol > this.protocolMax) {
-      return this.refuse('PROTOCOL_VERSION', `the peer chose ${welcome.protocol}`);
-    }
+    const unsupported = this.judgeVersions(wanted, welcome);
+    if (unsupported !== null) return unsupported;
     const { identity } = welcome;
     if (identity.clusterId === this.self.clusterId && identity.nodeId !== wanted) {
       return this.refuse('WRONG_NODE', `node ${wanted} was wanted, node ${identity.nodeId} answered`);
     }
-    return this.judgeIdentity(identity, welcome.protocol);
+    return this.judgeIdentity(identity);
   }
 
   /** Whether this start of the node is the latest one heard of. */
@@ -187,7 +199,7 @@ export class HandshakeGuard {
     return this.lives.get(node)?.bootNumber === bootNumber;
   }
 
-  private judgeIdentity(identity: PeerIdentity, protocol: number): Verdict {
+  private judgeIdentity(identity: PeerIdentity): Verdict {
     const { clusterId, nodeId, bootNumber, nonce } = identity;
     if (clusterId !== this.self.clusterId) {
       return this.refuse('WRONG_CLUSTER', `of cluster ${clusterId}, this is ${this.self.clusterId}`);
@@ -198,7 +210,7 @@ export class HandshakeGuard {
     }
     if (known === undefined) {
       this.lives.set(nodeId, { bootNumber, nonce });
-      return { kind: 'accepted', protocol, newLife: true };
+      return { kind: 'accepted', newLife: true };
     }
     if (bootNumber < known.bootNumber) {
       return this.refuse('OLD_DATA_DIRECTORY', `boot ${bootNumber} after boot ${known.bootNumber}`);
@@ -209,12 +221,29 @@ export class HandshakeGuard {
     const newLife = bootNumber > known.bootNumber;
     known.bootNumber = bootNumber;
     known.nonce = nonce;
-    return { kind: 'accepted', protocol, newLife };
+    return { kind: 'accepted', newLife };
+  }
+
+  /** Null when each side's build knows what is in force at the other. */
+  private judgeVersions(node: NodeId, theirs: Pick<Hello, 'versions' | 'version'>): Verdict | null {
+    const { self, known, inForce } = this;
+    if (!knowsVersion(theirs.versions, inForce))
+      return this.refuse('UNSUPPORTED_VERSION', describeOlder(node, theirs.versions, self.nodeId, inForce));
+    if (!knowsVersion(known, theirs.version))
+      return this.refuse('UNSUPPORTED_VERSION', describeOlder(self.nodeId, known, node, theirs.version));
+    return null;
   }
 
   private refuse(reason: HandshakeRefusal, text: string): Verdict {
     return { kind: 'refused', reason, text };
   }
+}
+
+function describeOlder(node: NodeId, known: VersionRange, other: NodeId, inForce: number): string {
+  return (
+    `node ${node} knows cluster version ${describeVersions(known)}, and node ${other} has version ${inForce} in force: ` +
+    `start node ${node} with a build that knows it`
+  );
 }
 
 function expectMagic(reader: ByteReader): void {

@@ -2,7 +2,7 @@
  * The first state of a cluster: node ids, shards and their replicas, the members of group 0. A pure function of what
  * is known at founding, so that it can be tested without a cluster.
  */
-import { assert } from '../base/index.js';
+import { assert, knowsVersion } from '../base/index.js';
 import { firstMembers, type MetaNode, type MetaShard, type MetaState } from '../meta/index.js';
 import type { Instance } from '../ports/index.js';
 import { planFirstPlacement, slotRanges } from '../topology/index.js';
@@ -23,11 +23,14 @@ export function planGenesis(options: GenesisOptions): MetaState {
     compareAddresses(a.addresses.grpc, b.addresses.grpc),
   );
   assert(instances.length > 0, 'a cluster is founded by at least one node');
+  const clusterVersion = foundingVersion(instances);
+  assert(clusterVersion > 0, 'the founding nodes know no cluster version in common');
   const nodes = instances.map((instance, i): MetaNode => ({
     id: i + 1,
     instanceId: instance.instanceId,
     addresses: instance.addresses,
     state: 'up',
+    versions: instance.versions,
   }));
   const replicas = Math.min(options.replicas, nodes.length);
   const ranges = slotRanges(options.shards);
@@ -44,12 +47,14 @@ export function planGenesis(options: GenesisOptions): MetaState {
       id,
       firstSlot: range.firstSlot,
       lastSlot: range.lastSlot,
+      born: clusterVersion,
       ...firstMembers(placed.map((node, r) => ({ replica: r + 1, node }))),
     };
   });
   const metaCount = nodes.length >= META_VOTERS ? META_VOTERS : 1;
   return {
     clusterId: options.clusterId,
+    clusterVersion,
     mapVersion: 1,
     nextNodeId: nodes.length + 1,
     replicas: options.replicas,
@@ -59,6 +64,12 @@ export function planGenesis(options: GenesisOptions): MetaState {
     settings: [],
     shares: [],
   };
+}
+
+/** The newest version that all of them know; 0 when there is none. */
+export function foundingVersion(instances: readonly Instance[]): number {
+  const newest = Math.min(...instances.map(({ versions }) => versions.max));
+  return instances.every(({ versions }) => knowsVersion(versions, newest)) ? newest : 0;
 }
 
 /** By host, then by port as a number. */

@@ -5,7 +5,7 @@
  * the last one is old. Two are kept; the log is truncated to the older one, but never past a snapshot that is being streamed
  * or whose receiver is still catching up.
  */
-import { assert, type LogIndex, type MonoMs } from '../base/index.js';
+import { assert, unknownVersionIn, type LogIndex, type MonoMs } from '../base/index.js';
 import type { Logger } from '../ports/index.js';
 import type { SnapshotMeta } from '../raft/index.js';
 import type { CheckpointMeta, CheckpointPointer } from '../storage/index.js';
@@ -225,6 +225,11 @@ export class CheckpointPolicy implements CheckpointSource {
     const loader = this.replica.machine.loader();
     this.host.checkpoints.load(this.replica.group, received.pointer, loader, (error, meta, bytes) => {
       if (this.stopped) return;
+      const unknown = unknownVersionIn(error);
+      if (unknown !== null) {
+        this.host.fatal('refused', `a snapshot of group ${this.replica.group}: ${unknown.message}`, unknown);
+        return;
+      }
       if (error !== null || meta === null) {
         // The file was verified a moment ago: the disk lies, and nothing was installed. End, and start over.
         this.host.fatal('disk', `loading a received snapshot of group ${this.replica.group} failed`, error);

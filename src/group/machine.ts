@@ -35,6 +35,8 @@ export interface Machine extends StateMachine {
   readonly isTidying?: boolean;
   /** Writes one command that drops up to `countMax` items expired at `nowMs`; returns how many it names. */
   encodeReap(nowMs: number, countMax: number, out: ByteWriter): number;
+  /** The cluster version that the group's log has reached; absent where group 0's own state says it. */
+  readonly clusterVersion?: number;
   /** What was changed; absent where nobody may ask. The replica says where in the log a state stands that was loaded. */
   readonly feed?: ChangeFeed;
   /** The item that an event of the feed left, unless a later one took its place: fills `into`, a view for the moment. */

@@ -12,6 +12,7 @@
 import {
   assert,
   ByteWriter,
+  unknownVersionIn,
   type ErrorReason,
   type GroupId,
   type LogIndex,
@@ -298,6 +299,7 @@ export class Replica implements EntryResults {
       }
       this.applyHead++;
       this.applyEntry(entry, batch);
+      if (this.stopped) return false;
       applied++;
       if (this.host.clock.monoMs() >= untilMonoMs) break;
     }
@@ -422,8 +424,9 @@ export class Replica implements EntryResults {
     const beganMs = this.host.clock.monoMs();
     if (entry.kind === EntryKind.normal) {
       this.applying = batch;
-      this.machine.apply(entry.index, entry.term, entry.data, this);
+      const isApplied = this.applyTo(this.machine, entry);
       this.applying = null;
+      if (!isApplied) return;
       if (batch !== null) {
         const proposedAtMs = this.proposals.take(entry.index);
         this.host.metrics.proposeLatency.observe((this.host.clock.monoMs() - proposedAtMs) / 1000);
@@ -441,6 +444,20 @@ export class Replica implements EntryResults {
     const observer = this.host.observer;
     if (observer !== null) {
       observer.onApply(this.host.nodeId, this.group, this.id, entry, () => this.machine.stateHash());
+    }
+  }
+
+  /** False: the node ends. The entry has a meaning that this build does not know, and no later one is applied either. */
+  private applyTo(machine: Machine, entry: Entry): boolean {
+    try {
+      machine.apply(entry.index, entry.term, entry.data, this);
+      return true;
+    } catch (error) {
+      const unknown = unknownVersionIn(error);
+      if (unknown === null) throw error;
+      this.stopped = true;
+      this.host.fatal('refused', `group ${this.group}, entry ${entry.index}: ${unknown.message}`, unknown);
+      return false;
     }
   }
 

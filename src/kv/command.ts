@@ -1,10 +1,9 @@
 /**
  * Commands as bytes, from the front door to the table: layout, encoders and the cursor that reads them.
  *
- *   u8 op | u8 flags | u8 namespace | u8 valueType | [24 bytes without meaning] | [session's fields] | operands
+ *   u8 op | u8 flags | u8 namespace | u8 valueType | [session's fields] | operands
  *
- * `flags` bit 0: 24 bytes are there that mean nothing. Bit 2: the session's fields (session-fields.ts) are there; of reads
- * they are ignored. Both together are malformed. Bit 1, for commands of one key: the result is wrapped, `array(2) [result, int version of the key after the command, 0 when absent]`; an `error` result is not.
+ * `flags` bit 2: the session's fields (session-fields.ts) are there; of reads they are ignored. Bit 1, for commands of one key: the result is wrapped, `array(2) [result, int version of the key after the command, 0 when absent]`; an `error` result is not.
  * Namespace is 0, value type 0 (bytes).
  * Operands by op (all lengths big-endian; `key` is u16 length + bytes, `value` is u32 length + bytes):
  *
@@ -24,6 +23,7 @@
  *   reap:    u32 count | (u64 hash | u64 version)…   (internal: proposed by a leader, never by a client)
  *   evict:   as reap                              setBudget: u64 version | u64 bytesMax | u64 itemsMax   (internal)
  *   mark:    nothing                                  (internal: see there)
+ *   raiseVersion: u32 cluster version                 (internal: version-raise.ts)
  *
  * `expiryKind`: 0 none, 1 relative to the entry's timestamp, 2 absolute (ms since the epoch).
  * A command of unknown op or with bytes left over is malformed: `decodeError` in apply, never an exception there.
@@ -86,6 +86,8 @@ export const Op = {
   setBudget: 195,
   /** int index of the entry. Changes nothing: it gives replicas an index at which they compare their states. */
   mark: 200,
+  /** int: the cluster version that the shard is at. */
+  raiseVersion: 202,
 } as const;
 export type Op = (typeof Op)[keyof typeof Op];
 
@@ -331,7 +333,6 @@ export function readHeader(reader: ByteReader): number {
   const op = reader.u8();
   const flags = reader.u8();
   reader.skip(2);
-  if (flags & HeaderFlag.reserved) reader.skip(24);
   if (flags & HeaderFlag.session) reader.skip(SESSION_FIELDS_BYTES);
   return op;
 }

@@ -9,7 +9,6 @@ import { ITEM_CHARGE_BYTES } from './charge.js';
 import { SESSION_FIELDS_BYTES } from './session-fields.js';
 
 const HEADER_BYTES = 4;
-const RESERVED_BYTES = 24;
 /** Of `set` before its key: u8 setFlags | u8 expiryKind | u64 expiryMs. */
 const SET_FIXED_BYTES = 10;
 const CAS_FIXED_BYTES = 18;
@@ -26,7 +25,6 @@ export function growthOf(bytes: Uint8Array, start: number, end: number): boolean
   growth.items = 0;
   const flags = bytes[start + 1] as number;
   let at = start + HEADER_BYTES;
-  if ((flags & HeaderFlag.reserved) !== 0) at += RESERVED_BYTES;
   if ((flags & HeaderFlag.session) !== 0) at += SESSION_FIELDS_BYTES;
   if (at >= end) return false;
   const operandBytes = end - at;

@@ -25,3 +25,4 @@ export {
 } from './session-fields.js';
 export { RESULT_BYTES_MAX } from './reads.js';
 export type { ItemName } from './table.js';
+export { encodeRaiseVersion } from './version-raise.js';

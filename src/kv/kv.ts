@@ -2,6 +2,8 @@
  * One shard's state machine. `apply` is a pure and total function of (state, entry): no clock, no randomness, and no
  * bytes that make it throw. What it cannot read it answers with `malformed`, and changes nothing.
  *
+ * One exception: a `raiseVersion`, or a snapshot, above what this build knows throws `UnknownVersionError`; the node stops.
+ *
  * Of options only `valueBytesMax` takes part in `apply` without being part of the state: it must be the same on every
  * replica, for ever (a log is applied again after a restart).
  */
@@ -11,10 +13,13 @@ import {
   ByteWriter,
   ENTRY_HEADER_BYTES,
   ENTRY_VERSION,
+  KNOWN_VERSIONS,
   readU32,
+  SESSIONS_SINCE,
   ShortBytesError,
   type LogIndex,
   type Term,
+  type VersionRange,
 } from '../base/index.js';
 import type {
   EntryResults,
@@ -51,6 +56,10 @@ export interface KvOptions {
   readonly firstSlot: number;
   /** Included. */
   readonly lastSlot: number;
+  /** Replicated state: the cluster version at which the shard's log begins. The newest known if absent. */
+  readonly born?: number;
+  /** Cluster versions that this build knows; others in tests alone. */
+  readonly versions?: VersionRange;
   /** How much of the change feed is kept; `DEFAULT_FEED` when left out. No part of the state. */
   readonly feed?: FeedLimits;
 }
@@ -70,6 +79,8 @@ export interface Kv extends StateMachine {
   readonly lastSlot: number;
   /** Grows with every mutation. */
   readonly lastVersion: number;
+  /** The cluster version that the shard's log has reached. */
+  readonly clusterVersion: number;
 
   /**
    * Runs the read command `bytes[start, end)` against the applied state and appends its result to `out`. 'needs_time',
@@ -153,12 +164,14 @@ class ShardKv implements Kv {
   private formerTables: Table[] = [];
 
   constructor(options: KvOptions) {
-    const { hashSeed, firstSlot, lastSlot, valueBytesMax } = options;
+    const { hashSeed, firstSlot, lastSlot, valueBytesMax, versions = KNOWN_VERSIONS } = options;
+    const { born = versions.max } = options;
     assert(Number.isSafeInteger(hashSeed) && hashSeed >= 0, `hash seed ${hashSeed}`);
     this.feed = new ChangeFeed(options.feed ?? DEFAULT_FEED);
     this.state = new ShardState({ hashSeed, firstSlot, lastSlot });
+    this.state.clusterVersion = born;
     this.state.feed = this.feed;
-    this.run = new Run(this.state, valueBytesMax);
+    this.run = new Run(this.state, valueBytesMax, versions);
   }
 
   get itemCount(): number {
@@ -183,6 +196,10 @@ class ShardKv implements Kv {
 
   get lastVersion(): number {
     return this.state.lastVersion;
+  }
+
+  get clusterVersion(): number {
+    return this.state.clusterVersion;
   }
 
   /** An entry without bytes (a new leader's first) changes nothing. */
@@ -355,6 +372,7 @@ class ShardKv implements Kv {
   private mixState(): void {
     const { state, digest } = this;
     digest.begin();
+    digest.integer(state.clusterVersion);
     digest.integer(state.timestampMs);
     digest.integer(state.lastVersion);
     digest.integer(state.table.itemCount);
@@ -374,7 +392,7 @@ class ShardKv implements Kv {
   }
 
   loader(): SnapshotLoader {
-    return new KvSnapshotLoader((state) => {
+    return new KvSnapshotLoader(this.run.versions, (state) => {
       this.replaceState(state);
       state.feed = this.feed;
       this.feed.place(0, 0, state.lastVersion);
@@ -406,6 +424,10 @@ class ShardKv implements Kv {
 
   /** False: a write that came again, or that its session refuses, with the answer written. */
   private admit(commandStart: number, out: ByteWriter): boolean {
+    if (this.state.clusterVersion < SESSIONS_SINCE) {
+      putError(out, KvError.sessionsFull);
+      return false;
+    }
     const { reader } = this.run;
     const operandsAt = reader.position;
     reader.position = commandStart + COMMAND_HEADER_BYTES;

@@ -6,8 +6,7 @@ import { readU32, ShortBytesError, type ByteReader } from '../base/index.js';
 import { ExpiryKind, HeaderFlag } from './command.js';
 import { SESSION_FIELDS_BYTES } from './session-fields.js';
 
-const HEADER_FLAGS = HeaderFlag.reserved | HeaderFlag.withVersion | HeaderFlag.session;
-const RESERVED_BYTES = 24;
+const HEADER_FLAGS = HeaderFlag.withVersion | HeaderFlag.session;
 const HIGH_WORD_MAX = 0x1fffff;
 const EXPIRY_MS_MAX = Number.MAX_SAFE_INTEGER;
 
@@ -21,10 +20,6 @@ export function readOp(reader: ByteReader): number {
   const flags = reader.u8();
   if ((flags & ~HEADER_FLAGS) !== 0) throw malformed(`flags ${flags}`);
   if (reader.u16() !== 0) throw malformed('namespace or value type');
-  if ((flags & HeaderFlag.reserved) !== 0) {
-    if ((flags & HeaderFlag.session) !== 0) throw malformed(`flags ${flags}`);
-    reader.skip(RESERVED_BYTES);
-  }
   if ((flags & HeaderFlag.session) !== 0) reader.skip(SESSION_FIELDS_BYTES);
   return op;
 }

@@ -2,7 +2,7 @@
  * What one command runs with: the state, where its operands are read from and where its result goes. One such object
  * serves all commands of a shard.
  */
-import { ByteReader, ByteWriter, EMPTY_BYTES, type LogIndex } from '../base/index.js';
+import { ByteReader, ByteWriter, EMPTY_BYTES, type LogIndex, type VersionRange } from '../base/index.js';
 import { INT64_TEXT_BYTES_MAX } from './int64.js';
 import { Tag } from './result.js';
 import type { ShardState } from './state.js';
@@ -28,6 +28,8 @@ export class Run {
   constructor(
     public state: ShardState,
     readonly valueBytesMax: number,
+    /** Cluster versions that this build knows. */
+    readonly versions: VersionRange,
   ) {}
 
   /** Finds the key `[start, end)` of the command's bytes; see `ShardState.find`. */

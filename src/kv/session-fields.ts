@@ -8,8 +8,8 @@
  */
 import type { ByteReader, ByteWriter } from '../base/index.js';
 
-/** Bits of a command's header; `reserved`: 24 bytes that mean nothing. */
-export const HeaderFlag = { reserved: 1, withVersion: 2, session: 4 } as const;
+/** Bits of a command's header. Bit 0 is malformed. */
+export const HeaderFlag = { withVersion: 2, session: 4 } as const;
 export const SESSION_FIELDS_BYTES = 36;
 /** Of a command, before its session's fields. */
 export const COMMAND_HEADER_BYTES = 4;

@@ -1,18 +1,26 @@
 /**
  * A shard's state as chunks, and back.
  *
- *   first chunk:  u8 1 (header) | u8 format version | u64 hashSeed | u16 firstSlot | u16 lastSlot | u64 timestampMs
- *                 | u64 lastVersion | u64 itemCount | u32 sum a | u32 sum b
- *                 | (format 2) u64 budget version | u64 bytesMax | u64 itemsMax
- *                 | (format 3) u32 sessions | u32 sum a | u32 sum b of the sessions
- *   (format 3):   u8 3 (sessions), see session-chunks.ts; before the items
+ *   first chunk:  u8 1 (header) | u8 layout (4) | u32 clusterVersion | u64 hashSeed | u16 firstSlot | u16 lastSlot
+ *                 | u64 timestampMs | u64 lastVersion | u64 itemCount | u32 sum a | u32 sum b
+ *                 | u64 budget version | u64 bytesMax | u64 itemsMax
+ *                 | u32 sessions | u32 sum a | u32 sum b of the sessions
+ *   if any:       u8 3 (sessions), see session-chunks.ts; before the items
  *   each other:   u8 2 (items) | (u64 version | u64 expiryMs | u16 key length | u32 value length | key | value)…
  *
  * Count and sums of the header must be those of the items at the end: a lost, repeated or damaged chunk is found even
- * where the transport's checks are not. A state without sessions is written in format 2, and one that never had a budget
- * either in format 1.
+ * where the transport's checks are not.
  */
-import { assert, ByteReader, ByteWriter, SLOT_COUNT, UnknownSnapshotFormat } from '../base/index.js';
+import {
+  assert,
+  ByteReader,
+  ByteWriter,
+  knowsVersion,
+  SLOT_COUNT,
+  UnknownSnapshotFormat,
+  UnknownVersionError,
+  type VersionRange,
+} from '../base/index.js';
 import type { SnapshotLoader, SnapshotSource } from '../ports/index.js';
 import { Item } from './item.js';
 import { CHUNK_SESSIONS, encodeSessions, readSession } from './session-chunks.js';
@@ -21,9 +29,7 @@ import type { FrozenItems } from './table.js';
 
 const CHUNK_HEADER = 1;
 const CHUNK_ITEMS = 2;
-const FORMAT_VERSION = 3;
-const FORMAT_WITHOUT_SESSIONS = 2;
-const FORMAT_WITHOUT_BUDGET = 1;
+const LAYOUT = 4;
 
 /** Reads a frozen state; the living one may change meanwhile. */
 export class KvSnapshotSource implements SnapshotSource {
@@ -81,7 +87,10 @@ export class KvSnapshotLoader implements SnapshotLoader {
   private readonly reader = new ByteReader(new Uint8Array(0));
   private readonly item = new Item();
 
-  constructor(private readonly install: (state: ShardState) => void) {}
+  constructor(
+    private readonly known: VersionRange,
+    private readonly install: (state: ShardState) => void,
+  ) {}
 
   push(chunk: Uint8Array): void {
     try {
@@ -141,23 +150,24 @@ export class KvSnapshotLoader implements SnapshotLoader {
   }
 
   private readHeader(reader: ByteReader): void {
-    const format = reader.u8();
-    if (format < FORMAT_WITHOUT_BUDGET || format > FORMAT_VERSION) throw new UnknownSnapshotFormat(format);
+    const layout = reader.u8();
+    if (layout !== LAYOUT) throw new UnknownSnapshotFormat(layout);
+    const clusterVersion = reader.u32();
+    if (!knowsVersion(this.known, clusterVersion))
+      throw new UnknownVersionError('the snapshot of a shard', clusterVersion, this.known);
     const hashSeed = reader.u64();
     const firstSlot = reader.u16();
     const lastSlot = reader.u16();
     refuseIf(lastSlot < firstSlot || lastSlot >= SLOT_COUNT, `slots ${firstSlot} to ${lastSlot}`);
     const state = new ShardState({ hashSeed, firstSlot, lastSlot });
+    state.clusterVersion = clusterVersion;
     state.timestampMs = reader.u64();
     state.lastVersion = reader.u64();
     const expected = { ...NOTHING, itemCount: reader.u64(), sumA: reader.u32(), sumB: reader.u32() };
-    if (format >= FORMAT_WITHOUT_SESSIONS)
-      state.budget = { version: reader.u64(), bytesMax: reader.u64(), itemsMax: reader.u64() };
-    if (format === FORMAT_VERSION) {
-      expected.sessions = reader.u32();
-      expected.sessionsA = reader.u32();
-      expected.sessionsB = reader.u32();
-    }
+    state.budget = { version: reader.u64(), bytesMax: reader.u64(), itemsMax: reader.u64() };
+    expected.sessions = reader.u32();
+    expected.sessionsA = reader.u32();
+    expected.sessionsB = reader.u32();
     this.expected = expected;
     refuseIf(reader.remaining !== 0, 'header of another length');
     this.state = state;
@@ -182,15 +192,10 @@ export class KvSnapshotLoader implements SnapshotLoader {
 
 function encodeHeader(state: ShardState): Uint8Array {
   const { seed, table, budget, sessions } = state;
-  const format =
-    sessions.count > 0
-      ? FORMAT_VERSION
-      : budget.version > 0
-        ? FORMAT_WITHOUT_SESSIONS
-        : FORMAT_WITHOUT_BUDGET;
   const w = new ByteWriter(64);
   w.u8(CHUNK_HEADER);
-  w.u8(format);
+  w.u8(LAYOUT);
+  w.u32(state.clusterVersion);
   w.u64(seed.hashSeed);
   w.u16(seed.firstSlot);
   w.u16(seed.lastSlot);
@@ -199,16 +204,12 @@ function encodeHeader(state: ShardState): Uint8Array {
   w.u64(table.itemCount);
   w.u32(table.sumA);
   w.u32(table.sumB);
-  if (format !== FORMAT_WITHOUT_BUDGET) {
-    w.u64(budget.version);
-    w.u64(budget.bytesMax);
-    w.u64(budget.itemsMax);
-  }
-  if (format === FORMAT_VERSION) {
-    w.u32(sessions.count);
-    w.u32(sessions.sumA);
-    w.u32(sessions.sumB);
-  }
+  w.u64(budget.version);
+  w.u64(budget.bytesMax);
+  w.u64(budget.itemsMax);
+  w.u32(sessions.count);
+  w.u32(sessions.sumA);
+  w.u32(sessions.sumB);
   return w.take();
 }
 

@@ -5,6 +5,7 @@
  * Invariants: `timestampMs` and `lastVersion` never go back; every item's version is at most `lastVersion`, and no
  * version is ever given twice.
  */
+import { KNOWN_VERSIONS } from '../base/index.js';
 import { NO_BUDGET, type Budget } from './budget.js';
 import { ITEM_CHARGE_BYTES } from './charge.js';
 import { CompactTable } from './compact-table.js';
@@ -29,6 +30,8 @@ const NO_ITEM = new Item();
 
 export class ShardState {
   readonly table: Table;
+  /** The cluster version that this shard's log has reached (version-raise.ts). It never goes back. */
+  clusterVersion = KNOWN_VERSIONS.max;
   /** Milliseconds stamped into the last applied entry (the highest so far). */
   timestampMs = 0;
   /** The version that the latest mutation got; 0 before the first. */

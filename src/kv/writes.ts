@@ -15,6 +15,7 @@ import { KvError, putBigInt, putError, putInt } from './result.js';
 import type { Run } from './run.js';
 import { runCad, runCas, runSet } from './set.js';
 import { runAppend, runSetRange } from './string-edits.js';
+import { runRaiseVersion } from './version-raise.js';
 
 export function runWrite(run: Run, op: number): void {
   switch (op) {
@@ -54,6 +55,8 @@ export function runWrite(run: Run, op: number): void {
       return runSetBudget(run);
     case Op.mark:
       return runMark(run);
+    case Op.raiseVersion:
+      return runRaiseVersion(run);
     default:
       throw malformed(`op ${op} is unknown`);
   }

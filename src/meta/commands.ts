@@ -2,18 +2,30 @@
  * What changes group 0's state. Each command is idempotent, so that a retry after an unknown outcome is harmless.
  *
  *   bootstrap: u8 1 | encoded state            (ignored once there is a cluster)
- *   upsertNode: u8 3 | instanceId | addresses  (a new instance gets the next node id; a known one new addresses)
- *               u8 2 | the same of version 1, without `respMoved`: no longer written, still applied
+ *   upsertNode: u8 7 | instanceId | addresses | versions
+ *                                              (a new instance gets the next node id, a known one what is new; refused
+ *                                               when its build does not know the cluster's version)
  *
  *   report: u8 4 | u32 group | members          (a group's configuration: kept when its version is higher)
  *
  *   set:    u8 5 | name | value                 (a setting of the cluster; an empty value: its default)
  *   shares: u8 6 | u64 map version | u32 count | (u32 group | u64 bytes | u64 items)…
  *                                               (the shards' shares of memory; nothing when the map has moved since)
+ *   raise:  u8 8 | u32 to                       (the cluster version, if every node knows that one: upgrade.ts)
  *
- * Result: u8 0 (ran; 6: malformed, and nothing follows) | u32 node id (0 where none is meant) | encoded state after the command.
+ * Numbers 2 and 3 were those of earlier layouts of upsertNode.
+ * Result: u8 0 | u32 node id (0 where none is meant) | encoded state after the command
+ *         u8 6  malformed, and nothing changed
+ *         u8 7 | u8 reason | string16 message | u32 0     refused, and nothing changed (as a shard's result `failed`)
  */
-import { ByteReader, ByteWriter, META_GROUP, type GroupId, type MapVersion } from '../base/index.js';
+import {
+  ByteReader,
+  ByteWriter,
+  META_GROUP,
+  type GroupId,
+  type MapVersion,
+  type VersionRange,
+} from '../base/index.js';
 import type { NodeAddresses } from '../base/index.js';
 import {
   encodeSettingOperands,
@@ -24,18 +36,20 @@ import {
 } from './memory.js';
 import {
   decodeAddresses,
-  decodeAddressesV1,
   decodeMembers,
   decodeMetaState,
+  decodeVersions,
   encodeAddresses,
   encodeMembers,
   encodeMetaState,
+  encodeVersions,
   type GroupMembers,
   type MetaNode,
   type MetaState,
 } from './state.js';
+import { joinRefusal, readRaise, raiseRefusal } from './upgrade.js';
 
-const Kind = { bootstrap: 1, upsertNodeV1: 2, upsertNode: 3, report: 4, set: 5, shares: 6 } as const;
+const Kind = { bootstrap: 1, report: 4, set: 5, shares: 6, upsertNode: 7, raise: 8 } as const;
 
 export function encodeBootstrap(state: MetaState): Uint8Array {
   const w = new ByteWriter(1024);
@@ -44,11 +58,23 @@ export function encodeBootstrap(state: MetaState): Uint8Array {
   return w.take();
 }
 
-export function encodeUpsertNode(instanceId: string, addresses: NodeAddresses): Uint8Array {
+export function encodeUpsertNode(
+  instanceId: string,
+  addresses: NodeAddresses,
+  versions: VersionRange,
+): Uint8Array {
   const w = new ByteWriter(256);
   w.u8(Kind.upsertNode);
   w.string16(instanceId);
   encodeAddresses(w, addresses);
+  encodeVersions(w, versions);
+  return w.take();
+}
+
+export function encodeRaise(to: number): Uint8Array {
+  const w = new ByteWriter(8);
+  w.u8(Kind.raise);
+  w.u32(to);
   return w.take();
 }
 
@@ -83,6 +109,8 @@ export interface MetaOutcome {
   readonly state: MetaState;
   /** The node that the command was about; 0 when none. */
   readonly nodeId: number;
+  /** Why it changed nothing, in words; absent when it ran. */
+  readonly refusal?: string;
 }
 
 /** Pure: the state after one command. A malformed command throws before anything changed. */
@@ -96,11 +124,14 @@ export function applyMetaCommand(state: MetaState, bytes: Uint8Array): MetaOutco
     }
     case Kind.upsertNode: {
       const instanceId = r.string16();
-      return upsertNode(state, instanceId, decodeAddresses(r));
+      return upsertNode(state, instanceId, decodeAddresses(r), decodeVersions(r));
     }
-    case Kind.upsertNodeV1: {
-      const instanceId = r.string16();
-      return upsertNode(state, instanceId, decodeAddressesV1(r));
+    case Kind.raise: {
+      const to = readRaise(r);
+      const refusal = raiseRefusal(state, to);
+      if (refusal !== null) return { state, nodeId: 0, refusal };
+      if (to === state.clusterVersion) return { state, nodeId: 0 };
+      return { state: { ...state, clusterVersion: to, mapVersion: state.mapVersion + 1 }, nodeId: 0 };
     }
     case Kind.report: {
       const group = r.u32();
@@ -121,15 +152,22 @@ export function applyMetaCommand(state: MetaState, bytes: Uint8Array): MetaOutco
   }
 }
 
-function upsertNode(state: MetaState, instanceId: string, addresses: NodeAddresses): MetaOutcome {
+function upsertNode(
+  state: MetaState,
+  instanceId: string,
+  addresses: NodeAddresses,
+  versions: VersionRange,
+): MetaOutcome {
   const known = state.nodes.find((node) => node.instanceId === instanceId);
+  const refusal = joinRefusal(state, known?.id ?? null, addresses.grpc, versions);
+  if (refusal !== null) return { state, nodeId: 0, refusal };
   if (known !== undefined) {
-    if (sameAddresses(known.addresses, addresses)) return { state, nodeId: known.id };
-    const moved: MetaNode = { ...known, addresses };
+    if (isAsReported(known, addresses, versions)) return { state, nodeId: known.id };
+    const moved: MetaNode = { ...known, addresses, versions };
     const nodes = state.nodes.map((node) => (node === known ? moved : node));
     return { state: { ...state, nodes, mapVersion: state.mapVersion + 1 }, nodeId: known.id };
   }
-  const node: MetaNode = { id: state.nextNodeId, instanceId, addresses, state: 'up' };
+  const node: MetaNode = { id: state.nextNodeId, instanceId, addresses, state: 'up', versions };
   return {
     state: {
       ...state,
@@ -167,6 +205,15 @@ function inFormerOrder(known: GroupMembers, members: GroupMembers): GroupMembers
     (a, b) => placeOf(a.node) - placeOf(b.node) || a.replica - b.replica,
   );
   return { ...members, replicas };
+}
+
+/** Whether group 0 knows of the node what it says of itself. */
+export function isAsReported(node: MetaNode, addresses: NodeAddresses, versions: VersionRange): boolean {
+  return (
+    sameAddresses(node.addresses, addresses) &&
+    node.versions.min === versions.min &&
+    node.versions.max === versions.max
+  );
 }
 
 export function sameAddresses(a: NodeAddresses, b: NodeAddresses): boolean {

@@ -3,3 +3,4 @@ export * from './commands.js';
 export * from './machine.js';
 export * from './memory.js';
 export * from './state.js';
+export { upgradeTarget } from './upgrade.js';

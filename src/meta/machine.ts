@@ -6,6 +6,7 @@ import {
   ByteReader,
   ByteWriter,
   ENTRY_VERSION,
+  ERROR_REASONS,
   ShortBytesError,
   type LogIndex,
   type Term,
@@ -16,6 +17,8 @@ import { decodeMetaState, EMPTY_META, encodeMetaState, type MetaState } from './
 
 /** First byte of the result of a command that could not be read. */
 const MALFORMED = 6;
+/** …and of one that was refused. */
+const REFUSED = 7;
 
 export class MetaMachine implements StateMachine {
   private current: MetaState = EMPTY_META;
@@ -47,6 +50,10 @@ export class MetaMachine implements StateMachine {
   private run(command: Uint8Array): void {
     try {
       const outcome = applyMetaCommand(this.current, command);
+      if (outcome.refusal !== undefined) {
+        this.refuse(outcome.refusal);
+        return;
+      }
       this.current = outcome.state;
       this.result.u8(0);
       this.result.u32(outcome.nodeId);
@@ -55,6 +62,14 @@ export class MetaMachine implements StateMachine {
       if (!(error instanceof RangeError || error instanceof ShortBytesError)) throw error;
       this.result.u8(MALFORMED);
     }
+  }
+
+  /** As a shard's result `failed`, so that callers read both alike. */
+  private refuse(message: string): void {
+    this.result.u8(REFUSED);
+    this.result.u8(ERROR_REASONS.UNSUPPORTED_VERSION.number);
+    this.result.string16(message);
+    this.result.u32(0);
   }
 
   timestampMs(): number {

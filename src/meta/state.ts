@@ -2,9 +2,8 @@
  * What group 0 knows: the cluster, its nodes, its shards. The only truth about them (ARCHITECTURE section 11), but
  * for a group's members, which the group's own applied configuration says.
  *
- * Encoded: u8 version (4) | clusterId | u64 mapVersion | u32 nextNodeId | u32 replicas | nodes | shards | meta group
- * | settings and shares (memory.ts). With neither of these it is written as version 3, without them.
- * Versions 1 (addresses without `respMoved`) and 2 (groups without configuration versions and learners) are still read.
+ * Encoded: u8 layout (5) | clusterId | u32 clusterVersion | u64 mapVersion | u32 nextNodeId | u32 replicas | nodes | shards
+ * | meta group | settings and shares (memory.ts).
  */
 import {
   ByteReader,
@@ -13,6 +12,7 @@ import {
   type MapVersion,
   type NodeId,
   type ReplicaId,
+  type VersionRange,
 } from '../base/index.js';
 import type { NodeAddresses } from '../base/index.js';
 import { decodeMemory, encodeMemory, type MemoryState } from './memory.js';
@@ -25,6 +25,8 @@ export interface MetaNode {
   readonly instanceId: string;
   readonly addresses: NodeAddresses;
   readonly state: NodeState;
+  /** Cluster versions that its build knows, as it reported at its last start. */
+  readonly versions: VersionRange;
 }
 
 export interface MetaReplica {
@@ -47,10 +49,14 @@ export interface MetaShard extends GroupMembers {
   readonly id: GroupId;
   readonly firstSlot: number;
   readonly lastSlot: number;
+  /** The cluster version at which its log began; it never changes. */
+  readonly born: number;
 }
 
 export interface MetaState extends MemoryState {
   readonly clusterId: string;
+  /** What may stand in logs, snapshots and frames: see base/cluster-version.ts. It never goes back. */
+  readonly clusterVersion: number;
   /** Version of the shard map: grows with every change of nodes or shards. */
   readonly mapVersion: MapVersion;
   readonly nextNodeId: NodeId;
@@ -64,6 +70,7 @@ export interface MetaState extends MemoryState {
 
 export const EMPTY_META: MetaState = {
   clusterId: '',
+  clusterVersion: 0,
   mapVersion: 0,
   nextNodeId: 1,
   replicas: 0,
@@ -74,18 +81,15 @@ export const EMPTY_META: MetaState = {
   shares: [],
 };
 
-const VERSION = 4;
-const VERSION_WITHOUT_MEMORY = 3;
-const VERSION_WITHOUT_MEMBERS = 2;
-const VERSION_WITHOUT_RESP_MOVED = 1;
+const LAYOUT = 5;
 /** Bounds what a malformed count can make us allocate. */
 const COUNT_MAX = 65_536;
 
 export function encodeMetaState(state: MetaState): Uint8Array {
   const w = new ByteWriter(1024);
-  const hasMemory = state.settings.length > 0 || state.shares.length > 0;
-  w.u8(hasMemory ? VERSION : VERSION_WITHOUT_MEMORY);
+  w.u8(LAYOUT);
   w.string16(state.clusterId);
+  w.u32(state.clusterVersion);
   w.u64(state.mapVersion);
   w.u32(state.nextNodeId);
   w.u32(state.replicas);
@@ -95,51 +99,53 @@ export function encodeMetaState(state: MetaState): Uint8Array {
     w.string16(node.instanceId);
     encodeAddresses(w, node.addresses);
     w.u8(NODE_STATES.indexOf(node.state));
+    encodeVersions(w, node.versions);
   }
   w.u32(state.shards.length);
   for (const shard of state.shards) {
     w.u32(shard.id);
     w.u16(shard.firstSlot);
     w.u16(shard.lastSlot);
+    w.u32(shard.born);
     encodeMembers(w, shard);
   }
   encodeMembers(w, state.metaGroup);
-  if (hasMemory) encodeMemory(w, state);
+  encodeMemory(w, state);
   return w.take();
 }
 
 export function decodeMetaState(bytes: Uint8Array): MetaState {
   const r = new ByteReader(bytes);
-  const version = r.u8();
-  if (version < VERSION_WITHOUT_RESP_MOVED || version > VERSION)
-    throw new RangeError(`meta state of version ${version}, this program reads 1 to ${VERSION}`);
-  const readAddresses = version === VERSION_WITHOUT_RESP_MOVED ? decodeAddressesV1 : decodeAddresses;
-  const readMembers = version <= VERSION_WITHOUT_MEMBERS ? decodeFirstMembers : decodeMembers;
+  const layout = r.u8();
+  if (layout !== LAYOUT)
+    throw new RangeError(`cluster state of layout ${layout}, this build reads ${LAYOUT}`);
   const clusterId = r.string16();
+  const clusterVersion = r.u32();
   const mapVersion = r.u64();
   const nextNodeId = r.u32();
   const replicas = r.u32();
   const nodes = list(r, (): MetaNode => {
     const id = r.u32();
     const instanceId = r.string16();
-    const addresses = readAddresses(r);
+    const addresses = decodeAddresses(r);
     const stateNumber = r.u8();
     const state = NODE_STATES[stateNumber];
     if (state === undefined) throw new RangeError(`meta state with a node in state ${stateNumber}`);
-    return { id, instanceId, addresses, state };
+    return { id, instanceId, addresses, state, versions: decodeVersions(r) };
   });
   const shards = list(r, (): MetaShard => {
     const id = r.u32();
     const firstSlot = r.u16();
     const lastSlot = r.u16();
-    return { id, firstSlot, lastSlot, ...readMembers(r) };
+    const born = r.u32();
+    return { id, firstSlot, lastSlot, born, ...decodeMembers(r) };
   });
-  const metaGroup = readMembers(r);
-  const { settings, shares: memoryShares } =
-    version > VERSION_WITHOUT_MEMORY ? decodeMemory(r) : { settings: [], shares: [] };
+  const metaGroup = decodeMembers(r);
+  const { settings, shares } = decodeMemory(r);
   if (r.remaining > 0) throw new RangeError(`meta state with ${r.remaining} bytes left over`);
   return {
     clusterId,
+    clusterVersion,
     mapVersion,
     nextNodeId,
     replicas,
@@ -147,7 +153,7 @@ export function decodeMetaState(bytes: Uint8Array): MetaState {
     shards,
     metaGroup,
     settings,
-    shares: memoryShares,
+    shares,
   };
 }
 
@@ -160,13 +166,19 @@ export function encodeAddresses(w: ByteWriter, addresses: NodeAddresses): void {
 }
 
 export function decodeAddresses(r: ByteReader): NodeAddresses {
-  return { ...decodeAddressesV1(r), respMoved: r.string16() };
+  const [grpc, peer, resp, http] = [r.string16(), r.string16(), r.string16(), r.string16()];
+  return { grpc, peer, resp, respMoved: r.string16(), http };
 }
 
-/** Of a version that knew no listener which redirects. */
-export function decodeAddressesV1(r: ByteReader): NodeAddresses {
-  const [grpc, peer, resp, http] = [r.string16(), r.string16(), r.string16(), r.string16()];
-  return { grpc, peer, resp, respMoved: '', http };
+export function encodeVersions(w: ByteWriter, versions: VersionRange): void {
+  w.u32(versions.min);
+  w.u32(versions.max);
+}
+
+export function decodeVersions(r: ByteReader): VersionRange {
+  const versions = { min: r.u32(), max: r.u32() };
+  if (versions.min > versions.max) throw new RangeError(`versions ${versions.min} to ${versions.max}`);
+  return versions;
 }
 
 /** u64 configuration version | u32 highest id | u32 count | (u32 replica | u32 node | u8 is learner)… */
@@ -186,11 +198,6 @@ export function decodeMembers(r: ByteReader): GroupMembers {
   const highestId = r.u32();
   const replicas = list(r, () => ({ replica: r.u32(), node: r.u32(), isLearner: r.u8() === 1 }));
   return { configurationVersion, highestId, replicas };
-}
-
-/** Of versions in which no group ever changed its members. */
-function decodeFirstMembers(r: ByteReader): GroupMembers {
-  return firstMembers(list(r, () => ({ replica: r.u32(), node: r.u32() })));
 }
 
 /** What a group is born with: voters only. */

@@ -1,5 +1,5 @@
 /** What a node needs of the world, and what the world may ask of it. */
-import type { Fatal, GroupId, MetricsRegistry, NodeId } from '../base/index.js';
+import type { Fatal, GroupId, MetricsRegistry, NodeId, VersionRange } from '../base/index.js';
 import type {
   Clock,
   Compressor,
@@ -86,10 +86,11 @@ export interface Node {
   feed(group: GroupId): FeedDesk | null;
 }
 
-/** For tests that break a rule on purpose: what to build the node from instead of the real thing. */
+/** For tests: what to build the node from instead of the real thing, and cluster versions as another build knows them. */
 export interface NodeSeams {
   readonly createRaft?: typeof createRaft;
   readonly createKv?: typeof createKv;
+  readonly versions?: VersionRange;
 }
 
 export type CreateNode = (ports: NodePorts, settings: NodeSettings, seams?: NodeSeams) => Node;

@@ -3,6 +3,7 @@ import { encodeMetaState } from '../meta/index.js';
 import type { ControlFailure, ControlMethod, ControlMethods, Instance } from '../ports/index.js';
 import { isAddress } from '../settings/index.js';
 import { answerConfig } from './cluster-config.js';
+import { answerUpgrade } from './cluster-upgrade.js';
 import type { Member } from './member.js';
 import type { ShardVerifier } from './shard-verify.js';
 import type { Waiting } from './waiting.js';
@@ -38,6 +39,10 @@ export class ControlService {
       config: (request, reply) => {
         if (context.member === null) reply(NO_MEMBER, null);
         else answerConfig(context.member, request, reply);
+      },
+      upgrade: (request, reply) => {
+        if (context.member === null) reply(NO_MEMBER, null);
+        else answerUpgrade(context.member, request, reply);
       },
       verify: (request, reply) => this.withVerifier(reply, (verifier) => verifier.verify(request, reply)),
       mark: (request, reply) => this.withVerifier(reply, (verifier) => verifier.mark(request.group, reply)),

@@ -8,11 +8,15 @@
  */
 import {
   assert,
+  KNOWN_VERSIONS,
+  knowsVersion,
   META_GROUP,
+  UnknownVersionError,
   type ErrorReason,
   type Fatal,
   type GroupId,
   type NodeId,
+  type VersionRange,
 } from '../base/index.js';
 import { refuseUninitialised } from '../api/index.js';
 import type { FeedDesk } from '../group/index.js';
@@ -31,6 +35,7 @@ import {
   DiskGuard,
   openCheckpoints,
   openLogStore,
+  raiseFormat,
   type CheckpointStore,
   type LogStore,
   type RecoveredGroup,
@@ -77,6 +82,10 @@ class QuorateNode implements Node {
   private opening = false;
   /** Who asked to stop, until it is done; then null. */
   private stopWaiters: (() => void)[] | null = [];
+  private readonly versions: VersionRange;
+  /** What FORMAT is to name, and whether it is being written. */
+  private formatVersion = 0;
+  private isRaisingFormat = false;
   /** Listening addresses with port 0 resolved. */
   private bound = { grpc: '', http: '' };
 
@@ -85,6 +94,7 @@ class QuorateNode implements Node {
     private readonly settings: NodeSettings,
     private readonly seams: NodeSeams,
   ) {
+    this.versions = seams.versions ?? KNOWN_VERSIONS;
     this.nonce = hex(ports.entropy.bytes(8));
     ports.metrics.gaugeValue('ready', 'Whether the node is a member and every shard has a leader', () =>
       this.isReady() ? 1 : 0,
@@ -107,6 +117,7 @@ class QuorateNode implements Node {
         logger: ports.logger,
         metrics: ports.metrics,
         sync: settings.log.sync,
+        versions: this.versions,
       },
       (error, store) => {
         this.opening = false;
@@ -272,6 +283,7 @@ class QuorateNode implements Node {
         respMoved: advertisedResp(resp, 'moved', advertiseHost),
         http: advertise(this.bound.http),
       },
+      versions: this.versions,
     };
     this.flush(store, () => {
       const stored = values.get(VALUE_MEMBER);
@@ -301,6 +313,7 @@ class QuorateNode implements Node {
       logger: ports.logger,
       client: ports.controlClient,
       become: (clusterId, nodeId, state, then) => this.become(clusterId, nodeId, state, then),
+      refused: (message) => this.ports.fatal('refused', message),
     });
     this.waiting.start();
     if (settings.single) this.waiting.foundAlone(settings.shards);
@@ -335,6 +348,12 @@ class QuorateNode implements Node {
     done: (error: Error | null) => void,
   ): void {
     const { ports, settings, store, checkpoints, self } = this;
+    const { clusterVersion } = membership.state;
+    if (!knowsVersion(this.versions, clusterVersion)) {
+      done(new UnknownVersionError(`cluster ${membership.clusterId}`, clusterVersion, this.versions));
+      return;
+    }
+    this.raiseFormat(clusterVersion);
     assert(store !== null && checkpoints !== null && self !== null, 'opened before');
     ports.logger.info('node is a member', { clusterId: membership.clusterId, nodeId: membership.nodeId });
     const member = new Member({
@@ -344,6 +363,7 @@ class QuorateNode implements Node {
       checkpoints,
       createRaft: this.seams.createRaft ?? createRaft,
       createKv: this.seams.createKv ?? createKv,
+      versions: this.versions,
       clusterId: membership.clusterId,
       nodeId: membership.nodeId,
       self,
@@ -352,6 +372,7 @@ class QuorateNode implements Node {
       state: membership.state,
       groups,
       remember: (state) => {
+        this.raiseFormat(state.clusterVersion);
         store.putNodeValue(VALUE_MEMBER, encodeMembership({ ...membership, state }));
         member.host.wake();
       },
@@ -363,6 +384,26 @@ class QuorateNode implements Node {
     member.start((error) => {
       if (error === null && born) member.onBorn();
       done(error);
+    });
+  }
+
+  /** FORMAT follows the cluster's version, so that an older build refuses the folder before it opens anything. */
+  private raiseFormat(clusterVersion: number): void {
+    if (clusterVersion <= this.formatVersion) return;
+    this.formatVersion = clusterVersion;
+    if (this.isRaisingFormat) return;
+    this.isRaisingFormat = true;
+    raiseFormat(this.ports.files, this.settings.data, clusterVersion, (error) => {
+      this.isRaisingFormat = false;
+      if (this.stopped) return;
+      if (error !== null) {
+        this.fatal('disk', 'writing FORMAT failed', error);
+        return;
+      }
+      const { formatVersion } = this;
+      if (formatVersion === clusterVersion) return;
+      this.formatVersion = clusterVersion;
+      this.raiseFormat(formatVersion);
     });
   }
 

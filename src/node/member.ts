@@ -2,7 +2,17 @@
  * A node that belongs to a cluster: host, gateway, front ends and gossip, wired over the ports. Built once per start,
  * after the node's membership is durable.
  */
-import { copyBytes, META_GROUP, must, type ErrorReason, type GroupId, type NodeId } from '../base/index.js';
+import {
+  knowsVersion,
+  META_GROUP,
+  must,
+  SESSIONS_SINCE,
+  UnknownVersionError,
+  type ErrorReason,
+  type GroupId,
+  type NodeId,
+  type VersionRange,
+} from '../base/index.js';
 import {
   createCacheServer,
   createGatewayMetrics,
@@ -14,14 +24,13 @@ import {
   type RespServer,
 } from '../api/index.js';
 import { LeaderBalance, SuspectRepair } from '../coordinator/index.js';
-import { decodeForwardFrame, MalformedFrame, type ForwardVisitor } from '../codec/index.js';
 import type { Machine } from '../group/index.js';
 import { Host } from '../host/index.js';
 import { APPLY_VALUE_BYTES_MAX, type createKv } from '../kv/index.js';
 import {
   decodeMetaState,
   encodeBootstrap,
-  sameAddresses,
+  isAsReported,
   type GroupMembers,
   type MetaState,
 } from '../meta/index.js';
@@ -39,6 +48,7 @@ import type { CheckpointStore, LogStore, RecoveredGroup } from '../storage/index
 import type { NodePorts } from './api.js';
 import { ClusterView } from './cluster-view.js';
 import { Directory } from './directory.js';
+import { ForwardFrames } from './forward-frames.js';
 import { Gossip } from './gossip.js';
 import { infoFacts, configRows, memoryLimits } from './info.js';
 import { transferLeadership } from './leadership.js';
@@ -50,6 +60,7 @@ import { Readiness } from './readiness.js';
 import { recoverGroup } from './recovery.js';
 import { ShardCheckpoints } from './shard-checkpoints.js';
 import { ShardVerifier } from './shard-verify.js';
+import { ShardVersions } from './shard-versions.js';
 
 /** How often slow things are looked after: leader balance, address changes, the bootstrap of group 0. */
 const HOUSEKEEPING_MS = 250;
@@ -64,6 +75,8 @@ export interface MemberOptions {
   readonly createRaft: typeof createRaft;
   /** Another one in tests alone. */
   readonly createKv: typeof createKv;
+  /** Cluster versions that this build knows. */
+  readonly versions: VersionRange;
   readonly clusterId: string;
   readonly nodeId: NodeId;
   /** This process: its instance id, and the addresses it advertises now. */
@@ -89,6 +102,7 @@ export class Member implements PeerHandlers {
   readonly directory: Directory;
   private readonly gateway: Gateway;
   private readonly forwardServer: ForwardServer;
+  private readonly forwardFrames: ForwardFrames;
   private readonly resp: RespServer;
   /** What gRPC clients reach; the listener is the node's. */
   readonly cache: CacheServer;
@@ -98,13 +112,12 @@ export class Member implements PeerHandlers {
   private readonly lifecycle: Lifecycle;
   readonly verifier: ShardVerifier;
   readonly checkpoints: ShardCheckpoints;
+  private readonly shardVersions: ShardVersions;
   private closersOfResp: CloseListener[] = [];
   private stopped = false;
   private bootstrapping = false;
   private telling = false;
   private tellings = 0;
-  /** The visitor below speaks of the peer whose frame is being read. */
-  private frameFrom: NodeId = 0;
   private readonly startedAtMs: number;
   recovering = true;
   readonly readiness = new Readiness(this);
@@ -135,6 +148,7 @@ export class Member implements PeerHandlers {
       mapVersion: () => this.view.version,
       onRoleChange: (replica, change) => {
         this.memory.onRole(replica);
+        this.shardVersions.onRole(replica);
         this.onRoutesChanged();
         this.lifecycle.onConfiguration(replica);
         this.repair.onConfiguration(replica);
@@ -174,8 +188,11 @@ export class Member implements PeerHandlers {
       timers: ports.timers,
     });
     const metrics = createGatewayMetrics(ports.metrics);
-    const sessions = new SessionGrants(options.nodeId, ports.entropy, () =>
-      this.host.clocks.clusterWallMs(ports.clock.wallMs(), ports.clock.monoMs()),
+    const sessions = new SessionGrants(
+      options.nodeId,
+      ports.entropy,
+      () => this.host.clocks.clusterWallMs(ports.clock.wallMs(), ports.clock.monoMs()),
+      () => this.view.state.clusterVersion >= SESSIONS_SINCE,
     );
     this.gateway = new Gateway({
       nodeId: options.nodeId,
@@ -238,6 +255,8 @@ export class Member implements PeerHandlers {
       seed: ports.entropy.u32(),
       proposeShares: (seen, shares, done) => this.meta.proposeShares(seen, shares, done),
     });
+    const { gossip, forwardServer, gateway, memory } = this;
+    this.forwardFrames = new ForwardFrames({ gossip, forwardServer, gateway, memory, logger: ports.logger });
     const { clock, timers, controlClient: client } = ports;
     this.verifier = new ShardVerifier({ host: this.host, view: this.view, clock, timers, client });
     const intervalMs = settings.log.checkpointIntervalMs;
@@ -249,6 +268,7 @@ export class Member implements PeerHandlers {
       client,
       intervalMs,
     });
+    this.shardVersions = new ShardVersions(this.host, this.view.state.clusterVersion);
     this.balance = new LeaderBalance(this.host, (group) => this.view.preferredLeader(group));
     this.repair = new SuspectRepair(this.host, ports.logger);
     this.lifecycle = new Lifecycle({
@@ -279,6 +299,7 @@ export class Member implements PeerHandlers {
         bootNumber: options.bootNumber,
         nonce: options.nonce,
       };
+      ports.peers.setVersions(options.versions, this.view.state.clusterVersion);
       ports.peers.start(settings.peer, identity, this, (error) => {
         if (error !== null || this.stopped) {
           done(error);
@@ -388,6 +409,8 @@ export class Member implements PeerHandlers {
       valueBytesMax: APPLY_VALUE_BYTES_MAX,
       firstSlot: shard?.firstSlot ?? 0,
       lastSlot: shard?.lastSlot ?? 0,
+      born: this.view.state.shards.find(({ id }) => id === group)?.born ?? this.options.versions.min,
+      versions: this.options.versions,
       feed: {
         bytesMax: feedBytesMax(memoryPlan(memory.max), shards, feed.bytesMax),
         eventsMax: feed.eventsMax,
@@ -445,6 +468,14 @@ export class Member implements PeerHandlers {
   }
 
   private onMap(state: MetaState): void {
+    const { versions, clusterId, ports } = this.options;
+    if (!knowsVersion(versions, state.clusterVersion)) {
+      const error = new UnknownVersionError(`cluster ${clusterId}`, state.clusterVersion, versions);
+      ports.fatal('refused', error.message, error);
+      return;
+    }
+    ports.peers.setVersions(versions, state.clusterVersion);
+    this.shardVersions.onVersion(state.clusterVersion);
     this.lifecycle.onMap(state);
     this.memory.onMap(state);
     this.options.remember(state);
@@ -472,6 +503,7 @@ export class Member implements PeerHandlers {
     this.lifecycle.poll(this.options.ports.clock.monoMs());
     this.checkpoints.poll(this.options.ports.clock.monoMs());
     this.memory.poll(this.options.ports.clock.monoMs());
+    this.shardVersions.poll(this.options.ports.clock.monoMs());
     this.bootstrapMeta();
     this.tellOwnAddresses();
     this.options.ports.timers.after(HOUSEKEEPING_MS, () => this.housekeeping());
@@ -490,17 +522,19 @@ export class Member implements PeerHandlers {
     replica.submitWrite(command, 0, command.length, false, { onResult: again, onRefused: again }, 0);
   }
 
-  /** After a start with other addresses the cluster is told, until it knows. */
+  /** After a start with other addresses, or another build, the cluster is told, until it knows. */
   private tellOwnAddresses(): void {
     const { self, nodeId } = this.options;
-    const known = this.view.map.node(nodeId)?.addresses;
-    if (this.telling || known === undefined || sameAddresses(known, self.addresses)) return;
+    const known = this.view.state.nodes.find(({ id }) => id === nodeId);
+    if (this.telling || known === undefined || isAsReported(known, self.addresses, self.versions)) return;
     this.telling = true;
     // With a new peer address nobody reaches this node yet, so it hears of no leader: any other node will do.
     const others = this.view.state.nodes.filter((node) => node.id !== nodeId);
     const fallback = others.length === 0 ? 0 : must(others[this.tellings++ % others.length], 'a node').id;
-    this.meta.upsertNode(self, fallback, (_, outcome) => {
+    this.meta.upsertNode(self, fallback, (failure, outcome) => {
       this.telling = false;
+      if (failure?.code === 'UNSUPPORTED_VERSION' && !this.stopped)
+        this.options.ports.fatal('refused', failure.message);
       if (outcome !== null) this.view.update(outcome.state);
     });
   }
@@ -511,34 +545,8 @@ export class Member implements PeerHandlers {
     if (this.stopped) return;
     if (channel === 'raft') this.host.onRaftFrame(from, frame);
     else if (channel === 'bulk') this.host.onBulkFrame(from, frame);
-    else this.onForwardFrame(from, frame);
+    else this.forwardFrames.onFrame(from, frame);
   }
-
-  private onForwardFrame(from: NodeId, frame: Uint8Array): void {
-    this.frameFrom = from;
-    try {
-      decodeForwardFrame(frame, this.forwardVisitor);
-    } catch (error) {
-      if (!(error instanceof MalformedFrame)) throw error;
-      this.options.ports.logger.warn('malformed forward frame dropped', { from, error: error.message });
-    }
-  }
-
-  private readonly forwardVisitor: ForwardVisitor = {
-    onRequests: (version) => this.gossip.onMapVersion(this.frameFrom, version),
-    onRequest: (id, shard, hops, remainingMs, bytes, start, end) => {
-      this.forwardServer.onRequest(this.frameFrom, id, shard, hops, remainingMs, bytes, start, end);
-    },
-    onResponses: (version) => this.gossip.onMapVersion(this.frameFrom, version),
-    onResponse: (id, bytes, start, end) => this.gateway.onResponse(this.frameFrom, id, bytes, start, end),
-    onGossip: (_node, version) => this.gossip.onMapVersion(this.frameFrom, version),
-    onGossipGroup: (group, term, configurationVersion, leader) =>
-      this.gossip.onHint(group, term, configurationVersion, leader),
-    onMapRequest: (known) => this.gossip.onMapRequest(this.frameFrom, known),
-    onMemory: (report) => this.memory.onReport(this.frameFrom, report),
-    onTouches: (group, hashes) => this.memory.onTouches(group, hashes),
-    onMap: (_version, bytes, start, end) => this.gossip.onMap(this.frameFrom, copyBytes(bytes, start, end)),
-  };
 
   onHeard(): void {
     // Nodes are judged by their Raft frames, which bear what a mere sign of life doesn't (host/node-liveness.ts).

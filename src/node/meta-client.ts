@@ -15,6 +15,7 @@ import type { Host } from '../host/index.js';
 import { Tag } from '../kv/index.js';
 import {
   decodeMetaState,
+  encodeRaise,
   encodeReport,
   encodeSetting,
   encodeShares,
@@ -48,7 +49,8 @@ export class MetaClient {
    * no leader is known here: it passes the call on to the leader that it knows, and to nobody else.
    */
   upsertNode(instance: Instance, fallback: NodeId, done: Done): void {
-    const command = encodeUpsertNode(instance.instanceId, instance.addresses);
+    const { instanceId, addresses, versions } = instance;
+    const command = encodeUpsertNode(instanceId, addresses, versions);
     this.change(command, fallback, done, (address) => {
       this.client.call(address, 'join', { from: instance }, CALL_MS, (failure, response) => {
         if (response === null) done(failure, null);
@@ -72,6 +74,17 @@ export class MetaClient {
     this.change(encodeSetting(name, value), 0, done, (address) => {
       const request = { action: value === '' ? 'reset' : 'set', name, value } as const;
       this.client.call(address, 'config', request, CALL_MS, (failure, response) => {
+        if (response === null) done(failure, null);
+        else done(null, { nodeId: 0, state: decodeMetaState(response.state) });
+      });
+    });
+  }
+
+  /** The cluster version, if every node knows that one. */
+  raise(to: number, done: Done): void {
+    this.change(encodeRaise(to), 0, done, (address) => {
+      // The leader of group 0 sees the same nodes, and so has the same target, or a newer one.
+      this.client.call(address, 'upgrade', { action: 'finish' }, CALL_MS, (failure, response) => {
         if (response === null) done(failure, null);
         else done(null, { nodeId: 0, state: decodeMetaState(response.state) });
       });

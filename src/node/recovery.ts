@@ -3,7 +3,7 @@
  * the log behind it. A replica whose state can't be rebuilt from its own disk is suspect: it runs, so that its node
  * says so, but never votes or acknowledges.
  */
-import { META_GROUP, type GroupId, type ReplicaId } from '../base/index.js';
+import { META_GROUP, unknownVersionIn, type GroupId, type ReplicaId } from '../base/index.js';
 import { configurationEntries } from '../codec/index.js';
 import { Replica, type CheckpointLimits, type Machine } from '../group/index.js';
 import type { Host } from '../host/index.js';
@@ -89,6 +89,16 @@ function loadNewest(
         return;
       }
       machine.close?.();
+      const unknown = unknownVersionIn(error);
+      if (unknown !== null) {
+        // Nothing is broken: a newer build wrote it.
+        deps.host.fatal(
+          'refused',
+          `checkpoint ${pointer.file} of group ${recovered.group}: ${unknown.message}`,
+          unknown,
+        );
+        return;
+      }
       deps.logger.error('checkpoint is broken, falling back', {
         group: recovered.group,
         file: pointer.file,

@@ -7,8 +7,8 @@
  * an instance accepts one claim at a time; of two founders that claim each other the one with the lower instance id
  * wins. Claims are in memory: a restart forgets them, and then the cluster id keeps two clusters apart.
  */
-import type { MonoMs, NodeId } from '../base/index.js';
-import { planGenesis } from '../coordinator/index.js';
+import { describeVersions, type MonoMs, type NodeId } from '../base/index.js';
+import { foundingVersion, planGenesis } from '../coordinator/index.js';
 import { isAddress } from '../settings/index.js';
 import { decodeMetaState, encodeMetaState, type MetaState } from '../meta/index.js';
 import type {
@@ -46,6 +46,8 @@ export interface WaitingDeps {
   readonly client: ControlClient;
   /** Makes this process a member, durably; `done` once it is. */
   readonly become: (clusterId: string, nodeId: NodeId, state: MetaState, done: () => void) => void;
+  /** The cluster found will never take this build in: the process ends. */
+  readonly refused: (message: string) => void;
 }
 
 interface Founding {
@@ -136,6 +138,10 @@ export class Waiting {
     this.deps.client.call(address, 'join', { from: this.deps.self }, CALL_MS, (failure, response) => {
       this.joining = false;
       if (this.over) return;
+      if (failure?.code === 'UNSUPPORTED_VERSION') {
+        this.deps.refused(failure.message);
+        return;
+      }
       if (response === null) {
         this.deps.logger.debug('join not answered yet', { address, reason: failure?.message });
         return;
@@ -273,6 +279,14 @@ export class Waiting {
         `${request.replicas} replicas need ${request.replicas} nodes, ${instances.length} are here` +
           ` (${instances.map((i) => i.addresses.grpc).join(', ')})${names}. ` +
           'Start more servers with --join, or pass --allow-fewer to begin with fewer replicas.',
+      );
+      return;
+    }
+    if (foundingVersion(instances) === 0) {
+      const known = instances.map((i) => `${i.addresses.grpc} knows ${describeVersions(i.versions)}`);
+      this.failFounding(
+        'UNSUPPORTED_VERSION',
+        `the servers know no cluster version in common: ${known.join(', ')}. Start them with one build.`,
       );
       return;
     }

@@ -1,4 +1,4 @@
-import type { ErrorReason, GroupId, NodeAddresses, NodeId, ReplicaId } from '../base/index.js';
+import type { ErrorReason, GroupId, NodeAddresses, NodeId, ReplicaId, VersionRange } from '../base/index.js';
 import type { CacheHandler } from './cache-calls.js';
 import type { CloseListener } from './listeners.js';
 import type {
@@ -25,6 +25,8 @@ import type {
 export interface Instance {
   readonly instanceId: string;
   readonly addresses: NodeAddresses;
+  /** Cluster versions that its build knows. */
+  readonly versions: VersionRange;
 }
 
 export interface HelloRequest {
@@ -127,6 +129,26 @@ export interface ConfigResponse {
   readonly state: Uint8Array;
 }
 
+/** Tells of the cluster version, or raises it to the newest that any node knows, if all do. */
+export interface UpgradeRequest {
+  readonly action: 'status' | 'finish';
+}
+export interface UpgradeResponse {
+  /** The version in force. */
+  readonly clusterVersion: number;
+  /** The newest version that any node knows: what `finish` raises to. */
+  readonly target: number;
+  readonly nodes: readonly {
+    readonly id: NodeId;
+    /** Of its gRPC listener. */
+    readonly address: string;
+    /** As it reported at its last start. */
+    readonly versions: VersionRange;
+  }[];
+  /** Encoded cluster state after it (meta/ decides the bytes). */
+  readonly state: Uint8Array;
+}
+
 export interface StatusResponse {
   readonly clusterId: string;
   readonly nodeId: NodeId;
@@ -145,6 +167,7 @@ export interface ControlMethods {
   report: { request: ReportRequest; response: ReportResponse };
   transfer: { request: TransferRequest; response: TransferResponse };
   config: { request: ConfigRequest; response: ConfigResponse };
+  upgrade: { request: UpgradeRequest; response: UpgradeResponse };
   verify: { request: VerifyRequest; response: VerifyResponse };
   mark: { request: MarkRequest; response: MarkResponse };
   audit: { request: AuditRequest; response: AuditResponse };

@@ -1,4 +1,4 @@
-import type { NodeId } from '../base/index.js';
+import type { NodeId, VersionRange } from '../base/index.js';
 
 /**
  * Frames between nodes. Three channels per pair, each a connection of its own, so that one never waits behind
@@ -31,6 +31,11 @@ export interface PeerHandlers {
 }
 
 export interface PeerNetwork {
+  /**
+   * The cluster versions that this build knows, and the one in force: before the start, and when it is raised. A peer whose
+   * build does not know that one is refused.
+   */
+  setVersions(known: VersionRange, inForce: number): void;
   /** Listens and answers handshakes. `done` gets the bound address (`HOST:PORT`). */
   start(
     listen: string,

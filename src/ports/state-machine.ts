@@ -17,7 +17,10 @@ export interface SnapshotSource {
 
 /** Takes the chunks of a snapshot in order. */
 export interface SnapshotLoader {
-  /** Throws on malformed bytes; `UnknownSnapshotFormat` when they are of a format that this program doesn't know. */
+  /**
+   * Throws on malformed bytes; `UnknownSnapshotFormat` or `UnknownVersionError` when they are of a layout or a cluster
+   * version that this program doesn't know.
+   */
   push(chunk: Uint8Array): void;
   /**
    * Replaces the state machine's state by what was pushed. Throws a `RangeError`, and replaces nothing, when that is

@@ -3,7 +3,7 @@
  * decompressed and its plain bytes after, counts, the CRC of the whole file, and that nothing follows. One frame a
  * slice: other work runs in between. Memory is bounded by one frame.
  */
-import { InvariantError, UnknownSnapshotFormat } from '../base/index.js';
+import { InvariantError, UnknownSnapshotFormat, UnknownVersionError } from '../base/index.js';
 import {
   decodeCheckpointHeader,
   decodeFrameOrFooter,
@@ -186,7 +186,9 @@ function truncated(endsAt: number, neededTo: number): StorageError {
 /** Whatever a check or the loader threw, by the name of what is wrong with the file. */
 export function asDamaged(thrown: unknown): StorageError {
   if (thrown instanceof StorageError) return thrown;
-  const isUnknown = thrown instanceof UnknownCheckpointVersion || thrown instanceof UnknownSnapshotFormat;
+  const isUnknown = [UnknownCheckpointVersion, UnknownSnapshotFormat, UnknownVersionError].some(
+    (kind) => thrown instanceof kind,
+  );
   const code = isUnknown ? 'UNKNOWN_CHECKPOINT_VERSION' : 'DAMAGED_CHECKPOINT';
   return new StorageError(code, `checkpoint file: ${toError(thrown).message}`, { cause: thrown });
 }

@@ -2,6 +2,8 @@
 export type StorageErrorCode =
   /** The folder was written by a newer version of the program. */
   | 'NEWER_FORMAT'
+  /** The folder was written before format 1 was declared. */
+  | 'OLD_FORMAT'
   /** The folder's FORMAT file is none of ours. */
   | 'UNKNOWN_FORMAT'
   /** The watermark speaks of batches, and the log is empty: it was removed or replaced. */

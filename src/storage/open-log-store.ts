@@ -1,7 +1,7 @@
 /**
  * Opens a node's log, in an order in which every step may be the last one before a crash:
  *
- *   1 FORMAT is read: a newer one is refused before anything is touched
+ *   1 FORMAT is read: a newer one, or an older, is refused before anything is touched
  *   2 the store is opened (its lock keeps a second process out)
  *   3 FORMAT is written if there is none
  *   4 watermark and the whole store are read, and judged (recovery.ts)
@@ -9,7 +9,7 @@
  *     a crash right after it finds the suspects again by their records, one before it by the same evidence
  *   6 the watermark file, and only now: a file made before step 5 would hide that it was missing
  */
-import type { MetricsRegistry } from '../base/index.js';
+import { KNOWN_VERSIONS, type MetricsRegistry, type VersionRange } from '../base/index.js';
 import type {
   Clock,
   Crc32,
@@ -48,6 +48,8 @@ export interface LogStoreDeps {
   readonly metrics: MetricsRegistry;
   /** False is unsafe: power loss takes acknowledged writes. */
   readonly sync: boolean;
+  /** Cluster versions that this build knows; others in tests alone. */
+  readonly versions?: VersionRange;
 }
 
 export function openLogStore(
@@ -55,7 +57,8 @@ export function openLogStore(
   done: (error: Error | null, store: LogStore | null) => void,
 ): void {
   const fail = (error: Error | null): void => done(error ?? new Error('no error, and nothing opened'), null);
-  checkFormat(deps.files, deps.folder, (formatError, present) => {
+  const { versions = KNOWN_VERSIONS } = deps;
+  checkFormat(deps.files, deps.folder, versions, (formatError, present) => {
     if (formatError) return fail(formatError);
     makeFolder(deps.files, deps.folder, present, (folderError) => {
       if (folderError) return fail(folderError);
@@ -66,7 +69,7 @@ export function openLogStore(
           else done(null, log);
         };
         if (present) return recover(deps, store, finish);
-        writeFormat(deps.files, deps.folder, (error) => {
+        writeFormat(deps.files, deps.folder, versions.min, (error) => {
           if (error) finish(error, null);
           else recover(deps, store, finish);
         });

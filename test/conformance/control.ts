@@ -22,7 +22,7 @@ export interface ControlWorld extends ConformanceWorld {
 }
 
 const addresses = { grpc: 'a:1', peer: 'a:2', resp: 'a:3', respMoved: 'a:5', http: 'a:4' };
-const instance = { instanceId: 'i-1', addresses };
+const instance = { instanceId: 'i-1', addresses, versions: { min: 1, max: 3 } };
 const hello: HelloRequest = { from: instance, clusterId: 'alpha' };
 const helloAnswer: HelloResponse = {
   self: instance,

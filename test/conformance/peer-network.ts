@@ -3,7 +3,7 @@
  * peer-network.test.ts.
  */
 import { afterEach, describe, expect, it } from 'vitest';
-import type { NodeId } from '../../src/base/index.js';
+import type { NodeId, VersionRange } from '../../src/base/index.js';
 import type { PeerChannel, PeerHandlers, PeerIdentity, PeerNetwork } from '../../src/ports/index.js';
 import { PEER_CHANNELS } from '../../src/ports/index.js';
 import type { ConformanceWorld } from './world.js';
@@ -72,10 +72,16 @@ export function peerNetworkSuite(name: string, createWorld: () => PeerWorld): vo
     let world: PeerWorld;
     let nodes: TestNode[] = [];
 
-    async function node(id: NodeId, more: Partial<PeerIdentity> = {}, listen?: string): Promise<TestNode> {
+    async function node(
+      id: NodeId,
+      more: Partial<PeerIdentity> = {},
+      listen?: string,
+      versions?: { readonly known: VersionRange; readonly inForce: number },
+    ): Promise<TestNode> {
       const identity = { clusterId: 'alpha', nodeId: id, bootNumber: 1, nonce: `nonce-${id}`, ...more };
       const made = new TestNode(world.create(), identity);
       nodes.push(made);
+      if (versions) made.network.setVersions(versions.known, versions.inForce);
       made.start(listen ?? world.listen);
       await world.until('listening', () => made.address !== '' || made.error !== null);
       return made;
@@ -254,6 +260,31 @@ export function peerNetworkSuite(name: string, createWorld: () => PeerWorld): vo
       }
       await world.settle();
       for (const each of [a, b]) expect([each.told, each.frames, each.heard]).toEqual([[], [], 0]);
+    });
+
+    it('E125 drops a node whose build does not know the version in force, and takes one that does', async () => {
+      world = createWorld();
+      const newer = { known: { min: 1, max: 3 }, inForce: 2 };
+      const a = await node(1, {}, undefined, newer);
+      const b = await node(2, {}, undefined, { known: { min: 1, max: 1 }, inForce: 1 });
+      const c = await node(3, {}, undefined, { known: { min: 1, max: 2 }, inForce: 1 });
+      introduce(a, b);
+      for (const channel of PEER_CHANNELS) {
+        a.network.send(2, channel, numbered(1));
+        b.network.send(1, channel, numbered(1));
+      }
+      await world.settle();
+      for (const each of [a, b]) expect([each.told, each.frames, each.heard]).toEqual([[], [], 0]);
+      introduce(a, c);
+      await link(a, c, 'raft');
+      // Raised since: who comes anew must know it.
+      a.network.setVersions(newer.known, 3);
+      const d = await node(4, {}, undefined, { known: { min: 1, max: 2 }, inForce: 2 });
+      introduce(a, d);
+      d.network.send(1, 'raft', numbered(1));
+      a.network.send(4, 'raft', numbered(1));
+      await world.settle();
+      expect([d.told, d.frames]).toEqual([[], []]);
     });
 
     it('E24 drops a node that is not the one wanted at this address', async () => {

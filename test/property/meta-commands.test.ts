@@ -4,7 +4,7 @@
  * Method: random commands, each repeated now and then, on one machine; a twin restored from a snapshot on the way.
  */
 import { expect, test } from 'vitest';
-import { ByteReader, Prng } from '../../src/base/index.js';
+import { ByteReader, KNOWN_VERSIONS, Prng } from '../../src/base/index.js';
 import { encodeBootstrap, encodeUpsertNode, MetaMachine } from '../../src/meta/index.js';
 import { makeAddresses, makeMetaEntry, makeState } from '../support/loop-meta.js';
 
@@ -42,7 +42,7 @@ test('ids stay, versions grow with changes alone, snapshots continue alike', () 
         const before = addresses.get(instance) ?? Number(known?.addresses.grpc.split(':')[1]) - 7600;
         if (before !== at) changes++;
         addresses.set(instance, at);
-        const command = encodeUpsertNode(instance, makeAddresses(at));
+        const command = encodeUpsertNode(instance, makeAddresses(at), KNOWN_VERSIONS);
         for (let again = prng.chance(0.2) ? 2 : 1; again > 0; again--) {
           commands.push(command);
           expected.push(instance);

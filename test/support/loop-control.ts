@@ -10,6 +10,7 @@ import type {
   ControlMethods,
   Instance,
 } from '../../src/ports/index.js';
+import { KNOWN_VERSIONS, type VersionRange } from '../../src/base/index.js';
 import { Waiting } from '../../src/node/waiting.js';
 import {
   applyMetaCommand,
@@ -86,6 +87,7 @@ export class TestServer {
   readonly waiting: Waiting;
   member: Membership | null = null;
   becoming: Membership | null = null;
+  readonly refusals: string[] = [];
   /** How long it takes to become a member durably. */
   becomeMs = 5;
 
@@ -94,8 +96,9 @@ export class TestServer {
     i: number,
     join: readonly number[],
     instanceId?: string,
+    versions: VersionRange = KNOWN_VERSIONS,
   ) {
-    this.self = makeInstance(i, instanceId);
+    this.self = { ...makeInstance(i, instanceId), versions };
     const address = this.self.addresses.grpc;
     this.waiting = new Waiting({
       self: this.self,
@@ -113,6 +116,7 @@ export class TestServer {
           done();
         });
       },
+      refused: (message) => void this.refusals.push(message),
     });
     net.serve(address, (method, request, reply) => this.handle(method, request, reply as never));
     this.waiting.start();
@@ -168,10 +172,14 @@ export class TestServer {
       return;
     }
     const { clusterId } = this.member;
-    const { state, nodeId } = applyMetaCommand(
+    const { state, nodeId, refusal } = applyMetaCommand(
       this.member.state,
-      encodeUpsertNode(from.instanceId, from.addresses),
+      encodeUpsertNode(from.instanceId, from.addresses, from.versions),
     );
+    if (refusal !== undefined) {
+      reply({ code: 'UNSUPPORTED_VERSION', message: refusal }, null);
+      return;
+    }
     this.member = { ...this.member, state };
     reply(null, { clusterId, nodeId, state: encodeMetaState(state) });
   }

@@ -1,5 +1,5 @@
 /** Builders of cluster states for the tests of meta, coordinator, node and gateway. */
-import { appendCommand, beginEntry, ByteWriter, finishEntry } from '../../src/base/index.js';
+import { appendCommand, beginEntry, ByteWriter, finishEntry, KNOWN_VERSIONS } from '../../src/base/index.js';
 import { planGenesis } from '../../src/coordinator/index.js';
 import type { MetaState } from '../../src/meta/index.js';
 import type { NodeAddresses } from '../../src/base/index.js';
@@ -16,7 +16,7 @@ export function makeAddresses(i: number, host = '127.0.0.1'): NodeAddresses {
 }
 
 export function makeInstance(i: number, instanceId = `instance-${i}`): Instance {
-  return { instanceId, addresses: makeAddresses(i) };
+  return { instanceId, addresses: makeAddresses(i), versions: KNOWN_VERSIONS };
 }
 
 export function makeState(nodes: number, shards = 4, replicas = 3, clusterId = 'cluster-a'): MetaState {

@@ -47,6 +47,7 @@ export class MemoryPeers {
     return {
       start: (_listen, _identity, _handlers, done) => done(null, 'memory'),
       setAddress: () => undefined,
+      setVersions: () => undefined,
       stop: (done) => done(),
       send: (to, channel, frame) => {
         const pair = pairOf(node, to);

@@ -92,9 +92,13 @@ export class Sandbox {
   }
 
   /** Runs the program and keeps it running. Standard input stays open until the test ends. */
-  start(words: readonly string[], options: { wrap?: readonly string[]; logTo?: string } = {}): Running {
+  start(
+    words: readonly string[],
+    options: { wrap?: readonly string[]; logTo?: string; program?: string } = {},
+  ): Running {
+    const { wrap = [], program = PROGRAM } = options;
     const log = options.logTo === undefined ? null : openSync(options.logTo, 'a');
-    const [command = '', ...rest] = [...(options.wrap ?? []), process.execPath, PROGRAM, ...words];
+    const [command = '', ...rest] = [...wrap, process.execPath, program, ...words];
     const child = spawn(command, rest, {
       cwd: this.folder,
       stdio: log === null ? ['pipe', 'pipe', 'pipe'] : ['pipe', log, log],
@@ -125,6 +129,8 @@ export class Sandbox {
 /** One node of a cluster that a test starts, kills and starts again. */
 export class ServerNode {
   running: Running | null = null;
+  /** The build that it is started with. */
+  program = PROGRAM;
   readonly folder: string;
   readonly logFile: string;
 
@@ -168,7 +174,7 @@ export class ServerNode {
       ...(isFirst ? [...flags, ...join, ...this.extra] : []),
       ...changes,
     ];
-    this.running = this.sandbox.start(words, { wrap, logTo: this.logFile });
+    this.running = this.sandbox.start(words, { wrap, logTo: this.logFile, program: this.program });
   }
 
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<Finished> {

@@ -47,7 +47,8 @@ export interface PipelineHost extends CallHost {
   /** Calls `pipeline.turn` once, in the next turn of the event loop. */
   schedule(pipeline: Pipeline): void;
   /** Reading stopped, or stopped again after some operations. */
-  grantSession(): SessionGrant;
+  /** Null: the client goes without. */
+  grantSession(): SessionGrant | null;
   onPaused(pipeline: Pipeline): void;
   onResumed(pipeline: Pipeline): void;
   onClosed(pipeline: Pipeline): void;

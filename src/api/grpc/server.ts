@@ -110,7 +110,9 @@ class Server implements CacheServer, PipelineHost {
       return ignore;
     }
     if (method === 'OpenSession') {
-      answer(null, UNARY_RESPONSES.OpenSession.encode(this.grantSession()));
+      const session = this.grantSession();
+      if (session === null) answer(this.failures.failure('UNSUPPORTED_VERSION', NO_SESSIONS), null);
+      else answer(null, UNARY_RESPONSES.OpenSession.encode(session));
       return ignore;
     }
     const over = (gone: SingleCall | BatchCall): void => {
@@ -168,7 +170,8 @@ class Server implements CacheServer, PipelineHost {
     this.deps.timers.soon(this.runTurn);
   }
 
-  grantSession(): SessionGrant {
+  /** Null while the cluster is at a version without sessions. */
+  grantSession(): SessionGrant | null {
     return this.deps.sessions.grant();
   }
 
@@ -218,6 +221,8 @@ class Server implements CacheServer, PipelineHost {
     done?.();
   }
 }
+
+const NO_SESSIONS = 'the cluster is at a version without sessions, until `quorate upgrade finish`';
 
 function ignore(): void {
   // The call is over, or closing was told.

@@ -33,6 +33,7 @@ export const FAILURE_TEXTS: Readonly<Record<ErrorReason, string>> = {
   OVERFLOW: 'ERR increment or decrement would overflow',
   WRONG_TYPE: 'WRONGTYPE Operation against a key holding the wrong kind of value',
   TOO_STALE: 'TRYAGAIN the replica here is too far behind and does not reach its leader; nothing was applied',
+  UNSUPPORTED_VERSION: 'CLUSTERDOWN the node does not know the version of the cluster; nothing was applied',
   INTERNAL: 'OUTCOMEUNKNOWN internal error; the command may or may not have been applied',
 };
 

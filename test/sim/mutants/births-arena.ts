@@ -140,7 +140,7 @@ class Node {
     const { version, highestId, here } = this.members;
     const homes = here === 0 ? [] : [{ replica: here, node: 1, isLearner: false }];
     const known: GroupMembers = { configurationVersion: version, highestId, replicas: homes };
-    return { ...EMPTY_META, shards: [{ id: GROUP, firstSlot: 0, lastSlot: 1, ...known }] };
+    return { ...EMPTY_META, shards: [{ id: GROUP, firstSlot: 0, lastSlot: 1, born: 1, ...known }] };
   }
 
   private onBorn({ group, replica, configuration, suspect }: RecoveredGroup): void {

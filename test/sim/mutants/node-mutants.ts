@@ -69,9 +69,9 @@ const TIME_MUTANTS: readonly Mutant[] = [
     rule: 'time in apply is the stamp in the entry, on all replicas alike',
     arena: { kind: 'node', faults: ['clock', 'crash'] },
     file: 'src/group/replica.ts',
-    find: '      this.machine.apply(entry.index, entry.term, entry.data, this);\n',
+    find: '      machine.apply(entry.index, entry.term, entry.data, this);\n',
     replace:
-      '      const local = entry.data.slice();\n      new DataView(local.buffer).setBigUint64(1, BigInt(this.host.trustedWallMs()));\n      this.machine.apply(entry.index, entry.term, local, this);\n',
+      '      const local = entry.data.slice();\n      new DataView(local.buffer).setBigUint64(1, BigInt(this.host.trustedWallMs()));\n      machine.apply(entry.index, entry.term, local, this);\n',
   },
 ];
 

@@ -9,7 +9,15 @@
  * time: until then its sends are accepted and go nowhere, as with a dead TCP connection. Frames are poisoned after
  * delivery, so that whoever keeps a view notices.
  */
-import { assert, ByteWriter, must, type NodeId, type Prng } from '../../../src/base/index.js';
+import {
+  assert,
+  ByteWriter,
+  KNOWN_VERSIONS,
+  must,
+  type NodeId,
+  type Prng,
+  type VersionRange,
+} from '../../../src/base/index.js';
 import {
   decodeHello,
   decodeWelcome,
@@ -132,6 +140,7 @@ export class SimPeers implements PeerNetwork, SimListener {
   private readonly addresses = new Map<NodeId, string>();
   private guard: HandshakeGuard | null = null;
   private handlers: PeerHandlers | null = null;
+  private versions = { known: KNOWN_VERSIONS, inForce: KNOWN_VERSIONS.min };
   private bound = '';
 
   constructor(
@@ -139,6 +148,11 @@ export class SimPeers implements PeerNetwork, SimListener {
     readonly owner: Owner,
   ) {
     this.wire = world.wire;
+  }
+
+  setVersions(known: VersionRange, inForce: number): void {
+    this.versions = { known, inForce };
+    this.guard?.raise(inForce);
   }
 
   start(
@@ -154,7 +168,7 @@ export class SimPeers implements PeerNetwork, SimListener {
       return;
     }
     this.bound = bound;
-    this.guard = new HandshakeGuard(identity);
+    this.guard = new HandshakeGuard(identity, this.versions.known, this.versions.inForce);
     this.handlers = handlers;
     this.wire.setNode(this.owner, identity.nodeId);
     this.wire.loop.schedule(this.owner, 0, () => done(null, bound));

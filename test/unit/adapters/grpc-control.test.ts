@@ -14,7 +14,7 @@ import type {
 import { grpcServer, onlyControl } from '../../support/rpc-handlers.js';
 
 const ADDRESSES = { grpc: 'h:1', peer: 'h:2', resp: '[::1]:3', respMoved: '[::1]:5', http: 'h:4' };
-const INSTANCE = { instanceId: 'i1', addresses: ADDRESSES };
+const INSTANCE = { instanceId: 'i1', addresses: ADDRESSES, versions: { min: 2, max: 70_000 } };
 const STATE = Uint8Array.from({ length: 300 }, (_, i) => i & 255);
 
 /** One full request and answer of every call. */
@@ -33,6 +33,15 @@ const SAMPLES: {
   found: {
     request: { step: 'genesis', founder: INSTANCE, nodeId: 2, state: STATE },
     response: { accepted: false, reason: 'claimed by another' },
+  },
+  upgrade: {
+    request: { action: 'finish' },
+    response: {
+      clusterVersion: 2,
+      target: 3,
+      nodes: [{ id: 7, address: 'h:1', versions: { min: 1, max: 3 } }],
+      state: STATE,
+    },
   },
   report: {
     request: {

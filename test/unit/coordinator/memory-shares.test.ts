@@ -25,6 +25,7 @@ class Cluster {
       id: i + 1,
       firstSlot: i,
       lastSlot: i,
+      born: 1,
       configurationVersion: 1,
       highestId: replicas,
       replicas: Array.from({ length: replicas }, (__, r) => ({

@@ -68,6 +68,7 @@ function follower(): Follower {
     peers: {
       start: () => undefined,
       setAddress: () => undefined,
+      setVersions: () => undefined,
       send: () => true,
       stop: () => undefined,
     },

@@ -125,17 +125,14 @@ describe('malformed bytes', () => {
     expect(d.kv.itemCount).toBe(1);
   });
 
-  test('a command with session fields is run as if it had none', () => {
+  test('a flag that means nothing makes a command malformed', () => {
     const d = new KvDriver();
-    const plain = cmd.set('k', 'v');
-    const withSession = Uint8Array.from([
-      ...plain.slice(0, 4),
-      ...new Array<number>(24).fill(9),
-      ...plain.slice(4),
-    ]);
-    withSession[1] = 1;
-    expect(d.run(withSession)).toBe('OK');
-    expect(d.read(cmd.get('k'))).toBe('$v');
+    for (const flag of [1, 8, 128]) {
+      const command = cmd.set('k', 'v');
+      command[1] = flag;
+      expect(d.run(command)).toBe('-malformed');
+    }
+    expect(d.kv.itemCount).toBe(0);
   });
 
   test('a broken frame is refused whole: each command it declares gets an answer, nothing changes', () => {

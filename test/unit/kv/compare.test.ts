@@ -190,6 +190,7 @@ describe('a result wrapped with its key’s version', () => {
       Op.evict,
       Op.setBudget,
       Op.mark,
+      Op.raiseVersion,
     ]);
   });
 

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { SESSION_WINDOW } from '../../../src/kv/index.js';
 import { KEPT_REPLIES_MAX, SESSIONS_MAX } from '../../../src/kv/sessions.js';
-import { chunksOf, cmd, KvDriver, loadedFrom, applyTo, encodeEntry, Op } from './kv-driver.js';
+import { chunksOf, cmd, KvDriver, loadedFrom, applyTo, encodeEntry } from './kv-driver.js';
 
 const incr = (sequence: number, lowestUnanswered = 1, key = 'n'): Uint8Array =>
   cmd.inSession(cmd.incrby(key, 1n), { sequence, lowestUnanswered });
@@ -263,13 +263,5 @@ describe('a snapshot', () => {
     changed[changed.length - 1] = (changed[changed.length - 1] as number) ^ 1;
     expect(() => loadedFrom(chunks.map((chunk, i) => (i === at ? changed : chunk)))).toThrow(RangeError);
     expect(() => loadedFrom([...chunks, sessions])).toThrow('sessions behind items');
-  });
-
-  it('without sessions is written as before there were any', () => {
-    const d = new KvDriver();
-    d.run(cmd.set('k', 'v'));
-    expect(chunksOf(d.kv)[0]?.[1]).toBe(1);
-    d.run(cmd.inSession(cmd.many(Op.del, ['k']), { sequence: 1 }));
-    expect(chunksOf(d.kv)[0]?.[1]).toBe(3);
   });
 });

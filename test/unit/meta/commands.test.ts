@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { KNOWN_VERSIONS } from '../../../src/base/index.js';
 import {
   applyMetaCommand,
   decodeMetaState,
@@ -11,7 +12,7 @@ import {
 import { makeAddresses, makeState } from '../../support/loop-meta.js';
 
 function upsert(state: MetaState, instanceId: string, i: number): { state: MetaState; nodeId: number } {
-  return applyMetaCommand(state, encodeUpsertNode(instanceId, makeAddresses(i)));
+  return applyMetaCommand(state, encodeUpsertNode(instanceId, makeAddresses(i), KNOWN_VERSIONS));
 }
 
 test('E118 bootstrap takes effect once: a later one changes nothing', () => {
@@ -72,13 +73,13 @@ test('a state cut short anywhere is refused', () => {
   }
 });
 
-test('an unknown version and an absurd count are refused', () => {
+test('an unknown layout and an absurd count are refused', () => {
   const bytes = encodeMetaState(makeState(3));
   const version = bytes.slice();
   version[0] = 9;
-  expect(() => decodeMetaState(version)).toThrow('version 9');
+  expect(() => decodeMetaState(version)).toThrow('layout 9');
   const count = bytes.slice();
-  const nodesAt = 1 + 2 + 'cluster-a'.length + 8 + 4 + 4;
+  const nodesAt = 1 + 2 + 'cluster-a'.length + 4 + 8 + 4 + 4;
   count.fill(0xff, nodesAt, nodesAt + 4);
   expect(() => decodeMetaState(count)).toThrow();
 });
@@ -86,7 +87,7 @@ test('an unknown version and an absurd count are refused', () => {
 test('a malformed command throws before anything changed', () => {
   const state = makeState(3);
   const before = structuredClone(state);
-  const whole = encodeUpsertNode('x', makeAddresses(4));
+  const whole = encodeUpsertNode('x', makeAddresses(4), KNOWN_VERSIONS);
   for (let length = 0; length < whole.length; length++) {
     expect(() => applyMetaCommand(state, whole.slice(0, length)), `first ${length} bytes`).toThrow();
   }

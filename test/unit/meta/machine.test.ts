@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ByteReader } from '../../../src/base/index.js';
+import { ByteReader, KNOWN_VERSIONS } from '../../../src/base/index.js';
 import {
   decodeMetaState,
   encodeBootstrap,
@@ -41,8 +41,8 @@ test('each command of an entry gets its result: the node, and the state behind i
   const h = new Harness();
   const told = h.apply([
     BOOTSTRAP,
-    encodeUpsertNode('a', makeAddresses(4)),
-    encodeUpsertNode('b', makeAddresses(5)),
+    encodeUpsertNode('a', makeAddresses(4), KNOWN_VERSIONS),
+    encodeUpsertNode('b', makeAddresses(5), KNOWN_VERSIONS),
   ]);
   expect(told.map(({ position, tag, nodeId }) => [position, tag, nodeId])).toEqual([
     [0, 0, 0],
@@ -55,9 +55,9 @@ test('each command of an entry gets its result: the node, and the state behind i
 
 test('tells of a change once an entry, and not when nothing changed', () => {
   const h = new Harness();
-  h.apply([BOOTSTRAP, encodeUpsertNode('a', makeAddresses(4))]);
+  h.apply([BOOTSTRAP, encodeUpsertNode('a', makeAddresses(4), KNOWN_VERSIONS)]);
   expect(h.changes).toHaveLength(1);
-  h.apply([BOOTSTRAP, encodeUpsertNode('a', makeAddresses(4))]);
+  h.apply([BOOTSTRAP, encodeUpsertNode('a', makeAddresses(4), KNOWN_VERSIONS)]);
   h.apply([]);
   expect(h.changes).toHaveLength(1);
 });
@@ -74,21 +74,21 @@ test('E88 time never goes back', () => {
 test('the same entries give the same hash, another state another one', () => {
   const a = new Harness();
   const b = new Harness();
-  for (const h of [a, b]) h.apply([BOOTSTRAP, encodeUpsertNode('a', makeAddresses(4))]);
+  for (const h of [a, b]) h.apply([BOOTSTRAP, encodeUpsertNode('a', makeAddresses(4), KNOWN_VERSIONS)]);
   expect(a.machine.stateHash()).toBe(b.machine.stateHash());
   expect(a.machine.stateHash()).toMatch(/^[0-9a-f]{16}$/);
-  b.apply([encodeUpsertNode('a', makeAddresses(6))]);
+  b.apply([encodeUpsertNode('a', makeAddresses(6), KNOWN_VERSIONS)]);
   expect(a.machine.stateHash()).not.toBe(b.machine.stateHash());
 });
 
 test('E45 a snapshot carries state and time, and replaces what was there', () => {
   const a = new Harness();
-  a.apply([BOOTSTRAP, encodeUpsertNode('a', makeAddresses(4))], 7000);
+  a.apply([BOOTSTRAP, encodeUpsertNode('a', makeAddresses(4), KNOWN_VERSIONS)], 7000);
   const source = a.machine.snapshot();
   const chunks: Uint8Array[] = [];
   // Applied while the snapshot is taken: must not be in it.
   const hash = a.machine.stateHash();
-  a.apply([encodeUpsertNode('late', makeAddresses(5))], 8000);
+  a.apply([encodeUpsertNode('late', makeAddresses(5), KNOWN_VERSIONS)], 8000);
   for (let chunk = source.next(64); chunk !== null; chunk = source.next(64)) chunks.push(chunk);
 
   const b = new Harness();
@@ -101,7 +101,7 @@ test('E45 a snapshot carries state and time, and replaces what was there', () =>
   expect(b.machine.stateHash()).toBe(hash);
   expect(b.machine.timestampMs()).toBe(7000);
   expect(b.changes.at(-1)).toEqual(b.machine.state);
-  expect(b.apply([encodeUpsertNode('late', makeAddresses(5))], 8000)[0]?.nodeId).toBe(5);
+  expect(b.apply([encodeUpsertNode('late', makeAddresses(5), KNOWN_VERSIONS)], 8000)[0]?.nodeId).toBe(5);
   expect(b.machine.stateHash()).toBe(a.machine.stateHash());
 });
 

@@ -1,5 +1,4 @@
-/** Settings of the cluster and shares of memory in group 0: idempotent, versioned, and pinned as bytes. */
-import { readFileSync } from 'node:fs';
+/** Settings of the cluster and shares of memory in group 0: idempotent and versioned. */
 import { describe, expect, it } from 'vitest';
 import {
   applyMetaCommand,
@@ -11,9 +10,7 @@ import {
   type MetaState,
 } from '../../../src/meta/index.js';
 import { makeState } from '../../support/loop-meta.js';
-import { META_STATE } from '../node/golden-samples.js';
 
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const after = (state: MetaState, command: Uint8Array): MetaState => applyMetaCommand(state, command).state;
 
 describe('settings', () => {
@@ -49,25 +46,5 @@ describe('shares', () => {
     expect(next.shares).toEqual([{ ...share, version: first.mapVersion + 1 }]);
     expect(next.mapVersion).toBe(first.mapVersion + 1);
     expect(after(next, encodeShares(next.mapVersion, [share]))).toBe(next);
-  });
-});
-
-describe('bytes of group 0, version 4', () => {
-  const golden = JSON.parse(
-    readFileSync(new URL('../../golden/meta-v4.json', import.meta.url), 'utf8'),
-  ) as Record<string, string>;
-  const commands = [
-    encodeSetting('eviction.policy', 'none'),
-    encodeShares(META_STATE.mapVersion + 1, [{ group: 1, bytesMax: 2 ** 40, itemsMax: 5 }]),
-  ];
-
-  it('are what this program writes, and readable', () => {
-    const state = commands.reduce(after, META_STATE);
-    expect({ commands: commands.map(hex).join(' '), state: hex(encodeMetaState(state)) }).toEqual(golden);
-    expect(decodeMetaState(Buffer.from(golden['state'] ?? '', 'hex'))).toEqual(state);
-  });
-
-  it('are those of version 3 where there is neither', () => {
-    expect(encodeMetaState(META_STATE)[0]).toBe(3);
   });
 });

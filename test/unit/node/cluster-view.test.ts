@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { META_GROUP } from '../../../src/base/index.js';
+import { KNOWN_VERSIONS, META_GROUP } from '../../../src/base/index.js';
 import { applyMetaCommand, encodeUpsertNode, type MetaState } from '../../../src/meta/index.js';
 import { ClusterView } from '../../../src/node/cluster-view.js';
 import { makeAddresses, makeState } from '../../support/loop-meta.js';
@@ -10,7 +10,7 @@ function viewOf(state: MetaState): { view: ClusterView; changes: number[] } {
 }
 
 function withNode(state: MetaState, i: number): MetaState {
-  return applyMetaCommand(state, encodeUpsertNode(`late-${i}`, makeAddresses(i))).state;
+  return applyMetaCommand(state, encodeUpsertNode(`late-${i}`, makeAddresses(i), KNOWN_VERSIONS)).state;
 }
 
 test('shows shards, replicas and where they stand', () => {

@@ -1,5 +1,5 @@
 /**
- * One sample of everything that state machines and nodes write: what test/golden/state-v1.json and meta-v2.json were
+ * One sample of everything that state machines and nodes write: what test/golden/state-v1.json and meta-v5.json were
  * made from.
  */
 import { ByteWriter } from '../../../src/base/index.js';
@@ -20,6 +20,10 @@ import {
 } from '../../../src/kv/index.js';
 import {
   encodeBootstrap,
+  encodeRaise,
+  encodeReport,
+  encodeSetting,
+  encodeShares,
   encodeUpsertNode,
   firstMembers,
   MetaMachine,
@@ -44,18 +48,20 @@ const OPTIONS = { hashSeed: 2 ** 45 + 99, valueBytesMax: 1024, firstSlot: 100, l
 
 export const META_STATE: MetaState = {
   clusterId: 'cluster-a',
+  clusterVersion: 2,
   mapVersion: 2 ** 33 + 4,
   nextNodeId: 3,
   replicas: 2,
   nodes: [
-    { id: 1, instanceId: 'one', addresses: addresses('a'), state: 'up' },
-    { id: 2, instanceId: 'two', addresses: addresses('b'), state: 'draining' },
+    { id: 1, instanceId: 'one', addresses: addresses('a'), state: 'up', versions: { min: 1, max: 2 } },
+    { id: 2, instanceId: 'two', addresses: addresses('b'), state: 'draining', versions: { min: 2, max: 3 } },
   ],
   shards: [
     {
       id: 1,
       firstSlot: 0,
       lastSlot: 16383,
+      born: 1,
       configurationVersion: 5,
       highestId: 7,
       replicas: [
@@ -84,16 +90,6 @@ function written(write: (w: ByteWriter) => void): Uint8Array {
   return w.take();
 }
 
-/** DBSIZE with the fields of a session, which no encoder writes yet. */
-function withSession(): Uint8Array {
-  return written((w) => {
-    w.u8(Op.dbsize);
-    w.u8(1);
-    w.u16(0);
-    for (const field of [7, 8, 9]) w.u64(field);
-  });
-}
-
 /** Two entries with a command of every op; the second one reaps. */
 function kvEntries(): [Uint8Array, Uint8Array] {
   const keys = ['a', 'missing'];
@@ -117,7 +113,6 @@ function kvEntries(): [Uint8Array, Uint8Array] {
     cmd.ttl('b'),
     cmd.type('a'),
     cmd.incrby('b', 1n),
-    withSession(),
     written((w) => beginCommand(w, Op.dbsize)),
   ]);
   const kv = makeKv();
@@ -126,11 +121,19 @@ function kvEntries(): [Uint8Array, Uint8Array] {
   return [first, encodeEntry(LATER_MS, [reap])];
 }
 
+/** A command of every kind, one that is refused, and one that is none. */
 function metaEntry(): Uint8Array {
+  const replicas = [{ replica: 9, node: 2, isLearner: false }];
   return encodeEntry(FIRST_MS, [
     encodeBootstrap(META_STATE),
-    encodeUpsertNode('three', addresses('c')),
-    encodeUpsertNode('one', addresses('d')),
+    encodeUpsertNode('three', addresses('c'), { min: 2, max: 3 }),
+    encodeUpsertNode('one', addresses('d'), { min: 1, max: 2 }),
+    encodeReport(1, { configurationVersion: 6, highestId: 9, replicas }),
+    encodeSetting('eviction.policy', 'lru'),
+    encodeShares(META_STATE.mapVersion + 4, [{ group: 1, bytesMax: 2 ** 40, itemsMax: 5 }]),
+    encodeRaise(3),
+    encodeUpsertNode('one', addresses('d'), { min: 1, max: 3 }),
+    encodeRaise(3),
     Uint8Array.of(99),
   ]);
 }
@@ -172,21 +175,6 @@ function otherResults(): Uint8Array {
     putError(w, KvError.wrongType);
     putFailed(w, 'NOT_LEADER', 'ask node 2', 2);
   });
-}
-
-/** What the state of group 0 was of which version 1 was pinned: it had no `respMoved`. */
-/** As a program without membership changes knew it: the replicas that the groups were born with. */
-export function withFirstMembers(state: MetaState): MetaState {
-  const born = firstMembers([
-    { replica: 1, node: 1 },
-    { replica: 2, node: 2 },
-  ]);
-  return { ...state, shards: state.shards.map((shard) => ({ ...shard, ...born })) };
-}
-
-export function withoutRespMoved(state: MetaState): MetaState {
-  const nodes = state.nodes.map((node) => ({ ...node, addresses: { ...node.addresses, respMoved: '' } }));
-  return { ...state, nodes };
 }
 
 /** Everything of group 0 that is pinned, by name. */

@@ -111,7 +111,7 @@ class LifecycleUnderTest {
   }
 
   knows(members: GroupMembers): void {
-    this.state = { ...EMPTY_META, shards: [{ id: GROUP, firstSlot: 0, lastSlot: 1, ...members }] };
+    this.state = { ...EMPTY_META, shards: [{ id: GROUP, firstSlot: 0, lastSlot: 1, born: 1, ...members }] };
   }
 }
 
@@ -155,7 +155,7 @@ test('E40 a replica that was removed while its node was down is found by group 0
   node.addMember(4, makeConfiguration([1, 2, 3], { learners: [4] }));
   const state = (known: GroupMembers): MetaState => ({
     ...EMPTY_META,
-    shards: [{ id: GROUP, firstSlot: 0, lastSlot: 1, ...known }],
+    shards: [{ id: GROUP, firstSlot: 0, lastSlot: 1, born: 1, ...known }],
   });
   // As old as its own configuration, or from before its time: no reason to ask.
   node.lifecycle.onMap(state(members(1, 4, [1, 2, 3])));

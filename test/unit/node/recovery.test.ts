@@ -1,5 +1,6 @@
 /** A replica that its own disk can't rebuild says so, applies nothing, and leaves nothing that would pass for whole. */
 import { expect, test } from 'vitest';
+import { UnknownVersionError } from '../../../src/base/index.js';
 import { recoverGroup } from '../../../src/node/recovery.js';
 import { createKv } from '../../../src/kv/index.js';
 import { createRaft } from '../../../src/raft/index.js';
@@ -29,12 +30,15 @@ const RECOVERED: RecoveredGroup = {
   logBytes: 500,
 };
 
-/** Recovers on a node whose every checkpoint file is damaged. */
-function recover(recovered: RecoveredGroup): TestNode {
+/** Recovers on a node whose every checkpoint file fails so; damaged, unless told otherwise. */
+function recover(
+  recovered: RecoveredGroup,
+  failure = new StorageError('DAMAGED_CHECKPOINT', 'frame 1: wrong CRC'),
+): TestNode {
   const node = new TestHosts(3).start().node(1);
   const checkpoints: CheckpointStore = Object.assign(Object.create(node.checkpoints), {
     load: ((_group, _pointer, _loader, done) => {
-      done(new StorageError('DAMAGED_CHECKPOINT', 'frame 1: wrong CRC'), null, 0);
+      done(failure, null, 0);
     }) satisfies CheckpointStore['load'],
   });
   node.host.store.dropCheckpoint = () => undefined;
@@ -84,4 +88,11 @@ test('E62 what was found suspect applies nothing of its log: an entry in it may 
   const replica = node.replica(GROUP);
   node.cluster.world.run(2_000);
   expect([replica.suspect, replica.appliedIndex]).toEqual(['a gap', 0]);
+});
+
+test('E125 a checkpoint of a cluster version that this build does not know is not damaged: the node ends', () => {
+  const cause = new UnknownVersionError('the snapshot of a shard', 2, { min: 1, max: 1 });
+  const wrapped = new StorageError('DAMAGED_CHECKPOINT', 'checkpoint file: unreadable', { cause });
+  const node = recover(RECOVERED, wrapped);
+  expect([node.fatals, node.host.replica(GROUP)]).toEqual([['refused'], null]);
 });

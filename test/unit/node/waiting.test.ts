@@ -1,5 +1,6 @@
 /** Birth of a cluster (decision 0002), with servers that speak over calls that take time and get lost. */
 import { expect, test } from 'vitest';
+import type { VersionRange } from '../../../src/base/index.js';
 import { ControlNet, TestServer } from '../../support/loop-control.js';
 import { makeInstance } from '../../support/loop-meta.js';
 import { LoopWorld } from '../../support/loop-world.js';
@@ -302,4 +303,48 @@ test('after its end it says nothing more', () => {
   const before = net.calls.filter((call) => call.from === at(all, 1).address).length;
   world.run(5000);
   expect(net.calls.filter((call) => call.from === at(all, 1).address)).toHaveLength(before);
+});
+
+/** Servers of builds that know these cluster versions. */
+function builds(...known: VersionRange[]): { net: ControlNet; all: TestServer[]; world: LoopWorld } {
+  const world = new LoopWorld(7);
+  const net = new ControlNet(world);
+  const numbers = known.map((_, i) => i + 1);
+  return {
+    net,
+    world,
+    all: known.map((versions, i) => new TestServer(net, i + 1, numbers, undefined, versions)),
+  };
+}
+
+test('E125 a cluster of several builds is founded at the newest version that all of them know', () => {
+  const { all, world } = builds({ min: 1, max: 3 }, { min: 1, max: 2 }, { min: 2, max: 9 });
+  const outcome = at(all, 1).init();
+  world.until(() => outcome.length > 0, 'init is answered');
+  const { state } = at(all, 3).member ?? {};
+  expect(state?.clusterVersion).toBe(2);
+  expect(state?.shards.map(({ born }) => born)).toEqual([2, 2, 2, 2]);
+  expect(state?.nodes.map(({ versions }) => versions.max)).toEqual([3, 2, 9]);
+});
+
+test('E125 builds that know no version in common found no cluster: init says what each knows', () => {
+  const { all, world } = builds({ min: 1, max: 1 }, { min: 2, max: 3 }, { min: 1, max: 2 });
+  const outcome = at(all, 1).init();
+  world.until(() => outcome.length > 0, 'init is answered');
+  expect(outcome[0]).toMatch(
+    /^UNSUPPORTED_VERSION: .*no cluster version in common: .*:7601 knows 1, .*:7602 knows 2 to 3.*Start them with one build/,
+  );
+  expect(clusters(all)).toEqual(['none']);
+});
+
+test('E125 a server of an older build that finds a cluster is refused by name, and ends', () => {
+  const { net, all, world } = builds({ min: 1, max: 2 }, { min: 1, max: 2 }, { min: 1, max: 2 });
+  const outcome = at(all, 1).init();
+  world.until(() => outcome.length > 0, 'init is answered');
+  const late = new TestServer(net, 4, [2], undefined, { min: 1, max: 1 });
+  world.until(() => late.refusals.length > 0, 'it is refused');
+  expect(late.refusals[0]).toMatch(
+    /the cluster is at version 2, and the new node at .*:7604 knows 1: start it with a build/,
+  );
+  expect([late.member, at(all, 2).member?.state.nodes.length]).toEqual([null, 3]);
 });

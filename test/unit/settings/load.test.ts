@@ -1,4 +1,5 @@
 /** Settings: which source wins, what is stored, and what errors say. */
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
 import {
@@ -103,6 +104,16 @@ describe('storing', () => {
       format: 1,
       settings: { shards: 2, 'raft.tickMs': 20, 'log.sync': false },
     });
+  });
+
+  it('stores and reads the bytes that are pinned', () => {
+    const golden = JSON.parse(
+      readFileSync(new URL('../../golden/folder-v1.json', import.meta.url), 'utf8'),
+    ) as Record<string, string>;
+    const flags = { shards: '2', 'raft.tickMs': '20', resp: '127.0.0.1:7379' } as const;
+    const pinned = golden['settings.json'] ?? '';
+    expect(load({ flags }).toStore).toBe(pinned);
+    expect(load({ stored: pinned }).settings).toEqual(load({ flags }).settings);
   });
 
   it('reads back what it stored', () => {
