@@ -1,5 +1,6 @@
 /** The control calls behind `quorate shard checkpoint` (ports/checkpoint-calls.ts) as messages of control.proto, and back. */
 import { CHECKPOINT_OUTCOMES, type CheckpointOutcomeName } from '../ports/index.js';
+import { memberFromWire } from './wire-members.js';
 import { integer, list, malformed, message, text, type MethodCodec } from './wire-message.js';
 
 const PREFIX = 'CHECKPOINT_OUTCOME_';
@@ -23,9 +24,7 @@ export const CHECKPOINT_CODECS: {
       replicas: list(wire['replicas']).map((item) => {
         const replica = message(item);
         return {
-          replica: integer(replica['replica']),
-          node: integer(replica['node']),
-          isLearner: replica['learner'] === true,
+          ...memberFromWire(replica),
           outcome: outcomeOf(replica['outcome']),
           index: integer(replica['index']),
           bytes: integer(replica['bytes']),

@@ -13,6 +13,7 @@ import type { NodeAddresses, VersionRange } from '../base/index.js';
 import type { ControlMethod, Instance } from '../ports/index.js';
 import { CHECKPOINT_CODECS } from './grpc-checkpoint-schema.js';
 import { VERIFY_CODECS } from './grpc-verify-schema.js';
+import { membersFromWire, membersToWire } from './wire-members.js';
 import {
   bytes,
   integer,
@@ -138,25 +139,14 @@ export const CONTROL_CODECS: { readonly [M in ControlMethod]: MethodCodec<M> } =
     encodeRequest: ({ group, members }) => ({
       group,
       ...members,
-      replicas: members.replicas.map(({ replica, node, isLearner }) => ({
-        replica,
-        node,
-        learner: isLearner,
-      })),
+      replicas: membersToWire(members.replicas),
     }),
     decodeRequest: (wire) => ({
       group: integer(wire['group']),
       members: {
         configurationVersion: integer(wire['configurationVersion']),
         highestId: integer(wire['highestId']),
-        replicas: list(wire['replicas']).map((item) => {
-          const replica = message(item);
-          return {
-            replica: integer(replica['replica']),
-            node: integer(replica['node']),
-            isLearner: replica['learner'] === true,
-          };
-        }),
+        replicas: membersFromWire(wire['replicas']),
       },
     }),
     encodeResponse: (response) => ({ ...response }),

@@ -1,5 +1,6 @@
 /** The control calls behind `quorate shard verify` (ports/verify-calls.ts) as messages of control.proto, and back. */
 import { VERDICTS, type Verdict } from '../ports/index.js';
+import { memberFromWire, membersFromWire, membersToWire } from './wire-members.js';
 import { bytes, integer, list, malformed, message, text, type MethodCodec } from './wire-message.js';
 
 const PREFIX = 'VERDICT_';
@@ -23,9 +24,7 @@ export const VERIFY_CODECS: { readonly [M in 'verify' | 'mark' | 'audit']: Metho
       replicas: list(wire['replicas']).map((item) => {
         const replica = message(item);
         return {
-          replica: integer(replica['replica']),
-          node: integer(replica['node']),
-          isLearner: replica['learner'] === true,
+          ...memberFromWire(replica),
           verdict: verdictOf(replica['verdict']),
           hash: text(replica['hash']),
           rehashedIndex: integer(replica['rehashedIndex']),
@@ -40,18 +39,11 @@ export const VERIFY_CODECS: { readonly [M in 'verify' | 'mark' | 'audit']: Metho
     decodeRequest: (wire) => ({ group: integer(wire['group']) }),
     encodeResponse: ({ index, members }) => ({
       index,
-      members: members.map(({ replica, node, isLearner }) => ({ replica, node, learner: isLearner })),
+      members: membersToWire(members),
     }),
     decodeResponse: (wire) => ({
       index: integer(wire['index']),
-      members: list(wire['members']).map((item) => {
-        const member = message(item);
-        return {
-          replica: integer(member['replica']),
-          node: integer(member['node']),
-          isLearner: member['learner'] === true,
-        };
-      }),
+      members: membersFromWire(wire['members']),
     }),
   },
   audit: {
