@@ -6,6 +6,7 @@
  * ring from its event's coming to its going.
  */
 import type { ByteWriter, LogIndex } from '../base/index.js';
+import { EVENT_HEAD_BYTES } from './feed-events.js';
 import type { Item } from './item.js';
 
 export interface FeedLimits {
@@ -22,8 +23,6 @@ const SLOTS_MIN = 64;
 const KEY_BYTES_MIN = 1024;
 /** Copies below this size byte by byte: `set(subarray)` allocates a view. */
 const LOOP_COPY_MAX = 48;
-/** u8 kind | u64 version | u32 hash | u16 length of the key */
-const EVENT_HEAD_BYTES = 15;
 
 export class FeedWindow {
   /** Events held. */

@@ -1,13 +1,13 @@
 /** `quorate shard checkpoint`: which shards are asked for, what is printed, and how it ends. */
 import { describe, expect, it } from 'vitest';
 
-import { runCommandLine } from '../../../src/cli/index.js';
 import type {
   CheckpointOutcomeName,
   CheckpointRow,
   ControlClient,
   ControlFailure,
 } from '../../../src/ports/index.js';
+import { runCommand } from '../../support/command-line.js';
 
 function row(replica: number, outcome: CheckpointOutcomeName): CheckpointRow {
   const isThere = outcome === 'written' || outcome === 'current';
@@ -29,10 +29,10 @@ async function run(
   outcomes: CheckpointOutcomeName[],
   failure: ControlFailure | null = null,
 ) {
-  const ran = { out: '', err: '', asked: [] as { method: string; request: unknown; deadlineMs: number }[] };
+  const asked: { method: string; request: unknown; deadlineMs: number }[] = [];
   const control: ControlClient = {
     call(_address, method, request, deadlineMs, done) {
-      ran.asked.push({ method, request, deadlineMs });
+      asked.push({ method, request, deadlineMs });
       const { group } = request as { group: number };
       const response =
         method === 'status'
@@ -41,15 +41,7 @@ async function run(
       queueMicrotask(() => done(failure, failure === null ? (response as never) : null));
     },
   };
-  const code = await runCommandLine(['shard', 'checkpoint', ...words], {
-    version: '1',
-    control,
-    print: (line) => (ran.out += `${line}\n`),
-    complain: (line) => (ran.err += `${line}\n`),
-    runServer: () => Promise.resolve(0),
-    self: ['node'],
-  });
-  return { ...ran, code };
+  return { ...(await runCommand(['shard', 'checkpoint', ...words], control)), asked };
 }
 
 describe('shard checkpoint', () => {

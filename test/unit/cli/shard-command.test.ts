@@ -1,8 +1,8 @@
 /** `quorate shard verify`: which shards are asked for, what is printed, and how it ends. */
 import { describe, expect, it } from 'vitest';
 
-import { runCommandLine } from '../../../src/cli/index.js';
 import type { ControlClient, ControlFailure, ReplicaVerdict, Verdict } from '../../../src/ports/index.js';
+import { runCommand, type RanCommand } from '../../support/command-line.js';
 
 const HASH = '0123456789abcdef';
 
@@ -20,10 +20,7 @@ function replica(id: number, verdict: Verdict): ReplicaVerdict {
   };
 }
 
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
+interface Ran extends RanCommand {
   readonly asked: readonly {
     readonly method: string;
     readonly request: unknown;
@@ -37,10 +34,10 @@ async function run(
   verdicts: readonly Verdict[],
   failures: Readonly<Record<number, ControlFailure>> = {},
 ): Promise<Ran> {
-  const ran = { out: '', err: '', asked: [] as { method: string; request: unknown; deadlineMs: number }[] };
+  const asked: { method: string; request: unknown; deadlineMs: number }[] = [];
   const control: ControlClient = {
     call(_address, method, request, deadlineMs, done) {
-      ran.asked.push({ method, request, deadlineMs });
+      asked.push({ method, request, deadlineMs });
       const { group } = request as { group: number };
       const response =
         method === 'status'
@@ -55,15 +52,7 @@ async function run(
       queueMicrotask(() => done(failure, failure === null ? (response as never) : null));
     },
   };
-  const code = await runCommandLine(words, {
-    version: '1',
-    control,
-    print: (line) => (ran.out += `${line}\n`),
-    complain: (line) => (ran.err += `${line}\n`),
-    runServer: () => Promise.resolve(0),
-    self: ['node'],
-  });
-  return { ...ran, code };
+  return { ...(await runCommand(words, control)), asked };
 }
 
 describe('shard verify', () => {

@@ -2,13 +2,10 @@
 import { describe, expect, it } from 'vitest';
 
 import type { VersionRange } from '../../../src/base/index.js';
-import { runCommandLine } from '../../../src/cli/index.js';
 import type { ControlClient, ControlFailure, UpgradeRequest } from '../../../src/ports/index.js';
+import { runCommand, type RanCommand } from '../../support/command-line.js';
 
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
+interface Ran extends RanCommand {
   readonly asked: readonly {
     readonly address: string;
     readonly action: string;
@@ -21,13 +18,13 @@ const NEW = { min: 1, max: 2 };
 
 /** Runs the words in a cluster at version 1 whose nodes know these. */
 async function run(words: string[], known: readonly VersionRange[], refusal?: ControlFailure): Promise<Ran> {
-  const ran = { out: '', err: '', asked: [] as { address: string; action: string; deadlineMs: number }[] };
+  const asked: { address: string; action: string; deadlineMs: number }[] = [];
   const target = Math.max(...known.map(({ max }) => max));
   const control: ControlClient = {
     call(address, method, request, deadlineMs, done) {
       expect(method).toBe('upgrade');
       const { action } = request as UpgradeRequest;
-      ran.asked.push({ address, action, deadlineMs });
+      asked.push({ address, action, deadlineMs });
       const failure = action === 'finish' ? (refusal ?? null) : null;
       const response = {
         clusterVersion: action === 'finish' ? target : 1,
@@ -38,15 +35,7 @@ async function run(words: string[], known: readonly VersionRange[], refusal?: Co
       queueMicrotask(() => done(failure, failure === null ? (response as never) : null));
     },
   };
-  const code = await runCommandLine(['upgrade', ...words], {
-    version: '1',
-    control,
-    print: (line) => (ran.out += `${line}\n`),
-    complain: (line) => (ran.err += `${line}\n`),
-    runServer: () => Promise.resolve(0),
-    self: ['node'],
-  });
-  return { ...ran, code };
+  return { ...(await runCommand(['upgrade', ...words], control)), asked };
 }
 
 describe('upgrade status', () => {
